@@ -1,0 +1,1 @@
+"""Raw archives in, manifests out: one adapter for each archive's real layout."""

@@ -1,0 +1,170 @@
+"""What a dataset, a backbone and an arm are, as they are written in YAML.
+
+The models are the one source of the allowed keys, values and defaults: the JSON schemas under
+`workflow/schemas/` are generated from them, and the resolved arm, after defaults, is what is
+hashed, stored with a model and printed in the report. Nothing here imports more than pydantic,
+since every Snakemake process reads it while parsing.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+
+
+class Strict(BaseModel):
+    """Base of every model: unknown keys are refused and values cannot be changed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class InputRecipe(Strict):
+    """How an image becomes an array of fixed size.
+
+    `size` is (rows, columns) in pixels. `fit: pad` keeps the aspect ratio and fills with the
+    background; `stretch` does not. `mask: breast` sets everything outside the breast to zero.
+    """
+
+    unit: Literal["image"] = "image"
+    mask: Literal["none", "breast"] = "none"
+    crop: Literal["none", "breast"] = "breast"
+    tone: Literal["dicom_voi", "full_range", "percentile", "film_log"] = "dicom_voi"
+    size: tuple[Annotated[int, Field(ge=16, le=8192)], Annotated[int, Field(ge=16, le=8192)]]
+    fit: Literal["pad", "stretch"] = "pad"
+    orientation: Literal["as_stored", "chest_wall_left"] = "chest_wall_left"
+
+
+class Loss(Strict):
+    """The training loss.
+
+    `bce` is the binary cross-entropy; `focal` that of Lin et al. 2017 (equation 5) with `gamma`
+    and `alpha`; `density_aware_focal` adds `auxiliary_weight` times the cross-entropy of a
+    four-class density head on the same pooled feature (images without a density are left out
+    of that term).
+    """
+
+    name: Literal["bce", "focal", "density_aware_focal"] = "bce"
+    gamma: Annotated[float, Field(ge=0.0)] = 2.0
+    alpha: Share = 0.25
+    auxiliary_weight: Annotated[float, Field(ge=0.0)] = 0.0
+    positive_weight: Literal["none", "balanced"] = "none"
+
+    @model_validator(mode="after")
+    def _auxiliary_weight_has_a_head(self) -> Loss:
+        if self.auxiliary_weight and self.name != "density_aware_focal":
+            raise ValueError("auxiliary_weight is only for the loss density_aware_focal")
+        return self
+
+
+class Stage(Strict):
+    """One training stage: what is unfrozen, for how long and how."""
+
+    train: Literal["all", "head"] = "all"
+    epochs: Annotated[int, Field(ge=1)]
+    optimiser: Literal["adamw", "sgd", "adam"] = "adamw"
+    lr: Positive
+    weight_decay: Annotated[float, Field(ge=0.0)] = 1.0e-4
+    dropout: Share = 0.0
+    warmup_epochs: Annotated[float, Field(ge=0.0)] = 0.0
+    schedule: Literal["cosine", "constant"] = "cosine"
+
+
+class Augmentation(Strict):
+    """Random changes of a training image; every one is off when its value is zero.
+
+    `rotation_degrees`, `translation` (share of the size), `scaling` (share), `shear_degrees` are
+    half-widths of uniform distributions; `brightness` and `contrast` likewise, on intensities
+    in [0, 1]; `noise` is the standard deviation of added Gaussian noise.
+    """
+
+    horizontal_flip: Share = 0.0
+    vertical_flip: Share = 0.0
+    rotation_degrees: Annotated[float, Field(ge=0.0, le=180.0)] = 0.0
+    translation: Annotated[float, Field(ge=0.0, le=0.5)] = 0.0
+    scaling: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    shear_degrees: Annotated[float, Field(ge=0.0, le=60.0)] = 0.0
+    brightness: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    contrast: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    noise: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+
+
+class Training(Strict):
+    """How a model is fitted and which of its epochs is kept."""
+
+    stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
+    batch_size: Annotated[int, Field(ge=1)] = 8
+    sampler: Literal["natural", "balanced"] = "natural"
+    precision: Literal["float32", "bfloat16"] = "float32"
+    select: Literal["best_source_validation_auc", "last_epoch"] = "best_source_validation_auc"
+    augmentation: Augmentation = Augmentation()
+    checkpoint_minutes: Positive = 10.0
+
+
+class WeightsFile(Strict):
+    """A file of pretrained weights and what is known of it.
+
+    `file` is relative to the setting `weights`. `format` names the key map that is applied once,
+    when the file is converted to safetensors. `sha256` pins the version of the file.
+    """
+
+    file: str
+    format: Literal["timm", "huggingface_dinov2", "mammo_clip"]
+    licence: str
+    source: str
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    derivatives: Literal["free", "same_licence", "forbidden"] = "free"
+
+
+class Backbone(Strict):
+    """A feature extractor: a timm architecture, its weights and how its input is normalised.
+
+    `mean` and `std` apply to intensities in [0, 1], one value for each of `channels`; with
+    `per_image_range` an image is first stretched to its own minimum and maximum.
+    `static_padding` restores the paddings of EfficientNets that were trained with paddings
+    computed for one image size (see `mammoshift.weights.padding`).
+    """
+
+    architecture: str
+    channels: Literal[1, 3] = 3
+    mean: tuple[float, ...]
+    std: tuple[Positive, ...]
+    per_image_range: bool = False
+    size_multiple: Annotated[int, Field(ge=1)] = 1
+    variable_size: bool = False
+    static_padding: bool = False
+    weights: WeightsFile | None = None
+
+    @model_validator(mode="after")
+    def _one_value_for_each_channel(self) -> Backbone:
+        if len(self.mean) != self.channels or len(self.std) != self.channels:
+            raise ValueError(f"mean and std need {self.channels} values, one for each channel")
+        return self
+
+
+class FromArm(Strict):
+    """Start from another arm's trained model (of the same seed)."""
+
+    arm: Name
+
+
+Initialisation = Literal["random", "pretrained"] | FromArm
+
+
+class Arm(Strict):
+    """One way to make a classifier, with every default filled in.
+
+    `backbone` is a name in the backbones file; the record behind it is added by
+    `mammoshift.configuration.study.resolve_arms` where a stage needs it.
+    """
+
+    name: Name
+    backbone: Name
+    initialisation: Initialisation = "random"
+    input: InputRecipe
+    loss: Loss = Loss()
+    training: Training

@@ -1,0 +1,39 @@
+"""Errors that a user of mammoshift can meet: what was wrong, where, and what to do."""
+
+from __future__ import annotations
+
+
+class MammoshiftError(Exception):
+    """Base of every error that the command line prints without a traceback."""
+
+
+class ConfigurationError(MammoshiftError):
+    """A configuration file holds a value that cannot be used."""
+
+
+class ArchiveError(MammoshiftError):
+    """A raw archive, or a table that belongs to it, is missing or is not what it should be."""
+
+
+class UnreadableImageError(MammoshiftError):
+    """One image cannot be decoded; it goes to the quality-control table and the rest goes on."""
+
+
+class TableError(MammoshiftError):
+    """A table breaks its contract; the message names the file, the row and the column."""
+
+
+class WeightsError(MammoshiftError):
+    """A weights file cannot be used: wrong format, wrong keys, or unsafe content."""
+
+
+class TrainingError(MammoshiftError):
+    """Training cannot go on: no usable cases, a loss that is not finite, a broken checkpoint."""
+
+
+class StatisticsError(MammoshiftError):
+    """A statistical question cannot be answered from the input that was given."""
+
+
+class LeakageError(MammoshiftError):
+    """The audit found the same patient or the same image in two subsets."""

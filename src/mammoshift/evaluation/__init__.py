@@ -1,0 +1,1 @@
+"""From prediction tables to metric, comparison and calibration tables."""

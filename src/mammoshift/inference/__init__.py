@@ -1,0 +1,1 @@
+"""Scoring a target dataset with a trained model."""

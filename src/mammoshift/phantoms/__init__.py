@@ -1,0 +1,1 @@
+"""Synthetic twins of the archives: one anatomy model, one scanner model, real raw layouts."""

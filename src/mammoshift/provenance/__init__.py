@@ -1,0 +1,1 @@
+"""Why something is valid or not: code fingerprints and reasons to rerun."""

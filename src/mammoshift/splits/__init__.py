@@ -1,0 +1,1 @@
+"""Patient-grouped splits and the audit that proves them."""

@@ -1,0 +1,1 @@
+"""Training one arm with one seed, resumable."""

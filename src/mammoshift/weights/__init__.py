@@ -1,0 +1,1 @@
+"""Backbones and their weights: key maps, safe conversion, licences."""

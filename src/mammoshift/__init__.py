@@ -1,1 +1,1 @@
-"""Does a mammography classifier keep its accuracy when the sensor and the population change?"""
+"""Measure and restore a mammography classifier's accuracy across sensors and populations."""

@@ -1,0 +1,124 @@
+"""The tidy result tables: one number, or one comparison, per row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from mammoshift.errors import TableError
+from mammoshift.files import atomic_path
+
+METRIC_COLUMNS = (
+    "study",
+    "dataset",
+    "subset",
+    "arm",
+    "seed",
+    "subgroup",
+    "subgroup_value",
+    "metric",
+    "variant",
+    "value",
+    "se",
+    "ci_low",
+    "ci_high",
+    "method",
+    "n",
+    "n_pos",
+    "n_neg",
+    "n_clusters",
+    "note",
+)
+"""Columns of `metrics.csv`.
+
+dataset         name in the configuration; the source's own held-out patients are its subset `test`
+subset          validation | test | target
+seed            the seed as text, or `mean` (mean over seeds), or `ensemble` (mean logit of seeds)
+subgroup        `all`, `density`, `view`, `lesion_type`, ...; `subgroup_value` its value, or `all`
+metric          auc, auprc, sensitivity, specificity, balanced_accuracy, accuracy, precision, f1,
+                brier, nll, ece, calibration_intercept, calibration_slope, temperature,
+                transfer_drop, seed_sd (of the seeds' AUC), ...
+variant         what the metric was computed on or at: for operating points `spec95_transferred`
+                (threshold from source validation), `spec95_reestimated` (threshold from the target
+                itself), `youden_validation`, `gmean_validation`; for calibration `uncalibrated`,
+                `temperature_source`, `temperature_target_crossfit`, `platt_target_crossfit`,
+                `prior_shift`; otherwise empty
+value, se, ci_low, ci_high   empty (null) when undefined, and then `note` gives the reason
+method          how the interval was made, e.g. `logit_obuchowski`, `patient_bootstrap_2000`
+"""
+
+COMPARISON_COLUMNS = (
+    "study",
+    "family",
+    "dataset",
+    "subset",
+    "arm",
+    "reference",
+    "seed",
+    "method",
+    "estimate",
+    "se",
+    "ci_low",
+    "ci_high",
+    "statistic",
+    "df",
+    "p",
+    "p_adjusted",
+    "correction",
+    "family_size",
+    "p_adjusted_all",
+    "detectable_difference",
+    "n",
+    "n_pos",
+    "n_neg",
+    "n_clusters",
+    "headline",
+    "note",
+)
+"""Columns of `comparisons.csv`; `estimate` is the AUC of `arm` minus that of `reference`.
+
+seed      the seed for a per-seed paired test, or `all` for a test that combines the seeds
+method    delong_paired (per seed), stouffer_naive, strube, exact_fixed, ensemble,
+          obuchowski_rockette_nested, obuchowski_rockette_crossed, weighted_stouffer,
+          random_effects (across datasets; dataset is then `all_targets`)
+headline  true for the one method per family that the report leads with
+"""
+
+
+def write_metrics(metrics: pd.DataFrame, path: Path) -> None:
+    """Write a tidy metric table as CSV with the columns of `METRIC_COLUMNS`."""
+    _write(metrics, METRIC_COLUMNS, path)
+
+
+def write_comparisons(comparisons: pd.DataFrame, path: Path) -> None:
+    """Write a tidy comparison table as CSV with the columns of `COMPARISON_COLUMNS`."""
+    _write(comparisons, COMPARISON_COLUMNS, path)
+
+
+def read_metrics(path: Path) -> pd.DataFrame:
+    """Read a metric table; `seed`, `variant` and `note` are text, empty rather than null."""
+    return _read(path, METRIC_COLUMNS, ("value", "se", "ci_low", "ci_high"))
+
+
+def read_comparisons(path: Path) -> pd.DataFrame:
+    """Read a comparison table; text columns are empty rather than null."""
+    numbers = ("estimate", "se", "ci_low", "ci_high", "statistic", "df", "p", "p_adjusted")
+    return _read(path, COMPARISON_COLUMNS, (*numbers, "p_adjusted_all", "detectable_difference"))
+
+
+def _write(table: pd.DataFrame, columns: tuple[str, ...], path: Path) -> None:
+    missing = [column for column in columns if column not in table.columns]
+    if missing:
+        raise TableError(f"{path}: columns missing: {', '.join(missing)}")
+    with atomic_path(path) as temporary:
+        table[list(columns)].to_csv(temporary, index=False, float_format="%.10g")
+
+
+def _read(path: Path, columns: tuple[str, ...], numbers: tuple[str, ...]) -> pd.DataFrame:
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    if list(table.columns) != list(columns):
+        raise TableError(f"{path}: the columns are not those of the contract; make it again")
+    for column in (*numbers, "n", "n_pos", "n_neg", "n_clusters"):
+        table[column] = pd.to_numeric(table[column], errors="coerce")
+    return table

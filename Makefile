@@ -1,0 +1,59 @@
+# Everything runs in .venv, which is built once from requirements.lock.
+PYTHON ?= python3
+LOCK := $(shell sha256sum requirements.lock | cut -c1-16)
+BUILT := .venv/.built-$(LOCK)
+BIN := .venv/bin
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help environment demo real-images test test-slow lint format benchmark schemas lock clean
+
+help:          ## what can be made
+	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
+
+environment: $(BUILT)   ## build .venv from the lock file
+
+$(BUILT): requirements.lock
+	rm -rf .venv
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+demo: $(BUILT)          ## the cross-sensor study in miniature, on synthetic twins
+	$(BIN)/snakemake
+
+real-images: $(BUILT)   ## two studies on real images: make real-images ARCHIVES=/where/they/are
+	$(BIN)/snakemake --configfile config/real_images.yaml --config archives=$(ARCHIVES)
+
+test: $(BUILT)          ## all tests but the long simulations
+	$(BIN)/pytest -m "not slow"
+
+test-slow: $(BUILT)     ## the long simulations: type-I errors, coverage
+	$(BIN)/pytest -m slow
+
+lint: $(BUILT)          ## ruff, snakefmt, pyright, snakemake --lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/pyright
+	$(BIN)/snakemake --lint
+
+format: $(BUILT)        ## let the formatters rewrite the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile rules
+
+benchmark: $(BUILT)     ## each figure as a ratio against a floor or a peer in the same run
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+schemas: $(BUILT)       ## write workflow/schemas from the configuration models
+	$(BIN)/mammoshift schemas workflow/schemas
+
+lock:          ## resolve the dependencies anew: requirements.lock and envs/ (needs uv)
+	uv pip compile pyproject.toml --group dev --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
+	  --custom-compile-command "make lock" --upgrade --quiet -o requirements.lock
+	$(PYTHON) envs/write_environment.py
+
+clean:         ## remove the environment, results and caches
+	rm -rf .venv .snakemake results logs .pytest_cache .ruff_cache .hypothesis src/*.egg-info

@@ -1,0 +1,35 @@
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: "config/config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/phantom.smk"
+include: "rules/ingest.smk"
+include: "rules/preprocess.smk"
+include: "rules/split.smk"
+include: "rules/weights.smk"
+include: "rules/train.smk"
+include: "rules/infer.smk"
+include: "rules/calibrate.smk"
+include: "rules/evaluate.smk"
+include: "rules/compare.smk"
+include: "rules/combine.smk"
+include: "rules/report.smk"
+
+
+localrules:
+    all,
+
+
+rule all:
+    default_target: True
+    input:
+        expand("<results>/{study}/report/index.html", study=PROJECT.studies),
+
+
+onsuccess:
+    print(REPORT_MESSAGE)

@@ -1,0 +1,56 @@
+"""The command `mammoshift`: statistics on anyone's predictions, and questions to the workflow."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mammoshift.errors import MammoshiftError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Measure and restore a mammography classifier's accuracy across sensors and populations.",
+)
+
+Table = Annotated[Path, typer.Argument(help="CSV or Parquet with one row for each case and arm.")]
+
+
+@app.command()
+def why(
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(help="Targets and options for Snakemake, e.g. --configfile FILE TARGET."),
+    ] = None,
+) -> None:
+    """Say in words what would run again, and for which reason."""
+    from mammoshift.provenance.why import explain, planned_jobs
+
+    command = [sys.executable, "-m", "snakemake", "--dry-run", *(arguments or [])]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise MammoshiftError(f"Snakemake's dry run failed:\n{done.stderr or done.stdout}")
+    for sentence in explain(planned_jobs(f"{done.stdout}\n{done.stderr}")):
+        typer.echo(sentence)
+
+
+@app.command()
+def schemas(folder: Annotated[Path, typer.Argument(help="Where to write them.")]) -> None:
+    """Write the JSON schemas of the configuration files."""
+    from mammoshift.configuration.schemas import write_schemas
+
+    write_schemas(folder)
+
+
+def run() -> None:
+    """Run the command line; an error of ours is printed without a traceback."""
+    try:
+        app()
+    except MammoshiftError as error:
+        typer.echo(f"Error: {error}", err=True)
+        sys.exit(1)

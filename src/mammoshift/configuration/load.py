@@ -1,0 +1,250 @@
+"""Reading the configuration: settings, datasets, backbones, studies; one clear error if wrong."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from mammoshift.configuration.dataset import Dataset, Datasets
+from mammoshift.configuration.model import Arm, Backbone, InputRecipe, Name, Strict
+from mammoshift.configuration.study import RESERVED_NAMES, Study, resolve_arms
+from mammoshift.errors import ConfigurationError
+
+Backbones = dict[Name, Backbone]
+
+
+class Settings(Strict):
+    """The keys of `config/config.yaml`: which files to read and where things lie.
+
+    `archives` and `weights` are folders of this machine; where they are is no part of a result,
+    so moving them makes nothing invalid.
+    """
+
+    studies: tuple[str, ...]
+    datasets: str
+    backbones: str
+    archives: str = "archives"
+    weights: str = "weights"
+    pathvars: dict[str, str] = {}
+
+
+@dataclass(frozen=True)
+class Project:
+    """Everything that the workflow reads from YAML, checked."""
+
+    settings: Settings
+    datasets: Mapping[str, Dataset]
+    backbones: Mapping[str, Backbone]
+    studies: Mapping[str, Study]
+    arms: Mapping[str, Mapping[str, Arm]]
+
+    @cached_property
+    def used_datasets(self) -> tuple[str, ...]:
+        """Names of the datasets that a study uses, in the order of first use."""
+        return tuple(dict.fromkeys(d for study in self.studies.values() for d in study.datasets))
+
+    def recipe(self, dataset: str, recipe: InputRecipe) -> InputRecipe:
+        """Return the input recipe as it applies to `dataset`, with its own tone if it has one."""
+        tone = self.datasets[dataset].tone
+        return recipe if tone is None else recipe.model_copy(update={"tone": tone})
+
+    def archive_root(self, dataset: str, results: Path) -> Path:
+        """Return the folder of a dataset's raw archive: the user's, or the twin's."""
+        root = self.datasets[dataset].root
+        if root is None:
+            return results / "archives" / dataset
+        return Path(self.settings.archives).expanduser() / root
+
+
+def load_project(settings: Mapping[str, Any], folder: Path) -> Project:
+    """Read and check all configuration files that `settings` names, relative to `folder`.
+
+    Raises
+    ------
+    ConfigurationError
+        Naming the file, the key, what was found and what is allowed.
+    """
+    checked = _validate(Settings, dict(settings), "the configuration (config/config.yaml)")
+    datasets = _read(folder, checked.datasets, Datasets)
+    backbones = _read(folder, checked.backbones, Backbones)
+    studies: dict[str, Study] = {}
+    arms: dict[str, Mapping[str, Arm]] = {}
+    for file in checked.studies:
+        name = Path(file).stem
+        if name in RESERVED_NAMES or name in studies or not name.isidentifier():
+            raise ConfigurationError(f"{file}: a study cannot be called {name}; rename the file")
+        study: Study = _read(folder, file, Study)
+        studies[name] = study
+        arms[name] = _resolved(study, file)
+        _check_references(study, arms[name], datasets, backbones, checked, file)
+    return Project(checked, datasets, backbones, studies, arms)
+
+
+def read_yaml(path: Path) -> Any:
+    """Read one YAML file with the safe loader; a key that occurs twice is refused."""
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)  # noqa: S506
+    except FileNotFoundError:
+        raise ConfigurationError(f"{path}: there is no such file") from None
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path}: not UTF-8 text: {error}") from None
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{path}: not valid YAML: {error}") from None
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """The safe loader, refusing a mapping that gives the same key twice.
+
+    As in YAML 1.2, only `true` and `false` are Booleans: `on`, `off`, `yes` and `no` are text.
+    """
+
+    yaml_implicit_resolvers = {  # noqa: RUF012
+        first: [(tag, regexp) for tag, regexp in resolvers if tag != "tag:yaml.org,2002:bool"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
+        for position, key in enumerate(keys):
+            if key in keys[:position]:
+                mark = node.value[position][0].start_mark
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} is given twice", mark
+                )
+        return super().construct_mapping(node, deep)
+
+
+_UniqueKeyLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+
+
+def _read(folder: Path, file: str, form: Any) -> Any:
+    path = folder / file
+    content = read_yaml(path)
+    return _validate(form, content if content is not None else {}, file)
+
+
+def _validate(form: Any, content: Any, where: str) -> Any:
+    try:
+        return TypeAdapter(form).validate_python(content)
+    except ValidationError as error:
+        raise ConfigurationError(_describe(error, form, where)) from None
+
+
+def _resolved(study: Study, file: str) -> Mapping[str, Arm]:
+    try:
+        return resolve_arms(study, file)
+    except ValidationError as error:
+        raise ConfigurationError(_describe(error, Arm, f"{file}: an arm after defaults")) from None
+
+
+def _describe(error: ValidationError, form: Any, where: str) -> str:
+    lines = []
+    for problem in _without_union_noise(error.errors(include_url=False)):
+        location = [str(part) for part in problem["loc"] if not _is_type_label(part)]
+        key = ".".join(location) or "(the whole file)"
+        lines.append(f"{where}: {key}: {_explain(problem, form, location)}")
+    return "\n".join(dict.fromkeys(lines))
+
+
+def _is_type_label(part: Any) -> bool:
+    """Tell whether a location part is pydantic's name of a union member, not a key."""
+    text = str(part)
+    return "[" in text or text in {"int", "float", "str", "bool", "FromArm", "constrained-float"}
+
+
+def _without_union_noise(problems: list[Any]) -> list[Any]:
+    """Drop, for a value that may also be a list, the complaint that it is no list."""
+    noise = {"list_type", "model_type", "too_short"}
+    kept = [p for p in problems if p["type"] not in noise]
+    return kept or problems
+
+
+def _explain(problem: Any, form: Any, location: list[str]) -> str:
+    kind, given = problem["type"], problem.get("input")
+    if kind == "extra_forbidden":
+        allowed = _allowed_keys(form, location[:-1])
+        close = difflib.get_close_matches(location[-1], allowed, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        return f"there is no such key.{hint} Allowed: {', '.join(sorted(allowed))}"
+    if kind == "missing":
+        return "this key is required"
+    if kind == "literal_error":
+        return f"{given!r} is not allowed. Allowed: {problem['ctx']['expected']}"
+    if kind == "string_pattern_mismatch":
+        return f"{given!r} is not a name; use lower-case letters, digits and underscores"
+    if kind == "value_error":
+        return str(problem["ctx"]["error"])
+    message = problem["msg"][0].lower() + problem["msg"][1:]
+    return f"{given!r}: {message}"
+
+
+def _allowed_keys(form: Any, location: list[str]) -> list[str]:
+    """Return the keys that the model at `location` has."""
+    current: Any = form
+    for part in location:
+        current = _step(current, part)
+    models = _models_in(current)
+    return sorted({key for model in models for key in model.model_fields})
+
+
+def _step(current: Any, part: str) -> Any:
+    for model in _models_in(current):
+        if part in model.model_fields:
+            return model.model_fields[part].annotation
+    arguments = getattr(current, "__args__", ())
+    return (
+        arguments[-1]
+        if arguments and arguments[-1] is not Ellipsis
+        else next(iter(arguments), None)
+    )
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    arguments = getattr(annotation, "__args__", ())
+    return [model for argument in arguments for model in _models_in(argument)]
+
+
+def _check_references(
+    study: Study,
+    arms: Mapping[str, Arm],
+    datasets: Mapping[str, Dataset],
+    backbones: Mapping[str, Backbone],
+    settings: Settings,
+    file: str,
+) -> None:
+    def known(key: str, name: str, among: Mapping[str, Any], what: str) -> None:
+        if name not in among:
+            close = difflib.get_close_matches(name, among, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise ConfigurationError(
+                f"{file}: {key}: there is no {what} {name!r}.{hint} Allowed: {', '.join(among)}"
+            )
+
+    in_datasets = f"dataset in {settings.datasets} called"
+    known("source.dataset", study.source.dataset, datasets, in_datasets)
+    for position, target in enumerate(study.targets):
+        known(f"targets.{position}", target, datasets, in_datasets)
+    for name, arm in arms.items():
+        key = f"arms.{name}"
+        in_backbones = f"backbone in {settings.backbones} called"
+        known(f"{key}.backbone", arm.backbone, backbones, in_backbones)
+        if arm.initialisation == "pretrained" and backbones[arm.backbone].weights is None:
+            raise ConfigurationError(
+                f"{file}: {key}.initialisation: pretrained needs a weights file for the backbone "
+                f"{arm.backbone} in {settings.backbones}"
+            )
+    for position, comparison in enumerate(study.comparisons):
+        for name in (comparison.reference, *(comparison.arms or ())):
+            known(f"comparisons.{position}", name, arms, "arm")

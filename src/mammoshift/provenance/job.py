@@ -1,0 +1,43 @@
+"""How a rule's script runs: its log, and an error that a person can read."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mammoshift.errors import MammoshiftError
+
+
+def prepare_jobs(library: Path) -> None:
+    """Make the library importable in every job, also in one that runs in another environment."""
+    present = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if str(library) not in present:
+        os.environ["PYTHONPATH"] = os.pathsep.join([str(library), *filter(None, present)])
+
+
+@contextmanager
+def job_log(path: str) -> Iterator[None]:
+    """Send everything that a job prints to its log; end it with the message of a known error.
+
+    Output of libraries below Python is caught too, since the file descriptors are replaced. An
+    error that is not ours keeps its traceback.
+    """
+    log = Path(path)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w", buffering=1, encoding="utf-8") as stream:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.dup2(stream.fileno(), 1)
+        os.dup2(stream.fileno(), 2)
+        try:
+            yield
+        except MammoshiftError as error:
+            print(f"Error: {error}", file=sys.stderr, flush=True)
+            sys.exit(1)
+        except Exception:  # noqa: BLE001 - the traceback belongs in the log, whatever it is
+            traceback.print_exc()
+            sys.exit(1)

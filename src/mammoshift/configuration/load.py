@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from mammoshift.configuration.dataset import Dataset, Datasets
 from mammoshift.configuration.model import Arm, Backbone, InputRecipe, Name, Strict
@@ -33,7 +33,7 @@ class Settings(Strict):
     backbones: str
     archives: str = "archives"
     weights: str = "weights"
-    pathvars: dict[str, str] = {}
+    pathvars: dict[str, str] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -201,12 +201,8 @@ def _step(current: Any, part: str) -> Any:
     for model in _models_in(current):
         if part in model.model_fields:
             return model.model_fields[part].annotation
-    arguments = getattr(current, "__args__", ())
-    return (
-        arguments[-1]
-        if arguments and arguments[-1] is not Ellipsis
-        else next(iter(arguments), None)
-    )
+    arguments = [a for a in getattr(current, "__args__", ()) if a is not Ellipsis]
+    return arguments[-1] if arguments else None
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

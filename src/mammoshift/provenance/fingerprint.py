@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -113,9 +114,8 @@ def _imports(tree: ast.Module, module: str, is_package: bool) -> Iterator[str]:
             if _is_ours(base):
                 yield base
                 yield from (f"{base}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if node.value.startswith(f"{FIRST_PARTY}.") and "\n" not in node.value:
-                yield node.value
+        elif isinstance(node, ast.Constant) and _is_module_name(node.value):
+            yield str(node.value)
 
 
 def _absolute(node: ast.ImportFrom, package: str) -> str:
@@ -124,6 +124,10 @@ def _absolute(node: ast.ImportFrom, package: str) -> str:
     parts = package.split(".")
     parts = parts[: len(parts) - node.level + 1]
     return ".".join([*parts, node.module] if node.module else parts)
+
+
+def _is_module_name(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch(rf"{FIRST_PARTY}(\.\w+)+", value) is not None
 
 
 def _is_ours(name: str) -> bool:

@@ -111,7 +111,7 @@ def test_a_wrong_value_is_named_with_file_key_and_what_is_allowed(
 
 def test_a_missing_file_is_named(folder: Path) -> None:
     (folder / "config" / STUDY).unlink()
-    with pytest.raises(ConfigurationError, match="cross_sensor_miniature.yaml: there is no such"):
+    with pytest.raises(ConfigurationError, match=r"cross_sensor_miniature\.yaml: there is no such"):
         _load(folder)
 
 

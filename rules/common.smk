@@ -115,10 +115,16 @@ def start_of(wildcards):
     return f"<results>/{wildcards.study}/{first}/seed-{wildcards.seed}/model.safetensors"
 
 
-def weights_file(wildcards):
-    """Return the third party's weights file of a backbone."""
-    weights = PROJECT.backbones[wildcards.backbone].weights
+def weights_path(backbone):
+    """Return where the third party's weights file of a backbone should be."""
+    weights = PROJECT.backbones[backbone].weights
     return str(Path(PROJECT.settings.weights).expanduser() / weights.file)
+
+
+def present_weights(wildcards):
+    """Return the weights file if it is there, so that a dry run works without it."""
+    path = weights_path(wildcards.backbone)
+    return path if Path(path).is_file() else []
 
 
 def manifests_of(study):

@@ -7,7 +7,7 @@ Required input: the file that the backbones file names, below the setting `weigh
 
 rule convert_weights:
     input:
-        weights_file,
+        present_weights,
     output:
         "<results>/weights/{backbone}.safetensors",
     log:
@@ -17,5 +17,7 @@ rule convert_weights:
     params:
         backbone=lambda wildcards: leaves.backbone_leaves(PROJECT, wildcards.backbone),
         code=code("convert_weights.py"),
+        # Uses `output`, so that Snakemake does not follow it: where files lie is no result.
+        path=lambda wildcards, output: weights_path(wildcards.backbone),
     script:
         "../workflow/scripts/convert_weights.py"

@@ -40,6 +40,36 @@ def why(
 
 
 @app.command()
+def plan(
+    studies: Annotated[
+        list[str] | None, typer.Argument(help="Studies; all of the configuration if none is given.")
+    ] = None,
+    configuration: Annotated[
+        Path, typer.Option("--configfile", help="Which configuration file.")
+    ] = Path("config/paper.yaml"),
+    folder: Annotated[Path, typer.Option(help="Folder of the workflow.")] = Path(),
+) -> None:
+    """Print a study's jobs, GPU-hours and storage, before anything is run."""
+    from mammoshift.configuration.load import load_project, read_yaml
+    from mammoshift.errors import ConfigurationError
+    from mammoshift.planning.plan import as_markdown, plan_study
+
+    settings = {**read_yaml(folder / "config/config.yaml"), **read_yaml(folder / configuration)}
+    project = load_project(settings, folder)
+    for name in studies or []:
+        if name not in project.studies:
+            raise ConfigurationError(
+                f"there is no study {name!r} in {configuration}; it has: "
+                f"{', '.join(project.studies)}"
+            )
+    plans = [plan_study(project, name) for name in studies or project.studies]
+    typer.echo(as_markdown(plans))
+    for study in plans:
+        for missing in study.unknown:
+            typer.echo(f"{study.study}: unknown: {missing}")
+
+
+@app.command()
 def schemas(folder: Annotated[Path, typer.Argument(help="Where to write them.")]) -> None:
     """Write the JSON schemas of the configuration files."""
     from mammoshift.configuration.schemas import write_schemas

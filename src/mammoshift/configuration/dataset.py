@@ -106,7 +106,7 @@ class Dataset(Strict):
 
     Either `root` says where the real archive lies, relative to the setting `archives`, or `twin`
     describes the synthetic archive that stands for it. `tone` overrides the studies' tone recipe
-    for this dataset. A run fails when more than `maximum_lost_share` of the files is unusable.
+    for this dataset. `expected_images` is for planning alone. A run fails when more than `maximum_lost_share` of the files is unusable.
     """
 
     adapter: Adapter
@@ -117,6 +117,7 @@ class Dataset(Strict):
     shards: Annotated[int, Field(ge=1, le=512)] = 1
     tone: Literal["dicom_voi", "full_range", "percentile", "film_log"] | None = None
     maximum_lost_share: Share = 0.05
+    expected_images: Annotated[int, Field(ge=1)] | None = None
     csv: CsvOptions | None = None
     cdd_cesm: CddCesmOptions = CddCesmOptions()
     cmmd: CmmdOptions = CmmdOptions()

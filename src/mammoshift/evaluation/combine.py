@@ -1,0 +1,140 @@
+"""Comparisons combined over the seeds of each dataset, and then over independent datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mammoshift.evaluation.compare import (
+    INDEPENDENCE,
+    adjusted,
+    adjusted_over_all,
+    auc_of,
+    compared_arms,
+    compared_cells,
+    curves_of,
+)
+from mammoshift.evaluation.grid import Cell, Grid
+from mammoshift.evaluation.rows import ComparisonRow, counts, defined, joined_notes
+from mammoshift.statistics.comparisons import Combined, detectable_difference
+from mammoshift.statistics.meta_analysis import random_effects, weighted_stouffer
+from mammoshift.statistics.multireader import (
+    obuchowski_rockette_crossed,
+    obuchowski_rockette_nested,
+)
+from mammoshift.statistics.seeds import (
+    ensemble,
+    exact_fixed,
+    seed_correlation,
+    stouffer_naive,
+    strube,
+)
+
+SEEDS_RANDOM = "obuchowski_rockette_nested"
+SEEDS_FIXED = "exact_fixed"
+
+
+def combine_seeds(study: Mapping[str, Any], grid: Grid) -> list[ComparisonRow]:
+    """Return every comparison of a study combined over seeds, and over targets.
+
+    The headline of a family is the test with seeds as random (Obuchowski and Rockette, nested),
+    since a study speaks of architectures; with one seed only, the exact test of the checkpoints.
+    """
+    rows: list[ComparisonRow] = []
+    for comparison in study["comparisons"]:
+        family: list[ComparisonRow] = []
+        for cell in compared_cells(comparison, grid):
+            family += _combined_at(study["study"], comparison, cell)
+        family += _over_targets(study["study"], comparison, family)
+        rows += adjusted(family, comparison["correct"])
+    return adjusted_over_all(rows)
+
+
+def _combined_at(
+    study: str, comparison: Mapping[str, Any], cell: Cell
+) -> Iterator[ComparisonRow]:
+    estimate = auc_of(cell)
+    reference = comparison["reference"]
+    values, covariance = estimate.auc, estimate.covariance
+    numbers = counts(cell)
+    unknown = INDEPENDENCE if cell.patients_unknown else ""
+    headline = SEEDS_RANDOM if len(cell.seeds) > 1 else SEEDS_FIXED
+    for arm in compared_arms(comparison, cell):
+        first, second = curves_of(cell, arm), curves_of(cell, reference)
+        arrays = [cell.logits[cell.arms.index(name)] for name in (arm, reference)]
+        tests = [
+            stouffer_naive(values, covariance, first, second),
+            strube(values, covariance, first, second),
+            exact_fixed(values, covariance, first, second),
+            ensemble(cell.labels, *arrays, cell.clusters),
+        ]
+        if len(cell.seeds) > 1:
+            tests.append(obuchowski_rockette_nested(values, covariance, first, second))
+            tests.append(obuchowski_rockette_crossed(values, covariance, first, second))
+        rho = seed_correlation(covariance, first, second)
+        for test in tests:
+            naive = test.method == "stouffer_naive" and rho is not None
+            yield ComparisonRow(
+                study=study,
+                family=comparison["family"],
+                dataset=cell.dataset,
+                subset=cell.subset,
+                arm=arm,
+                reference=reference,
+                seed="all",
+                headline=test.method == headline,
+                note=joined_notes(
+                    test.note, f"correlation between seeds {rho:.2f}" if naive else "", unknown
+                ),
+                **_numbers(test),
+                **numbers,
+            )
+
+
+def _over_targets(
+    study: str, comparison: Mapping[str, Any], rows: list[ComparisonRow]
+) -> Iterator[ComparisonRow]:
+    """Combine the headline differences of each arm over targets, whose patients differ."""
+    targets = [row for row in rows if row.headline and row.subset == "target"]
+    if len({row.dataset for row in targets}) < 2:
+        return
+    for arm in dict.fromkeys(row.arm for row in targets):
+        own = [row for row in targets if row.arm == arm]
+        estimates = [_or_nan(row.estimate) for row in own]
+        ses = [_or_nan(row.se) for row in own]
+        meta = random_effects(estimates, ses)
+        spread = "" if meta.i2 is None else f"I2 {meta.i2:.2f}, tau2 {meta.tau2:.3g}"
+        for test, note in ((weighted_stouffer(estimates, ses), ""), (meta.mean, spread)):
+            yield ComparisonRow(
+                study=study,
+                family=comparison["family"],
+                dataset="all_targets",
+                subset="target",
+                arm=arm,
+                reference=comparison["reference"],
+                seed="all",
+                note=joined_notes(test.note, note),
+                n=sum(row.n or 0 for row in own),
+                n_pos=sum(row.n_pos or 0 for row in own),
+                n_neg=sum(row.n_neg or 0 for row in own),
+                n_clusters=sum(row.n_clusters or 0 for row in own),
+                **_numbers(test),
+            )
+
+
+def _numbers(test: Combined) -> dict[str, Any]:
+    return {
+        "method": test.method,
+        "estimate": defined(test.estimate),
+        "se": defined(test.se),
+        "ci_low": defined(test.ci_low),
+        "ci_high": defined(test.ci_high),
+        "statistic": defined(test.statistic),
+        "df": defined(test.df),
+        "p": defined(test.p),
+        "detectable_difference": detectable_difference(test.se) if test.se else None,
+    }
+
+
+def _or_nan(value: float | None) -> float:
+    return float("nan") if value is None else value

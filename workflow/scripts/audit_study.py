@@ -1,0 +1,1 @@
+from mammoshift.provenance.job import job_log

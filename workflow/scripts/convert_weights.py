@@ -1,0 +1,9 @@
+from pathlib import Path
+
+from mammoshift.configuration.model import Backbone
+from mammoshift.provenance.job import job_log
+from mammoshift.weights.convert import convert_weights
+
+with job_log(snakemake.log[0]):
+    backbone = Backbone.model_validate(snakemake.params.backbone)
+    convert_weights(Path(snakemake.params.path), backbone, Path(snakemake.output[0]))

@@ -1,1 +1,0 @@
-from mammoshift.provenance.job import job_log

@@ -1,7 +1,6 @@
 from pathlib import Path
 
 from mammoshift.archives.adapter import ingest_archive
-
 from mammoshift.archives.ingest import check_receipt, write_ingested
 from mammoshift.provenance.job import job_log
 

@@ -1,8 +1,7 @@
 from pathlib import Path
 
-from mammoshift.phantoms.twin import write_receipt, write_twin
-
 from mammoshift.configuration.dataset import Twin
+from mammoshift.phantoms.twin import write_receipt, write_twin
 from mammoshift.provenance.job import job_log
 
 with job_log(snakemake.log[0]):

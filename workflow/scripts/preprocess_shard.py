@@ -1,7 +1,8 @@
 from pathlib import Path
 
-from mammoshift.configuration.model import InputRecipe
 from mammoshift.pixelstore.writer import write_shard
+
+from mammoshift.configuration.model import InputRecipe
 from mammoshift.provenance.job import job_log
 
 with job_log(snakemake.log[0]):

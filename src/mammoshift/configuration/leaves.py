@@ -106,8 +106,8 @@ def evaluation_leaves(project: Project, study: str, stage: str) -> Leaves:
     }
     own: dict[str, set[str]] = {
         "calibrate": {"calibration", "specificity", "bootstrap_resamples", "budget_sizes"},
-        "evaluate": {"subgroups", "specificity", "bootstrap_resamples"},
-        "compare": {"comparisons", "subgroups"},
+        "evaluate": {"subgroups", "specificity", "bootstrap_resamples", "comparisons"},
+        "compare": {"comparisons"},
         "combine": {"comparisons"},
     }
     return shared | record.model_dump(mode="json", include=own[stage])

@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
-from mammoshift.evaluation.compare import (
-    INDEPENDENCE,
+from mammoshift.evaluation.families import (
     adjusted,
     adjusted_over_all,
-    auc_of,
-    compared_arms,
     compared_cells,
-    curves_of,
+    comparison_at,
+    comparison_row,
+    test_numbers,
 )
 from mammoshift.evaluation.grid import Cell, Grid
-from mammoshift.evaluation.rows import ComparisonRow, counts, defined, joined_notes
-from mammoshift.statistics.comparisons import Combined, detectable_difference
+from mammoshift.evaluation.rows import ComparisonRow, joined_notes
 from mammoshift.statistics.meta_analysis import random_effects, weighted_stouffer
-from mammoshift.statistics.multireader import (
-    obuchowski_rockette_crossed,
-    obuchowski_rockette_nested,
-)
-from mammoshift.statistics.seeds import (
-    ensemble,
-    exact_fixed,
-    seed_correlation,
-    stouffer_naive,
-    strube,
-)
 
 SEEDS_RANDOM = "obuchowski_rockette_nested"
 SEEDS_FIXED = "exact_fixed"
@@ -50,45 +38,17 @@ def combine_seeds(study: Mapping[str, Any], grid: Grid) -> list[ComparisonRow]:
     return adjusted_over_all(rows)
 
 
-def _combined_at(
-    study: str, comparison: Mapping[str, Any], cell: Cell
-) -> Iterator[ComparisonRow]:
-    estimate = auc_of(cell)
-    reference = comparison["reference"]
-    values, covariance = estimate.auc, estimate.covariance
-    numbers = counts(cell)
-    unknown = INDEPENDENCE if cell.patients_unknown else ""
+def _combined_at(study: str, comparison: Mapping[str, Any], cell: Cell) -> Iterator[ComparisonRow]:
     headline = SEEDS_RANDOM if len(cell.seeds) > 1 else SEEDS_FIXED
-    for arm in compared_arms(comparison, cell):
-        first, second = curves_of(cell, arm), curves_of(cell, reference)
-        arrays = [cell.logits[cell.arms.index(name)] for name in (arm, reference)]
-        tests = [
-            stouffer_naive(values, covariance, first, second),
-            strube(values, covariance, first, second),
-            exact_fixed(values, covariance, first, second),
-            ensemble(cell.labels, *arrays, cell.clusters),
-        ]
-        if len(cell.seeds) > 1:
-            tests.append(obuchowski_rockette_nested(values, covariance, first, second))
-            tests.append(obuchowski_rockette_crossed(values, covariance, first, second))
-        rho = seed_correlation(covariance, first, second)
-        for test in tests:
+    for pair in comparison_at(cell, comparison).combined:
+        rho = pair.seed_correlation
+        for test in pair.tests or (pair.mean_difference,):
             naive = test.method == "stouffer_naive" and rho is not None
-            yield ComparisonRow(
-                study=study,
-                family=comparison["family"],
-                dataset=cell.dataset,
-                subset=cell.subset,
-                arm=arm,
-                reference=reference,
-                seed="all",
-                headline=test.method == headline,
-                note=joined_notes(
-                    test.note, f"correlation between seeds {rho:.2f}" if naive else "", unknown
-                ),
-                **_numbers(test),
-                **numbers,
+            note = f"correlation between seeds {rho:.2f}" if naive else ""
+            row = comparison_row(
+                study, comparison, cell, pair.arm_a, "all", test.method, test, note
             )
+            yield replace(row, headline=test.method == headline)
 
 
 def _over_targets(
@@ -118,22 +78,8 @@ def _over_targets(
                 n_pos=sum(row.n_pos or 0 for row in own),
                 n_neg=sum(row.n_neg or 0 for row in own),
                 n_clusters=sum(row.n_clusters or 0 for row in own),
-                **_numbers(test),
+                **test_numbers(test, test.method),
             )
-
-
-def _numbers(test: Combined) -> dict[str, Any]:
-    return {
-        "method": test.method,
-        "estimate": defined(test.estimate),
-        "se": defined(test.se),
-        "ci_low": defined(test.ci_low),
-        "ci_high": defined(test.ci_high),
-        "statistic": defined(test.statistic),
-        "df": defined(test.df),
-        "p": defined(test.p),
-        "detectable_difference": detectable_difference(test.se) if test.se else None,
-    }
 
 
 def _or_nan(value: float | None) -> float:

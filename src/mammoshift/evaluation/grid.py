@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mammoshift.contracts.predictions import read_predictions
 from mammoshift.errors import TableError
+from mammoshift.statistics.auc import AucEstimate, auc_covariance
 
 FloatArray = NDArray[np.float64]
 SUBGROUP_COLUMNS = {
@@ -76,6 +77,16 @@ class Cell:
         """[arms, cases], the mean logit of the seeds."""
         return self.logits.mean(axis=1)
 
+    @cached_property
+    def auc(self) -> AucEstimate:
+        """AUC of every curve and their covariance, clustered by patient."""
+        return auc_covariance(self.labels, self.curves, self.clusters)
+
+    def positions(self, arm: str) -> list[int]:
+        """Return where an arm's curves are, seed by seed."""
+        start = self.arms.index(arm) * len(self.seeds)
+        return list(range(start, start + len(self.seeds)))
+
     def only(self, keep: NDArray[np.bool_]) -> Cell:
         """Return the cell restricted to some cases."""
         cases = self.cases[keep].reset_index(drop=True)
@@ -94,8 +105,10 @@ class Cell:
             return {value: self.only((column == value).to_numpy()) for value in values}
         types = sorted({part for text in column.dropna() for part in text.split("+")})
         bare = (column.isna() & (self.cases["label"] == 0)).to_numpy()
-        has = {kind: column.fillna("").str.split("+").map(set).map(lambda s, k=kind: k in s)
-               for kind in types}
+        has = {
+            kind: column.fillna("").str.split("+").map(set).map(lambda s, k=kind: k in s)
+            for kind in types
+        }
         return {kind: self.only(has[kind].to_numpy(dtype=bool) | bare) for kind in types}
 
 
@@ -193,7 +206,8 @@ def _aggregate(table: pd.DataFrame, aggregation: Mapping[str, str]) -> pd.DataFr
     owner = table[keys].astype(str).agg("/".join, axis=1).where(known, table["image_id"])
     groups = table.assign(image_id=owner).groupby(["subset", "image_id"], sort=True)
     same = ["patient_id", "laterality", "view", "density", "lesion_types"]
-    combined = groups[same].agg(lambda v: v.iloc[0] if v.nunique(dropna=False) == 1 else None)
+    smallest, largest = groups[same].min(), groups[same].max()
+    combined = smallest.where(smallest == largest)
     combined["label"] = groups["label"].max()
     combined["logit"] = groups["logit"].agg(aggregation["combine"])
     return combined.reset_index()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 import pandas as pd
 
@@ -75,7 +76,7 @@ class ComparisonRow:
     note: str = ""
 
 
-def counts(cell: Cell) -> dict[str, int]:
+def counts(cell: Cell) -> dict[str, Any]:
     """Return the numbers of cases, positives, negatives and patients of a cell."""
     positives = int(cell.labels.sum())
     return {

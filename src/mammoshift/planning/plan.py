@@ -50,7 +50,13 @@ def plan_study(project: Project, study: str) -> StudyPlan:
     runs = len(arms) * len(record.seeds)
     unknown = [f"number of images of {name}" for name, count in images.items() if count is None]
     costs = [_arm_hours(project, study, arm, images) for arm in arms.values()]
-    unknown += sorted({f"throughput of {a.backbone}" for a, c in zip(arms.values(), costs, strict=True) if c is None})
+    unknown += sorted(
+        {
+            f"throughput of {a.backbone}"
+            for a, c in zip(arms.values(), costs, strict=True)
+            if c is None
+        }
+    )
     known = all(cost is not None for cost in costs)
     recipes = {input_name(arm.input): arm.input.size for arm in arms.values()}
     pixels = sum(math.prod(size) for size in recipes.values())

@@ -63,7 +63,7 @@ def _all_leaves(project: Project) -> dict[str, object]:
             f"studies/{STUDY}.yaml",
             "subgroups: [density, view]",
             "subgroups: [density]",
-            {"evaluate", "compare", "report"},
+            {"evaluate", "report"},
         ),
     ],
 )

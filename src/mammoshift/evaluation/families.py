@@ -1,0 +1,110 @@
+"""Families of comparisons: which arms are compared where, their rows, and their adjustment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from mammoshift.evaluation.grid import Cell, Grid
+from mammoshift.evaluation.rows import ComparisonRow, counts, defined, joined_notes
+from mammoshift.statistics.arm_comparison import ArmComparison, compare_arms
+from mammoshift.statistics.comparisons import (
+    ChiSquareTest,
+    Combined,
+    Difference,
+    detectable_difference,
+)
+from mammoshift.statistics.multiplicity import Correction, adjust
+
+INDEPENDENCE = "patients unknown for some cases: independence assumed"
+
+
+def compared_cells(comparison: Mapping[str, Any], grid: Grid) -> list[Cell]:
+    """Return the cells that a family of comparisons is made on."""
+    where = {"source": [grid.test], "targets": grid.targets, "all": grid.reported}
+    return where[comparison["on"]]
+
+
+def compared_arms(comparison: Mapping[str, Any], cell: Cell) -> list[str]:
+    """Return the arms that a family compares with its reference."""
+    wanted = comparison["arms"] or cell.arms
+    return [arm for arm in cell.arms if arm in wanted and arm != comparison["reference"]]
+
+
+def comparison_at(cell: Cell, comparison: Mapping[str, Any]) -> ArmComparison:
+    """Return the statistics of a family at one cell, clustered by patient."""
+    arms = [comparison["reference"], *compared_arms(comparison, cell)]
+    curves = [(arm, str(seed)) for arm in arms for seed in cell.seeds]
+    scores = cell.logits[[cell.arms.index(arm) for arm in arms]].reshape(len(curves), -1)
+    return compare_arms(cell.labels, scores, curves, cell.clusters, comparison["reference"])
+
+
+def comparison_row(
+    study: str,
+    comparison: Mapping[str, Any],
+    cell: Cell,
+    arm: str,
+    seed: str,
+    method: str,
+    test: Difference | Combined | ChiSquareTest,
+    note: str = "",
+) -> ComparisonRow:
+    """Return the row of one test; p-values are adjusted later, when the family is complete."""
+    unknown = INDEPENDENCE if cell.patients_unknown else ""
+    return ComparisonRow(
+        study=study,
+        family=comparison["family"],
+        dataset=cell.dataset,
+        subset=cell.subset,
+        arm=arm,
+        reference=comparison["reference"],
+        seed=seed,
+        note=joined_notes(test.note, note, unknown),
+        **test_numbers(test, method),
+        **counts(cell),
+    )
+
+
+def test_numbers(test: Difference | Combined | ChiSquareTest, method: str) -> dict[str, Any]:
+    """Return the columns that a test fills; a joint test has no estimate."""
+    numbers = {
+        "method": method,
+        "statistic": defined(test.statistic),
+        "df": defined(test.df),
+        "p": defined(test.p),
+    }
+    names = ("estimate", "se", "ci_low", "ci_high")
+    if isinstance(test, ChiSquareTest):
+        return numbers | dict.fromkeys(names)
+    detectable = detectable_difference(test.se) if test.se else None
+    own = {name: defined(getattr(test, name)) for name in names}
+    return numbers | own | {"detectable_difference": detectable}
+
+
+def adjusted(rows: Sequence[ComparisonRow], correction: Correction) -> list[ComparisonRow]:
+    """Return the rows of one family with p-values adjusted among those of the same method."""
+
+    def fill(row: ComparisonRow, p: float | None, size: int) -> ComparisonRow:
+        return replace(row, p_adjusted=p, family_size=size, correction=correction)
+
+    return _adjust_each_method(rows, correction, fill)
+
+
+def adjusted_over_all(rows: Sequence[ComparisonRow]) -> list[ComparisonRow]:
+    """Return the rows with p-values adjusted over all families too (Benjamini-Hochberg)."""
+    return _adjust_each_method(rows, "bh", lambda row, p, _: replace(row, p_adjusted_all=p))
+
+
+def _adjust_each_method(
+    rows: Sequence[ComparisonRow],
+    correction: Correction,
+    fill: Callable[[ComparisonRow, float | None, int], ComparisonRow],
+) -> list[ComparisonRow]:
+    filled = list(rows)
+    for method in dict.fromkeys(row.method for row in rows):
+        positions = [i for i, row in enumerate(rows) if row.method == method]
+        result = adjust([rows[i].p for i in positions], correction)
+        for i, p in zip(positions, result.p, strict=True):
+            filled[i] = fill(rows[i], p, result.family_size)
+    return filled

@@ -1,0 +1,94 @@
+"""From the files of a study to one finished training: what the rule `train_arm` does."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mammoshift.configuration.model import Arm, Backbone, FromArm
+from mammoshift.contracts.manifest import read_manifest
+from mammoshift.contracts.split import read_split
+from mammoshift.pixelstore.reader import PixelStore
+from mammoshift.splits.task import class_names
+from mammoshift.training.artefacts import write_artefacts
+from mammoshift.training.gpu_claim import claim_gpu, default_claim_folder, local_gpu_identifiers
+from mammoshift.training.loop import train_arm
+from mammoshift.training.request import Cases, Execution, TrainingRequest
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """The files and settings of one training.
+
+    Attributes
+    ----------
+    settings
+        The leaves `arm`, `backbone` and `task`, and the `seed`.
+    split, manifest
+        Tables of the source.
+    pixels
+        Folders of the source's pixel store.
+    start
+        Converted weights, or the model file of another arm; None for random weights.
+    run_folder
+        State of an unfinished training; removed when it is finished.
+    key
+        Of everything that decides the result.
+    threads
+        CPU threads.
+    """
+
+    settings: Mapping[str, Any]
+    split: Path
+    manifest: Path
+    pixels: list[Path]
+    start: Path | None
+    run_folder: Path
+    key: str
+    threads: int
+
+
+def run_training(job: TrainingJob, folder: Path) -> None:
+    """Train, or go on with an unfinished training, and write the artefacts into `folder`.
+
+    On a machine with several GPUs one is claimed for as long as the training lasts.
+    """
+    arm = Arm.model_validate(job.settings["arm"])
+    store = PixelStore.open(job.pixels)
+    cases = {subset: _cases(job, store, subset) for subset in ("train", "validation")}
+    start = job.start
+    if start is not None and isinstance(arm.initialisation, FromArm):
+        start = start.parent
+    with claim_gpu(local_gpu_identifiers(), default_claim_folder()):
+        request = TrainingRequest(
+            arm=arm,
+            backbone=Backbone.model_validate(job.settings["backbone"]),
+            seed=job.settings["seed"],
+            training=cases["train"],
+            validation=cases["validation"],
+            pixels=store,
+            execution=Execution(job.run_folder, threads=job.threads),
+            start=start,
+            label=job.settings["task"],
+            classes=class_names(job.settings["task"]),
+            data_key=job.key,
+        )
+        result = train_arm(request, progress=print)
+    write_artefacts(folder, request, result)
+    shutil.rmtree(job.run_folder)
+
+
+def _cases(job: TrainingJob, store: PixelStore, subset: str) -> Cases:
+    """Return the labelled images of a subset that could be decoded."""
+    split = read_split(job.split)
+    density = read_manifest(job.manifest).set_index("image_id")["density"]
+    stored = set(store.image_ids)
+    own = split[(split["subset"] == subset) & split["image_id"].isin(stored)]
+    own = own.sort_values("image_id")
+    print(f"{subset}: {len(own)} images, {int(own['label'].sum())} positive")
+    return Cases.make(
+        own["image_id"].tolist(), own["label"].to_numpy(), density.reindex(own["image_id"]).tolist()
+    )

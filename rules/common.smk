@@ -83,10 +83,17 @@ def study_shards(study, files):
     ]
 
 
+def audited_shards(study):
+    """Return the indexes and exclusions that the audit compares: those of the first arm's input."""
+    recipe = next(iter(PROJECT.arms[study].values())).input
+    datasets = PROJECT.studies[study].datasets
+    return [path for dataset in datasets for path in shard_files(dataset, recipe, "index.parquet")]
+
+
 def scored_pixels(study, arm):
     """Return the pixel stores that one arm of a study is applied to."""
     recipe = PROJECT.arms[study][arm].input
-    files = ["pixels.npy", "index.parquet"]
+    files = ["shard.npy", "index.parquet"]
     datasets = PROJECT.studies[study].datasets
     return [path for dataset in datasets for path in shard_files(dataset, recipe, files)]
 
@@ -101,7 +108,7 @@ def source_pixels(wildcards):
     """Return the pixel store that an arm is trained on."""
     source = PROJECT.studies[wildcards.study].source.dataset
     recipe = PROJECT.arms[wildcards.study][wildcards.arm].input
-    return shard_files(source, recipe, ["pixels.npy", "index.parquet"])
+    return shard_files(source, recipe, ["shard.npy", "index.parquet"])
 
 
 def start_of(wildcards):
@@ -136,8 +143,8 @@ def manifests_of(study):
 def exclusions_of(study):
     """Return the tables of what a study's datasets lost, at ingestion and at decoding."""
     datasets = PROJECT.studies[study].datasets
-    ingested = expand("<results>/datasets/{dataset}/excluded.csv", dataset=datasets)
-    return ingested + study_shards(study, ["excluded.csv"])
+    ingested = expand("<results>/datasets/{dataset}/exclusions.csv", dataset=datasets)
+    return ingested + study_shards(study, ["exclusions.csv"])
 
 
 def run_files(study, file):

@@ -20,7 +20,7 @@ for dataset in PROJECT.used_datasets:
             else [],
         output:
             manifest=f"<results>/datasets/{dataset}/manifest.parquet",
-            excluded=f"<results>/datasets/{dataset}/excluded.csv",
+            excluded=f"<results>/datasets/{dataset}/exclusions.csv",
             shards=expand(
                 "<results>/datasets/{dataset}/shards/{shard}.parquet",
                 dataset=dataset,

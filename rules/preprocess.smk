@@ -10,9 +10,9 @@ rule preprocess_shard:
     input:
         "<results>/datasets/{dataset}/shards/{shard}.parquet",
     output:
-        pixels="<results>/pixels/{dataset}/{input}/{shard}/pixels.npy",
+        pixels="<results>/pixels/{dataset}/{input}/{shard}/shard.npy",
         index="<results>/pixels/{dataset}/{input}/{shard}/index.parquet",
-        excluded="<results>/pixels/{dataset}/{input}/{shard}/excluded.csv",
+        excluded="<results>/pixels/{dataset}/{input}/{shard}/exclusions.csv",
     log:
         "<logs>/preprocess/{dataset}/{input}/{shard}.log",
     conda:

@@ -26,10 +26,10 @@ rule audit_study:
     input:
         split="<results>/{study}/split.parquet",
         manifests=lambda wildcards: manifests_of(wildcards.study),
-        excluded=lambda wildcards: exclusions_of(wildcards.study),
-        indexes=lambda wildcards: study_shards(wildcards.study, ["index.parquet"]),
+        indexes=lambda wildcards: audited_shards(wildcards.study),
     output:
-        "<results>/{study}/audit.csv",
+        summary="<results>/{study}/audit.csv",
+        findings="<results>/{study}/audit_findings.csv",
     log:
         "<logs>/{study}/audit_study.log",
     conda:

@@ -1,13 +1,14 @@
 from pathlib import Path
 
 from mammoshift.configuration.dataset import Twin
-from mammoshift.phantoms.twin import write_receipt, write_twin
+from mammoshift.phantoms.twin import write_twin
 from mammoshift.provenance.job import job_log
 
 with job_log(snakemake.log[0]):
-    receipt_path = Path(snakemake.output[0])
+    receipt = Path(snakemake.output[0])
     settings = snakemake.params.twin
-    receipt = write_twin(
-        settings["layout"], Twin.model_validate(settings["twin"]), receipt_path.with_suffix("")
+    twin = Twin.model_validate(settings["twin"])
+    written = write_twin(
+        settings["layout"], twin, receipt.with_suffix(""), workers=snakemake.threads
     )
-    write_receipt(receipt, receipt_path)
+    written.write(receipt)

@@ -116,17 +116,14 @@ def _cases(job: ScoringJob, dataset: str, manifest: Path) -> pd.DataFrame:
     TableError
         If no image is left.
     """
-    images = read_manifest(manifest).set_index("image_id", drop=False)
+    table = read_manifest(manifest)
     if dataset == job.settings["source"]:
-        split = read_split(job.split).set_index("image_id")
-        held_out = split[split["subset"] != "train"]
-        table = images.loc[images.index.isin(held_out.index)].copy()
-        table["subset"] = held_out["subset"].reindex(table.index)
-        table["label"] = held_out["label"].reindex(table.index)
+        split = read_split(job.split)
+        held_out = split.loc[split["subset"] != "train", ["image_id", "subset", "label"]]
+        table = table.merge(held_out, on="image_id", validate="1:1")
     else:
-        table = images.copy()
         table["subset"] = "target"
-        table["label"] = task_labels(images, job.settings["task"])
+        table["label"] = task_labels(table, job.settings["task"])
     stored = set(PixelStore.open(job.pixels[dataset]).image_ids)
     table = table[table["label"].notna() & table["image_id"].isin(stored)]
     if table.empty:

@@ -1,0 +1,81 @@
+"""Logits of a trained model for images of a pixel store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mammoshift.training.batches import BatchLoader, BatchReader, PixelSource
+from mammoshift.training.determinism import deterministic_torch
+from mammoshift.training.model import Classifier
+from mammoshift.training.saved_model import ModelRecord, load_model
+
+
+def score_images(
+    model_folder: Path,
+    pixels: PixelSource,
+    image_ids: Sequence[str],
+    batch_size: int,
+    device: torch.device,
+    threads: int = 1,
+    workers: int = 0,
+) -> np.ndarray:
+    """Score images with a trained model.
+
+    Parameters
+    ----------
+    model_folder
+        Holds `model.safetensors` and `model.json`; nothing else is read.
+    pixels
+        Where the images come from.
+    image_ids
+        Which images, in the order of the result.
+    batch_size
+        Images in memory at once; changes the logits by rounding only.
+    device
+        See `mammoshift.training.device.choose_device`.
+    threads, workers
+        CPU threads of torch, and processes that read images ahead (0: none).
+
+    Returns
+    -------
+    numpy.ndarray
+        (N,) float64, log-odds of the positive class, computed in float32.
+
+    Raises
+    ------
+    WeightsError
+        If the folder does not hold a whole model.
+    ConfigurationError
+        If an image does not have the size of the model's input.
+    """
+    with deterministic_torch(device, threads):
+        classifier, record = load_model(model_folder, device)
+        return score_with(classifier, record, pixels, image_ids, batch_size, device, workers)
+
+
+def score_with(
+    classifier: Classifier,
+    record: ModelRecord,
+    pixels: PixelSource,
+    image_ids: Sequence[str],
+    batch_size: int,
+    device: torch.device,
+    workers: int = 0,
+) -> np.ndarray:
+    """Score images with a model that is already loaded; see `score_images`.
+
+    For several targets in one process: the model is loaded once.
+    """
+    reader = BatchReader(pixels, image_ids, record.arm.input.size)
+    places = np.arange(len(image_ids))
+    plan = [places[first : first + batch_size] for first in range(0, len(places), batch_size)]
+    logits = [torch.empty(0)]
+    classifier.eval()
+    with torch.inference_mode():
+        loader = BatchLoader(reader, workers, device)
+        logits.extend(classifier(images).logit for images in loader.batches(plan))
+        return torch.cat([batch.to("cpu") for batch in logits]).double().numpy()

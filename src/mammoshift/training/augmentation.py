@@ -1,0 +1,150 @@
+"""Random changes of training images, computed on whole batches where the model runs.
+
+The parameters of an image come from (seed, epoch, position in the epoch) alone, so neither the
+batch size, nor worker processes, nor a restart changes what an image looks like.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import affine_grid, grid_sample
+
+from mammoshift.configuration.model import Augmentation
+from mammoshift.training.determinism import Purpose, generator, torch_seed
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Parameters of N images, each an array of N values.
+
+    `angle` and `shear` are in radians; `shift_rows` and `shift_columns` in shares of the size;
+    `zoom` multiplies lengths; `contrast` multiplies and `brightness` adds; `noise_seed` is int64.
+    """
+
+    flip_columns: np.ndarray
+    flip_rows: np.ndarray
+    angle: np.ndarray
+    shear: np.ndarray
+    zoom: np.ndarray
+    shift_rows: np.ndarray
+    shift_columns: np.ndarray
+    contrast: np.ndarray
+    brightness: np.ndarray
+    noise_seed: np.ndarray
+
+
+def draw_changes(settings: Augmentation, seed: int, epoch: int, positions: np.ndarray) -> Changes:
+    """Draw the parameters of the images at `positions` (int64) of one epoch."""
+    places = positions.tolist()
+    drawn = np.array(
+        [generator(Purpose.AUGMENTATION, seed, epoch, place).random(9) for place in places]
+    ).reshape(-1, 9)
+    flips, centred = drawn[:, :2], 2.0 * drawn[:, 2:] - 1.0
+    return Changes(
+        flip_columns=flips[:, 0] < settings.horizontal_flip,
+        flip_rows=flips[:, 1] < settings.vertical_flip,
+        angle=centred[:, 0] * np.deg2rad(settings.rotation_degrees),
+        shear=centred[:, 1] * np.deg2rad(settings.shear_degrees),
+        zoom=1.0 + centred[:, 2] * settings.scaling,
+        shift_rows=centred[:, 3] * settings.translation,
+        shift_columns=centred[:, 4] * settings.translation,
+        contrast=1.0 + centred[:, 5] * settings.contrast,
+        brightness=centred[:, 6] * settings.brightness,
+        noise_seed=np.array(
+            [torch_seed(Purpose.AUGMENTATION, seed, epoch, place) for place in places]
+            if settings.noise
+            else np.zeros(len(places)),
+            dtype=np.int64,
+        ),
+    )
+
+
+def augment(images: Tensor, settings: Augmentation, changes: Changes) -> Tensor:
+    """Apply `changes` to images of intensities in [0, 1].
+
+    Parameters
+    ----------
+    images
+        (N, 1, rows, columns) float32 in [0, 1].
+    settings
+        What is switched on.
+    changes
+        The parameters of the N images, in the same order.
+
+    Returns
+    -------
+    Tensor
+        Like `images`; what comes in from outside the image is 0, and values stay in [0, 1].
+    """
+    images = _flipped(images, changes)
+    if any(
+        (settings.rotation_degrees, settings.shear_degrees, settings.scaling, settings.translation)
+    ):
+        rows, columns = images.shape[-2:]
+        matrices = torch.from_numpy(sampling_matrices(changes, rows, columns)).to(
+            images.device, non_blocking=True
+        )
+        grid = affine_grid(matrices, list(images.shape), align_corners=False)
+        images = grid_sample(
+            images, grid, mode="bilinear", padding_mode="zeros", align_corners=False
+        )
+    if settings.contrast or settings.brightness:
+        centre = images.mean(dim=(1, 2, 3), keepdim=True)
+        contrast = _per_image(changes.contrast, images)
+        images = (images - centre) * contrast + (centre + _per_image(changes.brightness, images))
+    if settings.noise:
+        images = images + settings.noise * _noise(images, changes.noise_seed)
+    if settings.contrast or settings.brightness or settings.noise:
+        images = images.clamp(0.0, 1.0)
+    return images
+
+
+def sampling_matrices(changes: Changes, rows: int, columns: int) -> np.ndarray:
+    """Return the matrices that lead from a place in the output to its place in the input.
+
+    The image is sheared along its rows, rotated, scaled and shifted, in this order, about its
+    centre and in square pixels. The matrices act on torch's coordinates, which run from -1 to 1
+    along each axis, whatever its length.
+
+    Returns
+    -------
+    numpy.ndarray
+        (N, 2, 3) float32.
+    """
+    cosine, sine = np.cos(changes.angle), np.sin(changes.angle)
+    rotation = np.stack([cosine, -sine, sine, cosine], axis=1).reshape(-1, 2, 2)
+    shear = np.tile(np.eye(2), (len(cosine), 1, 1))
+    shear[:, 0, 1] = np.tan(changes.shear)
+    forward = changes.zoom[:, None, None] * (rotation @ shear)
+    inverse = np.linalg.inv(forward)
+    half = np.array([columns, rows]) / 2.0
+    shift = 2.0 * half * np.stack([changes.shift_columns, changes.shift_rows], axis=1)
+    linear = inverse * (half[None, None, :] / half[None, :, None])
+    offset = -(inverse @ shift[:, :, None]) / half[None, :, None]
+    return np.concatenate([linear, offset], axis=2).astype(np.float32)
+
+
+def _flipped(images: Tensor, changes: Changes) -> Tensor:
+    for flips, axis in ((changes.flip_columns, 3), (changes.flip_rows, 2)):
+        if flips.any():
+            chosen = torch.from_numpy(flips).to(images.device, non_blocking=True)[
+                :, None, None, None
+            ]
+            images = torch.where(chosen, images.flip(axis), images)
+    return images
+
+
+def _per_image(values: np.ndarray, images: Tensor) -> Tensor:
+    tensor = torch.from_numpy(values.astype(np.float32)).to(images.device, non_blocking=True)
+    return tensor[:, None, None, None]
+
+
+def _noise(images: Tensor, seeds: np.ndarray) -> Tensor:
+    noise = torch.empty_like(images)
+    for image, seed in zip(noise, seeds.tolist(), strict=True):
+        image.normal_(generator=torch.Generator(images.device).manual_seed(seed))
+    return noise

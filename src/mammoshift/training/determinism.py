@@ -1,0 +1,72 @@
+"""Randomness that depends on what is computed, not on when or in which process.
+
+Every random number is drawn from a generator that is made, there and then, from its purpose and
+its place (seed, epoch, step or position). No generator's state has to be saved: a job that is
+killed and goes on draws the same numbers as one that was not.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+import torch
+
+# The module's settings are properties that its type stub does not know.
+_MEMORY: Any = torch.utils.deterministic
+
+
+class Purpose(IntEnum):
+    """What a random number is for; the numbers are part of every stream and must not change."""
+
+    INITIALISATION = 1
+    ORDER = 2
+    AUGMENTATION = 3
+    DROPOUT = 4
+
+
+def generator(purpose: Purpose, *place: int) -> np.random.Generator:
+    """Return the generator of one purpose at one place, such as (seed, epoch)."""
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence((purpose, *place))))
+
+
+def torch_seed(purpose: Purpose, *place: int) -> int:
+    """Return a seed, in [0, 2^63), for torch's generator at one place."""
+    words = np.random.SeedSequence((purpose, *place)).generate_state(1, np.uint64)
+    return int(words[0] >> np.uint64(1))
+
+
+@contextmanager
+def deterministic_torch(device: torch.device, threads: int) -> Iterator[None]:
+    """Run a block with deterministic algorithms and `threads` CPU threads, then restore all.
+
+    Operations of a GPU that have no deterministic form still run, with a warning. torch's global
+    generators are given back as they were.
+    """
+    # cuBLAS reads this when its first handle is made; without it its reductions may vary.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    before = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+        torch.backends.cudnn.benchmark,
+        torch.get_num_threads(),
+        _MEMORY.fill_uninitialized_memory,
+    )
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.backends.cudnn.benchmark = False
+        # Every buffer is written before it is read; filling each one first only costs time.
+        _MEMORY.fill_uninitialized_memory = False
+        torch.set_num_threads(max(1, threads))
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+            torch.backends.cudnn.benchmark = before[2]
+            torch.set_num_threads(before[3])
+            _MEMORY.fill_uninitialized_memory = before[4]

@@ -1,0 +1,173 @@
+"""The classifier: normalisation, a timm feature extractor and one or two linear heads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from mammoshift.configuration.model import Backbone
+from mammoshift.errors import WeightsError
+from mammoshift.weights.architectures import check_names, create_features, feature_count
+
+DENSITY_CLASSES = ("a", "b", "c", "d")
+FEATURES = "features."
+WHITE = 65535.0
+
+
+class Output(NamedTuple):
+    """What the classifier says of N images.
+
+    `logit` is (N,), the log-odds of the positive class; `density` is (N, 4), logits of the
+    BI-RADS densities a to d, or None for a model without a density head. Both are float32.
+    """
+
+    logit: Tensor
+    density: Tensor | None
+
+
+class Classifier(nn.Module):
+    """A classifier of grey images that carries its own normalisation.
+
+    Parameters
+    ----------
+    features
+        Maps (N, channels, rows, columns) to (N, feature count).
+    backbone
+        Its `channels`, `mean`, `std` and `per_image_range` are used.
+    density_head
+        Whether to predict the breast density from the same features.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, features: nn.Module, backbone: Backbone, density_head: bool) -> None:
+        super().__init__()
+        count = feature_count(features)
+        self.features = features
+        self.dropout = nn.Dropout(0.0)
+        self.head = nn.Linear(count, 1)
+        self.density_head = nn.Linear(count, len(DENSITY_CLASSES)) if density_head else None
+        self.channels = backbone.channels
+        self.per_image_range = backbone.per_image_range
+        self.frozen = False
+        shape = (1, backbone.channels, 1, 1)
+        mean = torch.tensor(backbone.mean, dtype=torch.float32).reshape(shape)
+        std = torch.tensor(backbone.std, dtype=torch.float32).reshape(shape)
+        # Both come from the record that is stored with the model, so the weights leave them out.
+        self.register_buffer("mean", mean, persistent=False)
+        self.register_buffer("scale", 1.0 / std, persistent=False)
+
+    def freeze_features(self, frozen: bool) -> None:
+        """Keep the feature extractor as it is, its running statistics included, or let it learn."""
+        self.frozen = frozen
+        self.features.requires_grad_(not frozen)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Classifier:
+        """Set the training mode; frozen features stay in evaluation mode."""
+        super().train(mode)
+        if self.frozen:
+            self.features.eval()
+        return self
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Turn intensities into what the feature extractor was trained on.
+
+        Parameters
+        ----------
+        images
+            (N, rows, columns) or (N, 1, rows, columns), uint16 or float in [0, 1].
+
+        Returns
+        -------
+        Tensor
+            (N, channels, rows, columns), float32.
+        """
+        intensities = unit_intensities(images)
+        if self.per_image_range:
+            low = intensities.amin(dim=(1, 2, 3), keepdim=True)
+            span = intensities.amax(dim=(1, 2, 3), keepdim=True) - low
+            # An image of one value stays zero rather than becoming 0/0.
+            intensities = (intensities - low) / torch.where(span > 0, span, torch.ones_like(span))
+        return (intensities - self.mean) * self.scale
+
+    def forward(self, images: Tensor) -> Output:
+        """Classify `images`, given as in `normalise`."""
+        inputs = self.normalise(images).contiguous(memory_format=torch.channels_last)
+        if self.frozen:
+            with torch.no_grad():
+                features = self.features(inputs)
+        else:
+            features = self.features(inputs)
+        # The heads are small: in float32 also where the features were computed in bfloat16.
+        with torch.autocast(images.device.type, enabled=False):
+            features = self.dropout(features.float())
+            logit = self.head(features).squeeze(1)
+            density = self.density_head(features) if self.density_head is not None else None
+        return Output(logit, density)
+
+
+def unit_intensities(images: Tensor) -> Tensor:
+    """Return grey images as float32 in [0, 1] with the shape (N, 1, rows, columns)."""
+    if images.ndim == 3:
+        images = images.unsqueeze(1)
+    if images.dtype == torch.uint16:
+        return images.to(torch.float32).mul_(1.0 / WHITE)
+    return images.to(torch.float32)
+
+
+def prepared(classifier: Classifier, device: torch.device) -> Classifier:
+    """Move a classifier to `device`, its convolutions in the faster channels-last layout."""
+    for parameter in classifier.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return classifier.to(device)
+
+
+def build_classifier(
+    backbone: Backbone,
+    size: tuple[int, int],
+    density_head: bool = False,
+    state: Mapping[str, Tensor] | None = None,
+) -> Classifier:
+    """Build a classifier, with the values of `state` as far as it goes.
+
+    Parameters
+    ----------
+    backbone
+        The feature extractor and its normalisation.
+    size
+        (rows, columns) of the images.
+    density_head
+        Whether to add a four-class density head.
+    state
+        Tensors by the classifier's own names. The feature extractor must be there whole, and may
+        come from another input size; a head may be absent and is then random.
+
+    Raises
+    ------
+    ConfigurationError
+        If the architecture is unknown or cannot take images of this size.
+    WeightsError
+        If `state` does not fit.
+    """
+    if state is None:
+        return Classifier(create_features(backbone, size), backbone, density_head)
+    features = {n.removeprefix(FEATURES): t for n, t in state.items() if n.startswith(FEATURES)}
+    classifier = Classifier(create_features(backbone, size, features), backbone, density_head)
+    for name in ("head", "density_head"):
+        layer = getattr(classifier, name)
+        start = {
+            n.removeprefix(f"{name}."): t for n, t in state.items() if n.startswith(f"{name}.")
+        }
+        if layer is not None and start:
+            check_names(layer.state_dict(), start, f"layer {name}")
+            try:
+                layer.load_state_dict(start)
+            except RuntimeError as error:
+                raise WeightsError(f"layer {name}: {error}") from error
+    return classifier

@@ -1,0 +1,191 @@
+"""The one place that talks to timm: which architectures exist and how a feature extractor is built.
+
+Nothing here reaches the network: weights come in as a state dict or not at all.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import timm
+import torch
+from timm.models import get_pretrained_cfg, is_model, list_models
+from torch import Tensor, nn
+
+from mammoshift.configuration.model import Backbone
+from mammoshift.errors import ConfigurationError, WeightsError
+from mammoshift.weights.padding import apply_static_padding
+
+NAMES_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What has to be known of a timm architecture before it is built.
+
+    `fixed_size` is true where the input size is part of the network (position embeddings);
+    `classifiers` are the names of the layers that `num_classes=0` removes.
+    """
+
+    name: str
+    fixed_size: bool
+    native_size: tuple[int, int]
+    classifiers: tuple[str, ...]
+
+
+def describe_architecture(name: str) -> Architecture:
+    """Look up a timm architecture.
+
+    Raises
+    ------
+    ConfigurationError
+        If timm has no architecture of that name; names that are close are suggested.
+    """
+    if not is_model(name):
+        close = difflib.get_close_matches(name, list_models(), n=NAMES_SHOWN, cutoff=0.5)
+        hint = f"; did you mean {', '.join(close)}?" if close else ""
+        raise ConfigurationError(f"architecture {name!r} is not known to timm{hint}")
+    settings = get_pretrained_cfg(name, allow_unregistered=True)
+    classifiers = settings.classifier if settings else None
+    if classifiers is None:
+        classifiers = ()
+    elif isinstance(classifiers, str):
+        classifiers = (classifiers,)
+    _, rows, columns = settings.input_size if settings else (3, 224, 224)
+    return Architecture(
+        name=name,
+        fixed_size=bool(settings and settings.fixed_input_size),
+        native_size=(rows, columns),
+        classifiers=tuple(classifiers),
+    )
+
+
+def create_features(
+    backbone: Backbone,
+    size: tuple[int, int] | None = None,
+    state: Mapping[str, Tensor] | None = None,
+) -> nn.Module:
+    """Build the feature extractor of `backbone`: images in, one pooled feature vector each out.
+
+    Parameters
+    ----------
+    backbone
+        Its `architecture`, `channels` and `static_padding` are used.
+    size
+        (rows, columns) of the input; None for the architecture's own.
+    state
+        State dict without a head, with timm's names. Position embeddings are resampled to `size`,
+        and the first convolution is summed over the colours where `channels` is 1.
+
+    Raises
+    ------
+    ConfigurationError
+        If the architecture is unknown or cannot take inputs of this size.
+    WeightsError
+        If `state` has other names or shapes than the architecture.
+    """
+    architecture = describe_architecture(backbone.architecture)
+    if size is not None:
+        check_size(backbone, architecture, size)
+    options: dict[str, Any] = {}
+    if size is not None and architecture.fixed_size:
+        options["img_size"] = size
+    if state is not None:
+        options["pretrained"] = True
+        options["pretrained_cfg_overlay"] = {"state_dict": dict(state), "custom_load": False}
+    try:
+        features = timm.create_model(
+            backbone.architecture, num_classes=0, in_chans=backbone.channels, **options
+        )
+    except (AssertionError, ValueError, TypeError, KeyError, RuntimeError) as error:
+        if state is None:
+            raise ConfigurationError(
+                f"architecture {backbone.architecture}: cannot be built for inputs of "
+                f"{size or architecture.native_size} with {backbone.channels} channels: {error}"
+            ) from error
+        raise WeightsError(
+            f"the weights do not fit the architecture {backbone.architecture}: {error}"
+        ) from error
+    patch = getattr(getattr(features, "patch_embed", None), "patch_size", None)
+    if size is not None and isinstance(patch, tuple) and len(patch) == len(size):
+        # timm would leave out the last rows and columns without a word.
+        _check_multiple(backbone.architecture, size, patch)
+    if state is not None:
+        check_names(features.state_dict(), state, f"architecture {backbone.architecture}")
+    if backbone.static_padding:
+        apply_static_padding(features)
+    return features
+
+
+def check_size(backbone: Backbone, architecture: Architecture, size: tuple[int, int]) -> None:
+    """Raise `ConfigurationError` when the backbone cannot take inputs of `size`."""
+    multiple = backbone.size_multiple
+    _check_multiple(backbone.architecture, size, (multiple, multiple))
+    if backbone.variable_size and architecture.fixed_size:
+        raise ConfigurationError(
+            f"architecture {backbone.architecture}: its input size is part of the network; "
+            "set variable_size to false"
+        )
+
+
+def feature_count(features: nn.Module) -> int:
+    """Return the length of the feature vector that a timm network without a head gives."""
+    for name in ("head_hidden_size", "num_features"):
+        count = getattr(features, name, None)
+        if isinstance(count, int) and count > 0:
+            return count
+    raise ConfigurationError(f"{type(features).__name__} does not say how many features it gives")
+
+
+def check_names(
+    expected: Mapping[str, Tensor], found: Mapping[str, Tensor], what_is_expected: str
+) -> None:
+    """Raise `WeightsError` naming the tensors that are missing or too many."""
+    missing = sorted(set(expected) - set(found))
+    extra = sorted(set(found) - set(expected))
+    if missing or extra:
+        raise WeightsError(
+            f"{what_is_expected}: {_listed('missing', missing)}; {_listed('not expected', extra)}"
+        )
+
+
+def check_shapes(
+    expected: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], what_is_expected: str
+) -> None:
+    """Raise `WeightsError` naming the first tensors whose shapes differ from `expected`."""
+    wrong = [
+        f"{name} is {list(shape)}, expected {list(expected[name].shape)}"
+        for name, shape in shapes.items()
+        if tuple(expected[name].shape) != tuple(shape)
+    ]
+    if wrong:
+        raise WeightsError(f"{what_is_expected}: {'; '.join(wrong[:NAMES_SHOWN])}")
+
+
+def reference_state(backbone: Backbone) -> dict[str, Tensor]:
+    """Names and shapes of the architecture's tensors, without a head, for three colours."""
+    plain = backbone.model_copy(
+        update={"channels": 3, "mean": (0.0,) * 3, "std": (1.0,) * 3, "static_padding": False}
+    )
+    with torch.random.fork_rng(devices=[]):
+        return dict(create_features(plain).state_dict())
+
+
+def _check_multiple(name: str, size: tuple[int, int], multiples: tuple[int, int]) -> None:
+    pairs = list(zip(size, multiples, strict=True))
+    if any(edge % multiple for edge, multiple in pairs):
+        nearest = [max(1, round(edge / multiple)) * multiple for edge, multiple in pairs]
+        raise ConfigurationError(
+            f"architecture {name}: the input size {list(size)} is not a multiple of "
+            f"{list(multiples)}; the nearest that is: {nearest}"
+        )
+
+
+def _listed(heading: str, names: list[str]) -> str:
+    if not names:
+        return f"none {heading}"
+    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+    return f"{len(names)} {heading}: {', '.join(names[:NAMES_SHOWN])}{more}"

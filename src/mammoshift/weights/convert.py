@@ -1,0 +1,186 @@
+"""Published checkpoints made into safetensors that a feature extractor loads as they are.
+
+A third-party file is read here once, by loaders that run none of its content; everything after
+this step uses only the converted file.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from mammoshift.configuration.model import Backbone, WeightsFile
+from mammoshift.errors import WeightsError
+from mammoshift.files import atomic_path, sha256_of_file
+from mammoshift.weights.architectures import (
+    check_names,
+    check_shapes,
+    describe_architecture,
+    reference_state,
+)
+from mammoshift.weights.key_maps import (
+    IMAGE_ENCODER,
+    from_huggingface_dinov2,
+    from_mammo_clip,
+    from_timm,
+)
+from mammoshift.weights.restricted import CheckpointArchive, StoredTensor
+
+Kind = TypeVar("Kind", Tensor, StoredTensor)
+
+METADATA_KEY = "mammoshift"
+STATE_DICT_NAMES = ("state_dict", "model_state_dict", "model", "teacher")
+"""Where a checkpoint that holds more than a state dict keeps it; the first found is used."""
+
+
+def convert_weights(
+    source: Path, weights: WeightsFile, backbone: Backbone, destination: Path
+) -> None:
+    """Convert one file of published weights to safetensors with timm's names, without a head.
+
+    Parameters
+    ----------
+    source
+        The file as it was published: `.safetensors`, or whatever `torch.save` wrote.
+    weights
+        What is known of the file; its `sha256` is checked when given.
+    backbone
+        Names the timm architecture that the weights are for.
+    destination
+        The safetensors file to write; licence, source, format and the SHA-256 of `source` are
+        stored in its metadata. Equal inputs give equal bytes.
+
+    Raises
+    ------
+    WeightsError
+        If the file is absent, is not the pinned one, cannot be read safely, or does not hold
+        exactly the tensors of the architecture.
+    """
+    if not source.is_file():
+        raise WeightsError(
+            f"{source}: no such file; get {Path(weights.file).name} from {weights.source} "
+            f"(licence: {weights.licence}) and put it there"
+        )
+    digest = sha256_of_file(source)
+    if weights.sha256 is not None and digest != weights.sha256:
+        raise WeightsError(
+            f"{source}: its SHA-256 is {digest}, but {weights.sha256} is pinned for "
+            f"{weights.source}; get the file again, or correct the pin"
+        )
+    where = f"{source} (expected {Path(weights.file).name} of {weights.source})"
+    expected = reference_state(backbone)
+    try:
+        state = _read_and_map(source, weights, backbone, expected)
+    except WeightsError as error:
+        raise WeightsError(f"{where}: {error}") from error
+    state = _with_batch_counters(state, expected)
+    check_names(expected, state, where)
+    check_shapes(expected, {name: tuple(tensor.shape) for name, tensor in state.items()}, where)
+    finished = {
+        name: tensor.to(expected[name].dtype).contiguous().clone() for name, tensor in state.items()
+    }
+    metadata = {
+        "architecture": backbone.architecture,
+        "format": weights.format,
+        "licence": weights.licence,
+        "derivatives": weights.derivatives,
+        "source": weights.source,
+        "source_sha256": digest,
+    }
+    # One entry only: safetensors writes several in an order that changes from run to run.
+    described = {METADATA_KEY: json.dumps(metadata, sort_keys=True)}
+    with atomic_path(destination) as temporary:
+        save_file(finished, temporary, metadata=described)
+
+
+def read_converted(path: Path) -> dict[str, Tensor]:
+    """Read a state dict that `convert_weights` wrote.
+
+    Raises
+    ------
+    WeightsError
+        If the file is absent or damaged.
+    """
+    return _read_safetensors(path)
+
+
+def _read_and_map(
+    source: Path, weights: WeightsFile, backbone: Backbone, expected: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    keep_all = weights.format != "mammo_clip"
+    state = _read_state(source, lambda name: keep_all or name.startswith(IMAGE_ENCODER))
+    if weights.format == "mammo_clip":
+        return from_mammo_clip(state, expected)
+    if weights.format == "huggingface_dinov2":
+        return from_huggingface_dinov2(state)
+    return from_timm(state, describe_architecture(backbone.architecture).classifiers)
+
+
+def _read_state(source: Path, wanted: Callable[[str], bool]) -> dict[str, Tensor]:
+    if source.suffix == ".safetensors":
+        return {name: t for name, t in _read_safetensors(source).items() if wanted(name)}
+    if zipfile.is_zipfile(source):
+        with CheckpointArchive(source) as archive:
+            stored = _find_state_dict(archive.content, StoredTensor)
+            return {name: archive.load(stored[name]) for name in stored if wanted(name)}
+    # Files of before PyTorch 1.6 are no archives; torch's own restricted loader reads them.
+    try:
+        content = torch.load(source, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
+        raise WeightsError(
+            "is neither safetensors nor a checkpoint that can be read without running its content; "
+            f"save its state dict again with a current PyTorch ({type(error).__name__})"
+        ) from error
+    return {n: tensor for n, tensor in _find_state_dict(content, Tensor).items() if wanted(n)}
+
+
+def _find_state_dict(content: object, kind: type[Kind]) -> dict[str, Kind]:
+    """Find the tensors of a checkpoint and strip the prefix of `DataParallel` from their names."""
+    found: object = content
+    if isinstance(content, Mapping) and not _tensors_of(content, kind):
+        inner = (content.get(name) for name in STATE_DICT_NAMES)
+        found = next((item for item in inner if isinstance(item, Mapping)), None)
+    state = _tensors_of(found, kind) if isinstance(found, Mapping) else {}
+    if not state:
+        raise WeightsError(
+            "holds no state dict, neither at its top nor under one of the names "
+            + ", ".join(STATE_DICT_NAMES)
+        )
+    return {name.removeprefix("module."): tensor for name, tensor in state.items()}
+
+
+def _tensors_of(content: Mapping[object, object], kind: type[Kind]) -> dict[str, Kind]:
+    return {
+        name: value
+        for name, value in content.items()
+        if isinstance(name, str) and isinstance(value, kind)
+    }
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        with safe_open(path, framework="pt") as stream:
+            return {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path}: cannot be read as safetensors: {error}") from error
+
+
+def _with_batch_counters(
+    state: dict[str, Tensor], expected: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Add the batch counters of batch normalisation, which files of before 2018 do not have."""
+    counters = {
+        name: tensor
+        for name, tensor in expected.items()
+        if name.endswith(".num_batches_tracked") and name not in state
+    }
+    return {**state, **counters}

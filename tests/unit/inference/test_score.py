@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mammoshift.configuration.model import Arm, Backbone
+from mammoshift.errors import ConfigurationError, WeightsError
+from mammoshift.inference.score import score_images
+from mammoshift.training.model import build_classifier
+from mammoshift.training.saved_model import ModelRecord, Versions, read_record, write_model
+
+CPU = torch.device("cpu")
+IDS = [f"image-{number}" for number in range(7)]
+
+
+@dataclass(frozen=True)
+class NoiseImages:
+    size: tuple[int, int] = (32, 48)
+
+    def read(self, image_id: str) -> np.ndarray:
+        random = np.random.default_rng(int(image_id.split("-")[1]))
+        return random.integers(0, 65536, self.size, dtype=np.uint16)
+
+
+def make_model(folder: Path, architecture: str, density: bool = False) -> Path:
+    backbone = Backbone(architecture=architecture, mean=(0.4,) * 3, std=(0.2,) * 3)
+    arm = {
+        "name": "toy",
+        "backbone": "tiny",
+        "input": {"size": (32, 48)},
+        "training": {"stages": [{"epochs": 1, "lr": 1e-3}]},
+    }
+    torch.manual_seed(4)
+    model = build_classifier(backbone, (32, 48), density)
+    with torch.no_grad():
+        # Running statistics of real images, so that features do not vanish.
+        model.train()(torch.rand(16, 32, 48))
+    record = ModelRecord(
+        arm=Arm.model_validate(arm),
+        backbone=backbone,
+        density_head=density,
+        label="malignant",
+        classes=("benign", "malignant"),
+        seed=0,
+        selected_epoch=1,
+        selected_validation_auc=None,
+        training_cases=4,
+        training_positives=2,
+        start_sha256=None,
+        licence=None,
+        versions=Versions(mammoshift="0", torch="0", timm="0"),
+    )
+    write_model(folder, model.state_dict(), record)
+    return folder
+
+
+@pytest.mark.parametrize("architecture", ["test_resnet", "test_vit"])
+def test_logits_do_not_depend_on_the_batch_size_and_keep_the_order(
+    tmp_path: Path, architecture: str
+) -> None:
+    folder = make_model(tmp_path / "model", architecture)
+    whole = score_images(folder, NoiseImages(), IDS, 7, CPU)
+    single = score_images(folder, NoiseImages(), IDS, 1, CPU)
+    reverse = score_images(folder, NoiseImages(), IDS[::-1], 3, CPU)
+    assert whole.dtype == np.float64
+    assert whole.std() > 1e-4
+    np.testing.assert_allclose(single, whole, atol=1e-5)
+    np.testing.assert_allclose(reverse[::-1], whole, atol=1e-5)
+    np.testing.assert_array_equal(score_images(folder, NoiseImages(), IDS, 7, CPU), whole)
+
+
+def test_logits_are_those_of_the_model_that_was_saved(tmp_path: Path) -> None:
+    folder = make_model(tmp_path / "model", "test_resnet", density=True)
+    torch.manual_seed(4)
+    model = build_classifier(read_record(folder).backbone, (32, 48), True)
+    with torch.no_grad():
+        model.train()(torch.rand(16, 32, 48))
+        pixels = np.stack([NoiseImages().read(name) for name in IDS])
+        expected = model.eval()(torch.from_numpy(pixels)).logit.numpy()
+    found = score_images(folder, NoiseImages(), IDS, 4, CPU)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_no_images_no_logits(tmp_path: Path) -> None:
+    folder = make_model(tmp_path / "model", "test_resnet")
+    assert score_images(folder, NoiseImages(), [], 4, CPU).shape == (0,)
+
+
+def test_image_of_another_size_is_named(tmp_path: Path) -> None:
+    folder = make_model(tmp_path / "model", "test_resnet")
+    with pytest.raises(ConfigurationError, match=r"image-0: .*\[16, 16\].*\[32, 48\]"):
+        score_images(folder, NoiseImages((16, 16)), IDS, 4, CPU)
+
+
+@pytest.mark.parametrize("name", ["model.json", "model.safetensors"])
+def test_incomplete_models_are_refused(tmp_path: Path, name: str) -> None:
+    folder = make_model(tmp_path / "model", "test_resnet")
+    (folder / name).write_bytes(b"{}")
+    with pytest.raises(WeightsError, match=name.replace(".", r"\.")):
+        score_images(folder, NoiseImages(), IDS, 4, CPU)
+    (folder / name).unlink()
+    with pytest.raises(WeightsError, match=name.replace(".", r"\.")):
+        score_images(folder, NoiseImages(), IDS, 4, CPU)
+
+
+def test_writing_twice_gives_equal_bytes(tmp_path: Path) -> None:
+    for name in ("model.json", "model.safetensors"):
+        one, two = (make_model(tmp_path / n, "test_resnet") / name for n in ("one", "two"))
+        assert one.read_bytes() == two.read_bytes()

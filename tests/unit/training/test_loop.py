@@ -1,0 +1,385 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from mammoshift.configuration.model import Arm, Backbone, Loss, WeightsFile
+from mammoshift.errors import ConfigurationError, TrainingError
+from mammoshift.training.artefacts import write_artefacts
+from mammoshift.training.checkpoint import EVENTS
+from mammoshift.training.interruption import TrainingInterrupted
+from mammoshift.training.loop import current_versions, train_arm
+from mammoshift.training.request import Cases, Execution, TrainingRequest, TrainingResult
+from mammoshift.training.saved_model import read_record
+from mammoshift.weights.architectures import reference_state
+
+SIZE = (32, 32)
+TRAIN, VALIDATION = 40, 20
+
+
+@dataclass
+class ToyImages:
+    """Noise, with a bright square in images of an odd number."""
+
+    reads: int = 0
+    before_read: Callable[[int], None] = field(default=lambda _number: None)
+
+    def read(self, image_id: str) -> np.ndarray:
+        self.reads += 1
+        self.before_read(self.reads)
+        number = int(image_id.removeprefix("toy-"))
+        random = np.random.default_rng(number)
+        image = random.integers(0, 20000, SIZE).astype(np.uint16)
+        if number % 2:
+            row, column = random.integers(0, 20, 2)
+            image[row : row + 12, column : column + 12] += 30000
+        return image
+
+
+def cases(first: int, count: int) -> Cases:
+    numbers = range(first, first + count)
+    densities = [("a", "b", "c", "d", None)[n % 5] for n in numbers]
+    return Cases.make([f"toy-{n}" for n in numbers], [n % 2 for n in numbers], densities)
+
+
+def request_for(folder: Path, *, start: Path | None = None, **changes: object) -> TrainingRequest:
+    training = {
+        "stages": [{"epochs": 3, "lr": 2e-3, "dropout": 0.2, "warmup_epochs": 1}],
+        "batch_size": 8,
+        "augmentation": {"horizontal_flip": 0.5, "rotation_degrees": 10, "brightness": 0.1},
+    }
+    arm = {
+        "name": "toy",
+        "backbone": "tiny",
+        "input": {"size": SIZE},
+        "initialisation": changes.pop("initialisation", "random"),
+        "loss": changes.pop("loss", {"name": "bce"}),
+        "training": {**training, **changes},
+    }
+    backbone = Backbone(architecture="test_resnet", channels=1, mean=(0.25,), std=(0.25,))
+    return TrainingRequest(
+        arm=Arm.model_validate(arm),
+        backbone=backbone,
+        seed=1,
+        training=cases(0, TRAIN),
+        validation=cases(1000, VALIDATION),
+        pixels=ToyImages(),
+        execution=Execution(folder / "run"),
+        start=start,
+    )
+
+
+TWO_STAGES = [
+    {"train": "head", "epochs": 1, "lr": 1e-2, "optimiser": "adam"},
+    {"train": "all", "epochs": 2, "lr": 2e-3, "optimiser": "sgd", "dropout": 0.3},
+]
+
+
+def events(folder: Path) -> list[dict[str, object]]:
+    lines = (folder / "run" / EVENTS).read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def model_bytes(folder: Path, request: TrainingRequest, result: TrainingResult) -> list[bytes]:
+    write_artefacts(folder / "model", request, result)
+    return [(folder / "model" / n).read_bytes() for n in ("model.safetensors", "model.json")]
+
+
+def test_learns_what_can_be_learnt(tmp_path: Path) -> None:
+    stages = [{"epochs": 6, "lr": 3e-3}]
+    result = train_arm(request_for(tmp_path, stages=stages))
+    assert result.selected_validation_auc > 0.9
+    assert len(result.history) == 6
+    assert result.history[-1].train_loss < result.history[0].train_loss
+
+
+def test_equal_requests_give_equal_bytes_and_another_seed_does_not(tmp_path: Path) -> None:
+    found = []
+    for name, seed in (("one", 1), ("two", 1), ("three", 2)):
+        request = replace(request_for(tmp_path / name), seed=seed)
+        found.append(model_bytes(tmp_path / name, request, train_arm(request))[0])
+    assert found[0] == found[1]
+    assert found[0] != found[2]
+
+
+def test_torch_is_left_as_it_was(tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    before, threads = torch.random.get_rng_state(), torch.get_num_threads()
+    handler = signal.getsignal(signal.SIGTERM)
+    train_arm(request_for(tmp_path, stages=[{"epochs": 1, "lr": 1e-3}]))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert torch.get_num_threads() == threads
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert signal.getsignal(signal.SIGTERM) is handler
+
+
+@pytest.mark.parametrize(
+    ("number", "stages"),
+    [
+        (1, None),
+        (TRAIN + 3, None),
+        (TRAIN + VALIDATION + 11, None),
+        (TRAIN + VALIDATION + 11, TWO_STAGES),
+        (2 * (TRAIN + VALIDATION) - 2, TWO_STAGES),
+    ],
+    ids=["first step", "validation", "mid-epoch", "mid-epoch of stage 2", "validation of stage 2"],
+)
+def test_interrupted_training_ends_bit_identical(
+    tmp_path: Path, number: int, stages: list[dict[str, object]] | None
+) -> None:
+    options = {"stages": stages} if stages else {}
+    loss = {"name": "density_aware_focal", "auxiliary_weight": 0.3}
+    whole = request_for(tmp_path / "whole", loss=loss, **options)
+    expected = model_bytes(tmp_path / "whole", whole, train_arm(whole))
+
+    def terminate(reads: int) -> None:
+        if reads == number:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    broken = request_for(tmp_path / "broken", loss=loss, **options)
+    with pytest.raises(TrainingInterrupted, match="goes on from there") as caught:
+        train_arm(replace(broken, pixels=ToyImages(before_read=terminate)))
+    assert caught.value.exit_code == 143
+    result = train_arm(broken)
+    assert model_bytes(tmp_path / "broken", broken, result) == expected
+    assert [e["event"] for e in events(tmp_path / "broken")] == [
+        "started",
+        "interrupted",
+        "resumed",
+        "finished",
+    ]
+    assert result.resumed_from_step == events(tmp_path / "broken")[1]["step"]
+    assert [r.epoch for r in result.history] == [1, 2, 3]
+
+
+@dataclass
+class TerminatingOnce(ToyImages):
+    """Asks the process to end when the first training image is read."""
+
+    asked: bool = False
+
+    def read(self, image_id: str) -> np.ndarray:
+        if not self.asked and int(image_id.removeprefix("toy-")) < TRAIN:
+            self.asked = True
+            signal.raise_signal(signal.SIGTERM)
+        return super().read(image_id)
+
+
+def test_every_step_can_be_the_last_before_a_restart(tmp_path: Path) -> None:
+    options = {"stages": TWO_STAGES, "batch_size": TRAIN // 2}
+    whole = request_for(tmp_path / "whole", **options)
+    expected = model_bytes(tmp_path / "whole", whole, train_arm(whole))
+    broken = request_for(tmp_path / "broken", **options)
+    for step in range(1, 7):
+        with pytest.raises(TrainingInterrupted):
+            train_arm(replace(broken, pixels=TerminatingOnce()))
+        assert events(tmp_path / "broken")[-1]["step"] == step
+    result = train_arm(broken)
+    assert model_bytes(tmp_path / "broken", broken, result) == expected
+
+
+def test_crash_goes_on_from_the_last_epoch(tmp_path: Path) -> None:
+    def crash(reads: int) -> None:
+        if reads == TRAIN + VALIDATION + 20:
+            raise OSError("the disk is gone")
+
+    whole = request_for(tmp_path / "whole")
+    expected = model_bytes(tmp_path / "whole", whole, train_arm(whole))
+    request = request_for(tmp_path / "broken")
+    with pytest.raises(OSError, match="disk"):
+        train_arm(replace(request, pixels=ToyImages(before_read=crash)))
+    result = train_arm(request)
+    assert result.resumed_from_step == TRAIN // 8
+    assert model_bytes(tmp_path / "broken", request, result) == expected
+
+
+def crashed(tmp_path: Path) -> TrainingRequest:
+    def crash(reads: int) -> None:
+        if reads == 2 * (TRAIN + VALIDATION) + 5:
+            raise OSError("the disk is gone")
+
+    request = request_for(tmp_path)
+    with pytest.raises(OSError, match="disk"):
+        train_arm(replace(request, pixels=ToyImages(before_read=crash)))
+    return request
+
+
+def test_damaged_checkpoint_falls_back_to_the_one_before(tmp_path: Path) -> None:
+    whole = request_for(tmp_path / "whole")
+    expected = model_bytes(tmp_path / "whole", whole, train_arm(whole))
+    request = crashed(tmp_path)
+    older, newer = sorted((tmp_path / "run").glob("checkpoint-*.pt"))
+    newer.write_bytes(newer.read_bytes()[:-100])
+    lines: list[str] = []
+    result = train_arm(request, lines.append)
+    assert any("is damaged" in line for line in lines)
+    assert result.resumed_from_step == int(older.name.split("-")[1])
+    assert model_bytes(tmp_path, request, result) == expected
+
+
+def test_no_usable_checkpoint_means_a_clean_start(tmp_path: Path) -> None:
+    request = crashed(tmp_path)
+    for path in (tmp_path / "run").glob("checkpoint-*.pt"):
+        path.write_bytes(b"nothing")
+    result = train_arm(request)
+    assert result.resumed_from_step is None
+    names = [e["event"] for e in events(tmp_path)]
+    assert names == ["started", "rejected", "rejected", "started", "finished"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 7},
+        {"data_key": "other"},
+        {"training": cases(2, TRAIN)},
+        {"validation": cases(2, TRAIN)},
+        {"arm": {"loss": Loss(name="focal")}},
+        {"backbone": {"per_image_range": True}},
+    ],
+)
+def test_key_tells_requests_apart(tmp_path: Path, change: dict[str, object]) -> None:
+    request = request_for(tmp_path)
+    changed = {
+        name: getattr(request, name).model_copy(update=value) if isinstance(value, dict) else value
+        for name, value in change.items()
+    }
+    versions = current_versions()
+    assert request.key(None, versions) == request_for(tmp_path).key(None, versions)
+    assert request.key(None, versions) != replace(request, **changed).key(None, versions)
+    assert request.key(None, versions) != request.key("0" * 64, versions)
+
+
+def test_checkpoint_of_another_request_is_passed_over(tmp_path: Path) -> None:
+    request = crashed(tmp_path)
+    lines: list[str] = []
+    result = train_arm(replace(request, data_key="other"), lines.append)
+    assert result.resumed_from_step is None
+    assert sum("belongs to other data" in line for line in lines) == 2
+
+
+def test_checkpoints_are_also_saved_within_an_epoch(tmp_path: Path) -> None:
+    def crash(reads: int) -> None:
+        if reads == 3 * 8 + 1:
+            raise OSError("the disk is gone")
+
+    request = request_for(tmp_path, checkpoint_minutes=1e-9)
+    with pytest.raises(OSError, match="disk"):
+        train_arm(replace(request, pixels=ToyImages(before_read=crash)))
+    assert train_arm(request).resumed_from_step == 3
+
+
+def test_workers_do_not_change_the_result(tmp_path: Path) -> None:
+    alone = request_for(tmp_path / "alone", stages=[{"epochs": 2, "lr": 1e-3}])
+    helped = replace(alone, execution=Execution(tmp_path / "helped" / "run", workers=1))
+    one = model_bytes(tmp_path / "alone", alone, train_arm(alone))
+    assert one == model_bytes(tmp_path / "helped", helped, train_arm(helped))
+
+
+def test_head_stage_changes_the_head_only(tmp_path: Path) -> None:
+    state = reference_state(Backbone(architecture="test_resnet", mean=(0,) * 3, std=(1,) * 3))
+    save_file(state, tmp_path / "start.safetensors")
+    stages = [{"train": "head", "epochs": 1, "lr": 1e-2}]
+    request = request_for(
+        tmp_path,
+        start=tmp_path / "start.safetensors",
+        initialisation="pretrained",
+        stages=stages,
+    )
+    weights = WeightsFile(file="w", format="timm", licence="cc-by-nc-sa-4.0", source="group/model")
+    request = replace(request, backbone=request.backbone.model_copy(update={"weights": weights}))
+    result = train_arm(request)
+    for name, tensor in state.items():
+        if name != "conv1.0.weight":
+            assert torch.equal(result.state[f"features.{name}"], tensor), name
+    assert result.licence is not None
+    assert result.licence.name == "cc-by-nc-sa-4.0"
+
+
+def test_start_from_another_arm_inherits_weights_and_licence(tmp_path: Path) -> None:
+    test_head_stage_changes_the_head_only(tmp_path)
+    parent = request_for(tmp_path / "parent", stages=[{"epochs": 1, "lr": 1e-3}])
+    parent_result = train_arm(parent)
+    write_artefacts(tmp_path / "parent" / "model", parent, parent_result)
+    child = request_for(
+        tmp_path / "child",
+        start=tmp_path / "parent" / "model",
+        initialisation={"arm": "parent"},
+        stages=[{"train": "head", "epochs": 1, "lr": 1e-9}],
+    )
+    result = train_arm(child)
+    assert torch.allclose(result.state["head.weight"], parent_result.state["head.weight"])
+    name = "features.conv1.0.weight"
+    assert torch.equal(result.state[name], parent_result.state[name])
+    other = child.backbone.model_copy(update={"architecture": "test_efficientnet"})
+    with pytest.raises(ConfigurationError, match="architecture"):
+        train_arm(replace(child, backbone=other))
+
+
+def test_selection_takes_the_best_epoch_or_the_last(tmp_path: Path) -> None:
+    best = train_arm(request_for(tmp_path / "best", stages=[{"epochs": 4, "lr": 3e-3}]))
+    aucs = [record.validation_auc for record in best.history]
+    assert best.selected_epoch == 1 + int(np.argmax(aucs))
+    last = request_for(tmp_path / "last", stages=[{"epochs": 4, "lr": 3e-3}], select="last_epoch")
+    assert train_arm(replace(last, validation=Cases.make([], []))).selected_epoch == 4
+
+
+def test_loss_that_is_not_finite_says_where_and_what_to_try(tmp_path: Path) -> None:
+    stages = [{"epochs": 2, "lr": 1e30, "optimiser": "sgd"}]
+    with pytest.raises(
+        TrainingError, match=r"epoch 1, step \d, at a learning rate of \d.*smaller lr"
+    ):
+        train_arm(request_for(tmp_path, stages=stages))
+
+
+def test_bfloat16_trains(tmp_path: Path) -> None:
+    stages = [{"epochs": 1, "lr": 1e-3}]
+    result = train_arm(request_for(tmp_path, stages=stages, precision="bfloat16"))
+    assert all(t.dtype == torch.float32 for n, t in result.state.items() if n.endswith("weight"))
+
+
+def test_requests_without_use_are_refused(tmp_path: Path) -> None:
+    request = request_for(tmp_path)
+    one_class = Cases.make(["toy-1", "toy-3"], [1, 1])
+    with pytest.raises(TrainingError, match="no training case has the label 0"):
+        train_arm(replace(request, training=one_class))
+    with pytest.raises(TrainingError, match="validation cases of both"):
+        train_arm(replace(request, validation=one_class))
+    with pytest.raises(ConfigurationError, match="no weights"):
+        train_arm(replace(request, start=tmp_path))
+    with pytest.raises(TrainingError, match="toy-2: the label is 3"):
+        Cases.make(["toy-1", "toy-2"], [1, 3])
+
+
+def test_image_of_another_size_is_named(tmp_path: Path) -> None:
+    request = request_for(tmp_path)
+    smaller = request.arm.model_copy(
+        update={"input": request.arm.input.model_copy(update={"size": (32, 64)})}
+    )
+    with pytest.raises(ConfigurationError, match=r"image toy-\d+: the pixel store holds"):
+        train_arm(replace(request, arm=smaller))
+
+
+def test_artefacts_tell_what_was_trained_and_nothing_of_the_machine(tmp_path: Path) -> None:
+    request = request_for(tmp_path, stages=[{"epochs": 2, "lr": 1e-3}])
+    result = train_arm(request)
+    write_artefacts(tmp_path / "model", request, result)
+    record = read_record(tmp_path / "model")
+    assert record.arm == request.arm
+    assert record.backbone == request.backbone
+    assert (record.training_cases, record.training_positives) == (TRAIN, TRAIN // 2)
+    text = (tmp_path / "model" / "model.json").read_text()
+    assert str(tmp_path) not in text
+    assert os.uname().nodename not in text
+    header, *rows = (tmp_path / "model" / "history.csv").read_text().splitlines()
+    assert header.startswith("epoch,stage,train_loss,validation_loss,validation_auc,lr,")
+    assert [row.split(",")[0] for row in rows] == ["1", "2"]

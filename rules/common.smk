@@ -22,6 +22,10 @@ ENVIRONMENT = "../envs/mammoshift.yaml"
 LIBRARY = Path(mammoshift.__file__).parent.parent
 RESULTS = workflow.pathvars.get("results")
 
+REPORT_ASSETS = [
+    str(path) for path in sorted((Path(workflow.basedir) / "workflow" / "report").iterdir())
+]
+
 prepare_jobs(LIBRARY)
 
 try:

@@ -19,6 +19,7 @@ rule report_study:
         audit="<results>/{study}/audit.csv",
         manifests=lambda wildcards: manifests_of(wildcards.study),
         excluded=lambda wildcards: exclusions_of(wildcards.study),
+        assets=REPORT_ASSETS,
     output:
         "<results>/{study}/report/index.html",
     log:

@@ -1,8 +1,7 @@
 from pathlib import Path
 
-from mammoshift.evaluation.calibrate import calibrate_study
-
 from mammoshift.contracts.results import write_metrics
+from mammoshift.evaluation.calibrate import calibrate_study
 from mammoshift.evaluation.grid import load_grid
 from mammoshift.evaluation.rows import MetricRow, as_table
 from mammoshift.provenance.job import job_log

@@ -14,7 +14,7 @@ from mammoshift.errors import ArchiveError
 from mammoshift.files import atomic_path
 from mammoshift.pixelstore.assignment import shard_of
 
-SHARD_COLUMNS = ("image_id", "path", "content_key")
+SHARD_COLUMNS = ("image_id", "dataset", "path", "pixel_spacing_mm", "content_key")
 """What preprocessing reads of an image; a changed label must not decode it again."""
 
 

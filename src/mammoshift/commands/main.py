@@ -9,6 +9,9 @@ from typing import Annotated
 
 import typer
 
+from mammoshift.commands.calibrate import calibrate
+from mammoshift.commands.compare import compare
+from mammoshift.commands.operating_point import operating_point
 from mammoshift.errors import MammoshiftError
 
 app = typer.Typer(
@@ -18,7 +21,9 @@ app = typer.Typer(
     help="Measure and restore a mammography classifier's accuracy across sensors and populations.",
 )
 
-Table = Annotated[Path, typer.Argument(help="CSV or Parquet with one row for each case and arm.")]
+app.command()(compare)
+app.command()(calibrate)
+app.command("operating-point")(operating_point)
 
 
 @app.command()

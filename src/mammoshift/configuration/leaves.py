@@ -37,9 +37,10 @@ def twin_leaves(project: Project, dataset: str) -> Leaves:
 
 
 def ingest_leaves(project: Project, dataset: str) -> Leaves:
-    """Return what the ingestion of a dataset reads."""
-    wanted = {"adapter", "shards", "maximum_lost_share", "csv", "cdd_cesm", "cmmd"}
-    return project.datasets[dataset].model_dump(mode="json", include=wanted)
+    """Return the dataset's record with all that its ingestion does not read made void."""
+    void = {"title": "", "licence": "", "root": ".", "twin": None, "tone": None}
+    record = project.datasets[dataset].model_copy(update={**void, "expected_images": None})
+    return record.model_dump(mode="json")
 
 
 def recipe_leaves(project: Project, dataset: str, name: str) -> Leaves:
@@ -123,6 +124,7 @@ def report_leaves(project: Project, study: str) -> Leaves:
         "datasets": {
             name: {
                 "title": project.datasets[name].title,
+                "adapter": project.datasets[name].adapter,
                 "licence": project.datasets[name].licence,
                 "synthetic": project.datasets[name].twin is not None,
             }

@@ -1,0 +1,129 @@
+"""What lies in an archive's folder: file names, sizes and keys of their content.
+
+Standard library only: this is imported while Snakemake parses.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mammoshift.errors import ArchiveError
+
+_BLOCK = 64 * 1024
+_JUNK_NAMES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "lost+found"})
+_JUNK_PREFIXES = (".", "~$")
+
+
+@dataclass(frozen=True, slots=True)
+class ListedFile:
+    """One file: its path relative to the root, with forward slashes, and its size in bytes."""
+
+    path: str
+    size: int
+
+
+def iterate_files(root: Path) -> Iterator[ListedFile]:
+    """Yield the regular files below `root`, each folder's entries in the order of their names.
+
+    Hidden files and what operating systems and office programs leave behind (`.DS_Store`,
+    `._*`, `~$*`, `Thumbs.db`) are passed over. Links are followed, so that an archive may be
+    put together from several disks; a link that leads back to a folder above it, or nowhere,
+    is passed over.
+
+    Raises
+    ------
+    ArchiveError
+        If a folder may not be read, or a name is not valid UTF-8.
+    FileNotFoundError
+        If `root` does not exist.
+    """
+    entries, identity = _entries(str(root))
+    open_folders = [(iter(entries), "", identity)]
+    while open_folders:
+        remaining, prefix, _ = open_folders[-1]
+        entry = next(remaining, None)
+        if entry is None:
+            open_folders.pop()
+            continue
+        try:
+            if entry.is_dir():
+                entries, identity = _entries(entry.path)
+                if all(identity != above for _, _, above in open_folders):
+                    open_folders.append((iter(entries), f"{prefix}{entry.name}/", identity))
+            elif entry.is_file():
+                yield ListedFile(prefix + entry.name, entry.stat().st_size)
+        except FileNotFoundError:
+            continue
+
+
+def listing_digest(root: Path) -> str:
+    """Return a digest of the paths and sizes below `root`, or `absent` where there is no folder.
+
+    No file is opened, so half a million files take seconds; a change that keeps a file's size
+    is not seen.
+    """
+    if not root.is_dir():
+        return "absent"
+    digest = hashlib.sha256()
+    for file in iterate_files(root):
+        digest.update(f"{file.path}\0{file.size}\n".encode())
+    return digest.hexdigest()[:32]
+
+
+def content_key(path: Path) -> str:
+    """Return 24 hexadecimal digits that follow from a file's size and three of its blocks.
+
+    The blocks of 64 KiB lie at the start, in the middle and at the end. The key does not depend
+    on name or times, and costs the same for a file of any size.
+    """
+    digest = hashlib.blake2b(digest_size=12)
+    with path.open("rb") as stream:
+        size = os.fstat(stream.fileno()).st_size
+        digest.update(size.to_bytes(8, "little"))
+        if size <= 3 * _BLOCK:
+            digest.update(stream.read(3 * _BLOCK))
+        else:
+            for offset in (0, (size - _BLOCK) // 2, size - _BLOCK):
+                stream.seek(offset)
+                digest.update(stream.read(_BLOCK))
+    return digest.hexdigest()
+
+
+def _entries(folder: str) -> tuple[list[os.DirEntry[str]], tuple[int, int]]:
+    """Return the entries of a folder by name, without junk, and what identifies the folder."""
+    try:
+        status = Path(folder).stat()
+        with os.scandir(folder) as scan:
+            entries = sorted((entry for entry in scan if not _is_junk(entry.name)), key=_name)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ArchiveError(
+            f"{folder}: the folder cannot be listed: {error.strerror}; check its permissions"
+        ) from None
+    for entry in entries:
+        if not _is_text(entry.name):
+            raise ArchiveError(
+                f"{folder}: the name {entry.name!r} is not valid UTF-8; rename the file"
+            )
+    return entries, (status.st_dev, status.st_ino)
+
+
+def _name(entry: os.DirEntry[str]) -> str:
+    return entry.name
+
+
+def _is_junk(name: str) -> bool:
+    return name.startswith(_JUNK_PREFIXES) or name.lower() in _JUNK_NAMES
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

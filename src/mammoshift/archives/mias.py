@@ -1,0 +1,125 @@
+"""Mini-MIAS: digitised film as PGM, with one text file of lesions.
+
+The left breast has the odd and the right breast the even number, as the names of the archive's
+full-resolution edition and the chest wall in the images show; the note in the text file says
+the opposite and is wrong.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from mammoshift.archives.archive import Archive, ImageRecord, InspectedFile
+from mammoshift.archives.vocabulary import joined_lesion_types, worst_pathology
+
+SOURCE = (
+    "Mini-MIAS is distributed by PEIPA as all-mias.tar.gz: unpack it, images mdb001.pgm to "
+    "mdb322.pgm and Info.txt, below the root"
+)
+
+FRAME_MM = 204.8
+"""Width of the square that every film was centred in: 1024 pixels of 0.2 mm."""
+
+_INFO = re.compile(r"info.*\.txt|readme.*", re.IGNORECASE)
+_IMAGE = re.compile(r"mdb(\d{3})\.pgm", re.IGNORECASE)
+_ROW = re.compile(
+    r"mdb(?P<number>\d{3})\s+(?P<tissue>[FGD])\s+(?P<finding>[A-Z]{4})(?:\s+(?P<severity>[BM]))?"
+    r"(?:\s+\d+\s+\d+\s+\d+|\s+\*NOTE\s*\d\*?)?"
+)
+_ROW_START = re.compile(r"mdb\d{3}\s")
+_SEVERITIES = {"B": "benign", "M": "malignant"}
+_FINDINGS = {
+    "CALC": "calcification",
+    "CIRC": "mass",
+    "SPIC": "mass",
+    "MISC": "mass",
+    "ARCH": "distortion",
+    "ASYM": "asymmetry",
+    "NORM": None,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One row of the text file: tissue `f`, `g` or `d`, and what was found."""
+
+    tissue: str
+    pathology: str | None
+    lesion_type: str | None
+
+
+def read_records(archive: Archive) -> Iterator[ImageRecord]:
+    """Yield one record for each film; two films with consecutive numbers are one patient."""
+    info, findings = _read_info(archive)
+    paths: dict[int, str] = {}
+    for path in archive.paths(frozenset({".pgm"})):
+        match = _IMAGE.fullmatch(PurePosixPath(path).name)
+        if match is None:
+            archive.lose(path, "the name is not mdb followed by three digits")
+        elif int(match[1]) not in findings:
+            archive.lose(path, "the text file has no row for the image")
+        elif int(match[1]) in paths:
+            archive.leave_out(path, "a second file with the number of another image")
+        else:
+            paths[int(match[1])] = path
+    for number in sorted(set(findings) - set(paths)):
+        archive.lose(f"{info}: mdb{number:03d}", "the image of a row is not in the archive")
+    numbers = {path: number for number, path in paths.items()}
+    for file in archive.inspect(list(numbers)):
+        number = numbers[file.path]
+        yield _record(number, file, findings[number])
+
+
+def _record(number: int, file: InspectedFile, findings: list[Finding]) -> ImageRecord:
+    tissues = {finding.tissue for finding in findings}
+    density = tissues.pop() if len(tissues) == 1 else None
+    return ImageRecord(
+        image_id=f"mdb{number:03d}",
+        file=file,
+        patient_id=f"pair{(number + 1) // 2:03d}",
+        laterality="left" if number % 2 else "right",
+        view="MLO",
+        pathology=worst_pathology(finding.pathology for finding in findings),
+        density=density,
+        density_scale="mias" if density else None,
+        lesion_types=joined_lesion_types(f.lesion_type for f in findings if f.lesion_type),
+        detector="film",
+        pixel_spacing_mm=FRAME_MM / max(file.header.rows, file.header.columns),
+    )
+
+
+def _read_info(archive: Archive) -> tuple[str, dict[int, list[Finding]]]:
+    """Return the name of the text file with rows, and the findings of each image.
+
+    The rows stand between prose in the original file, and below a header in another edition,
+    whose prose is in a file of its own.
+    """
+    for path in archive.named(_INFO):
+        text = (archive.root / path).read_bytes().decode("latin-1")
+        lines = [line.strip() for line in text.splitlines()]
+        rows = [(n, line) for n, line in enumerate(lines, start=1) if _ROW_START.match(line)]
+        if rows:
+            return path, _findings(archive, path, rows)
+    raise archive.error("no Info.txt with rows such as `mdb001 G CIRC B 535 425 197` was found")
+
+
+def _findings(archive: Archive, path: str, rows: list[tuple[int, str]]) -> dict[int, list[Finding]]:
+    findings: dict[int, list[Finding]] = defaultdict(list)
+    for line_number, line in rows:
+        match = _ROW.fullmatch(line)
+        if match is None or match["finding"] not in _FINDINGS:
+            archive.lose(f"{path}: line {line_number}", "the row is not of the known form")
+            continue
+        normal = match["finding"] == "NORM"
+        findings[int(match["number"])].append(
+            Finding(
+                tissue=match["tissue"].lower(),
+                pathology="normal" if normal else _SEVERITIES.get(match["severity"] or ""),
+                lesion_type=_FINDINGS[match["finding"]],
+            )
+        )
+    return dict(findings)

@@ -1,0 +1,96 @@
+"""From the words of the archives to the vocabulary of the manifest."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from mammoshift.contracts.manifest import LESION_TYPES
+
+BIRADS_IN_ORDER = ("0", "1", "2", "3", "4", "4a", "4b", "4c", "5", "6")
+"""BI-RADS assessment categories, the least suspicious first; 0 (incomplete) says least."""
+
+_PATHOLOGIES_IN_ORDER = ("normal", "benign", "malignant")
+
+_SIDES = {"l": "left", "left": "left", "lt": "left", "r": "right", "right": "right", "rt": "right"}
+
+_VIEWS = {
+    "CC": ("cc", "cranio-caudal", "craniocaudal", "cranio caudal"),
+    "MLO": ("mlo", "medio-lateral oblique", "mediolateral oblique", "medio lateral oblique"),
+    "ML": ("ml", "medio-lateral", "mediolateral"),
+    "LM": ("lm", "latero-medial", "lateromedial"),
+    "AT": ("at", "axillary tail"),
+    "XCCL": ("xccl", "cranio-caudal exaggerated laterally"),
+    "other": ("other", "fb", "sio", "iso", "lmo", "xccm", "xcc", "cv", "spot", "mag", "tan", "rl"),
+}
+_VIEW_OF = {text: view for view, texts in _VIEWS.items() for text in texts}
+
+_DENSITIES = {"1": "a", "2": "b", "3": "c", "4": "d", "a": "a", "b": "b", "c": "c", "d": "d"}
+_DENSITY_PREFIX = re.compile(r"^(?:acr|bi-?rads|density)[\s:_-]*", re.IGNORECASE)
+_BIRADS_PREFIX = re.compile(r"^bi-?rads[\s:_-]*", re.IGNORECASE)
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
+
+
+def side_of(text: str) -> str | None:
+    """Return `left` or `right` for L, LT, left, R, RT, right in any case; None for others."""
+    return _SIDES.get(text.strip().lower())
+
+
+def view_of(text: str) -> str | None:
+    """Return the view of the manifest for a view's code or name; None for an unknown one.
+
+    Views that exist and have no name of their own in the manifest become `other`.
+    """
+    return _VIEW_OF.get(text.strip().lower())
+
+
+def density_of(text: str) -> str | None:
+    """Return the BI-RADS density `a` to `d` for 1-4, A-D, `ACR B` or `Density B`; else None."""
+    return _DENSITIES.get(_DENSITY_PREFIX.sub("", text.strip()).lower())
+
+
+def birads_of(text: str) -> str | None:
+    """Return the BI-RADS assessment category for `4a`, `4A`, `BI-RADS 4a`; else None."""
+    category = _BIRADS_PREFIX.sub("", text.strip()).lower()
+    return category if category in BIRADS_IN_ORDER else None
+
+
+def highest_birads(categories: Iterable[str | None]) -> str | None:
+    """Return the highest of several assessment categories; None when none is known."""
+    known = [category for category in categories if category is not None]
+    return max(known, key=BIRADS_IN_ORDER.index, default=None)
+
+
+def worst_pathology(pathologies: Iterable[str | None]) -> str | None:
+    """Return malignant before benign before normal; None when none is known."""
+    known = [pathology for pathology in pathologies if pathology is not None]
+    return max(known, key=_PATHOLOGIES_IN_ORDER.index, default=None)
+
+
+def joined_lesion_types(lesion_types: Iterable[str]) -> str | None:
+    """Return lesion types sorted and joined by `+`; None when there is no lesion.
+
+    Raises
+    ------
+    ValueError
+        If a lesion type is not in the vocabulary of the manifest.
+    """
+    found = sorted(set(lesion_types))
+    unknown = set(found) - set(LESION_TYPES)
+    if unknown:
+        raise ValueError(f"no lesion type of the manifest: {sorted(unknown)}")
+    return "+".join(found) or None
+
+
+def whole_years(text: str) -> int | None:
+    """Return an age in years for `44`, `44.0`, `044Y`; None when it is not one of 0 to 120."""
+    match = re.fullmatch(r"(\d{1,3})(?:\.0+)?\s*[Yy]?", text.strip())
+    if match is None:
+        return None
+    age = int(match[1])
+    return age if age <= 120 else None
+
+
+def safe_identifier(text: str) -> str:
+    """Return `text` with every run of characters outside A-Z a-z 0-9 _ . - made one `_`."""
+    return _UNSAFE.sub("_", text).strip("_")

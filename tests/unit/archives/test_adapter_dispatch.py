@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import typing
+
+import pytest
+
+from mammoshift.archives import adapter
+from mammoshift.archives.adapter import _MODULES
+from mammoshift.archives.archive import Archive, InspectedFile
+from mammoshift.configuration.dataset import Adapter, Dataset
+from mammoshift.contracts.manifest import (
+    MANIFEST_SCHEMA,
+    read_exclusions,
+    read_manifest,
+    write_exclusions,
+    write_manifest,
+)
+from mammoshift.errors import ArchiveError
+
+PGM = b"P5\n4 4\n255\n" + bytes(16)
+
+
+@pytest.fixture
+def mias(tmp_path, write_file):
+    rows = ["mdb001 G CIRC M 535 425 197", "mdb002 G NORM"]
+    write_file(tmp_path / "Info.txt", "\n".join(rows))
+    for number in (1, 2):
+        write_file(tmp_path / f"mdb{number:03d}.pgm", PGM)
+    return tmp_path
+
+
+def test_every_adapter_of_the_configuration_has_a_module():
+    assert set(_MODULES) == set(typing.get_args(Adapter))
+    for name in _MODULES.values():
+        module = __import__(name, fromlist=["read_records"])
+        assert callable(module.read_records)
+        assert len(module.SOURCE) > 20
+
+
+def test_a_missing_root_says_where_to_get_the_archive(tmp_path, ingest):
+    with pytest.raises(ArchiveError, match=r"nowhere: there is no such folder.*all-mias\.tar\.gz"):
+        ingest("mias", tmp_path / "nowhere")
+
+
+def test_an_empty_root_says_what_is_missing(tmp_path, ingest):
+    for name in ("cbis_ddsm", "cmmd", "dmid", "mias", "cdd_cesm"):
+        with pytest.raises(ArchiveError, match="some_dataset"):
+            ingest(name, tmp_path)
+
+
+def test_a_manifest_survives_writing_and_reading(tmp_path, mias, ingest, write_file):
+    write_file(mias / "mdb003.pgm", PGM)
+    result = ingest("mias", mias, maximum_lost_share=0.5)
+    assert list(result.manifest.columns) == MANIFEST_SCHEMA.names
+    write_manifest(result.manifest, tmp_path / "out" / "manifest.parquet")
+    assert read_manifest(tmp_path / "out" / "manifest.parquet").equals(result.manifest)
+    write_exclusions(result.exclusions, tmp_path / "out" / "excluded.csv")
+    assert read_exclusions(tmp_path / "out" / "excluded.csv") == result.exclusions
+
+
+def test_the_result_does_not_depend_on_the_order_of_the_disk(mias, ingest, write_file):
+    first = ingest("mias", mias).manifest
+    for path in sorted(mias.iterdir(), reverse=True):
+        content = path.read_bytes()
+        path.unlink()
+        write_file(path, content)
+    assert ingest("mias", mias).manifest.equals(first)
+
+
+def test_losses_above_the_share_name_share_reasons_and_setting(mias, ingest):
+    (mias / "mdb002.pgm").write_bytes(b"broken")
+    with pytest.raises(ArchiveError) as raised:
+        ingest("mias", mias, maximum_lost_share=0.4)
+    message = str(raised.value)
+    assert "1 of 2 images (50.0%)" in message
+    assert "maximum_lost_share: 40.0%" in message
+    assert "1 x not a readable" in message
+
+
+def test_inspection_keeps_order_and_covers_every_chunk(tmp_path, write_file, monkeypatch):
+    monkeypatch.setattr("mammoshift.archives.archive._FILES_AT_ONCE", 3)
+    dataset = Dataset.model_validate({"adapter": "mias", "title": "t", "licence": "l", "root": "."})
+    archive = Archive("some_dataset", dataset, tmp_path, "")
+    for number in range(8):
+        write_file(tmp_path / f"{number}.pgm", b"broken" if number == 5 else PGM)
+    paths = [f"{number}.pgm" for number in range(8)] + ["gone.pgm"]
+    inspected = list(archive.inspect(paths))
+    assert all(isinstance(file, InspectedFile) for file in inspected)
+    assert [file.path for file in inspected] == [p for p in paths[:8] if p != "5.pgm"]
+    assert [e.path for e in archive.exclusions] == ["5.pgm", "gone.pgm"]
+
+
+def test_the_listing_needs_the_standard_library_only():
+    code = (
+        "import sys, mammoshift.archives.listing\n"
+        "heavy = {'numpy', 'pandas', 'pydicom', 'PIL', 'openpyxl'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_choosing_an_adapter_imports_no_other():
+    code = (
+        f"import sys, {adapter.__name__}\n"
+        "loaded = [m for m in sys.modules if m.startswith('mammoshift.archives.')]\n"
+        "assert not {m.rpartition('.')[2] for m in loaded} & {'mias', 'cmmd', 'dmid'}, loaded"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

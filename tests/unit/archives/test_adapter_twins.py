@@ -1,0 +1,57 @@
+"""The synthetic twins, in the real raw layouts, pass through the adapters."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from mammoshift.configuration.dataset import Twin
+from mammoshift.phantoms.twin import write_twin
+
+PATIENTS = 8
+
+
+@pytest.fixture(scope="module")
+def twin_root(tmp_path_factory):
+    written = {}
+
+    def make(layout):
+        if layout not in written:
+            written[layout] = tmp_path_factory.mktemp("twins") / layout
+            twin = Twin(patients=PATIENTS, seed=3, magnification_of_pitch=16.0)
+            write_twin(layout, twin, written[layout])
+        return written[layout]
+
+    return make
+
+
+@pytest.mark.parametrize("layout", ["cbis_ddsm", "cmmd", "dmid", "mias"])
+def test_nothing_of_a_twin_is_lost(twin_root, ingest, layout):
+    result = ingest(layout, twin_root(layout), maximum_lost_share=0.0)
+    manifest = result.manifest
+    assert Counter(e.stage for e in result.exclusions)["ingest"] == 0
+    assert len(manifest) >= PATIENTS
+    required = ["laterality", "view", "pathology", "bits", "rows", "columns", "content_key"]
+    assert manifest[required].notna().all(axis=None)
+    assert manifest["path"].is_unique
+    if layout == "dmid":
+        assert manifest["patient_id"].isna().all()
+    else:
+        assert manifest["patient_id"].nunique() == PATIENTS
+
+
+def test_a_twin_of_cmmd_has_unlabelled_breasts_and_coarse_pixels(twin_root, ingest):
+    root = twin_root("cmmd")
+    excluded = ingest("cmmd", root)
+    included = ingest("cmmd", root, cmmd={"unlabelled": "normal"})
+    left_out = {e.path for e in excluded.exclusions}
+    assert left_out
+    normal = included.manifest["pathology"] == "normal"
+    assert set(included.manifest.loc[normal, "path"]) == left_out
+    assert included.manifest["pixel_spacing_mm"].to_numpy() == pytest.approx(16 * 0.0940909)
+
+
+def test_a_twin_of_mias_keeps_the_frame(twin_root, ingest):
+    manifest = ingest("mias", twin_root("mias")).manifest
+    assert manifest["pixel_spacing_mm"].to_numpy() == pytest.approx(16 * 0.2)

@@ -126,7 +126,9 @@ class Backbone(Strict):
     `mean` and `std` apply to intensities in [0, 1], one value for each of `channels`; with
     `per_image_range` an image is first stretched to its own minimum and maximum.
     `static_padding` restores the paddings of EfficientNets that were trained with paddings
-    computed for one image size (see `mammoshift.weights.padding`).
+    computed for one image size (see `mammoshift.weights.padding`). `pooling` replaces a
+    convolutional network's own pooling of its last feature map; a small lesion counts for more
+    under `max` and `mean_max` (half the sum of both).
     """
 
     architecture: str
@@ -137,6 +139,7 @@ class Backbone(Strict):
     size_multiple: Annotated[int, Field(ge=1)] = 1
     variable_size: bool = False
     static_padding: bool = False
+    pooling: Literal["architecture", "mean", "max", "mean_max"] = "architecture"
     weights: WeightsFile | None = None
 
     @model_validator(mode="after")

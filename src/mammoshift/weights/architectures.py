@@ -20,6 +20,7 @@ from mammoshift.errors import ConfigurationError, WeightsError
 from mammoshift.weights.padding import apply_static_padding
 
 NAMES_SHOWN = 5
+_TIMM_POOLING = {"mean": "avg", "max": "max", "mean_max": "avgmax"}
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,8 @@ def create_features(
     options: dict[str, Any] = {}
     if size is not None and architecture.fixed_size:
         options["img_size"] = size
+    if backbone.pooling != "architecture":
+        options["global_pool"] = _TIMM_POOLING[backbone.pooling]
     if state is not None:
         options["pretrained"] = True
         options["pretrained_cfg_overlay"] = {"state_dict": dict(state), "custom_load": False}

@@ -1,0 +1,197 @@
+"""The predictions of one arm and seed, chosen from anyone's table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+import typer
+from numpy.typing import NDArray
+from scipy.special import logit
+
+from mammoshift.contracts.external_predictions import DatasetScores, read_external_predictions
+from mammoshift.errors import TableError
+from mammoshift.statistics.auc import FloatArray
+
+INDEPENDENCE = "No patients given: every case counts as independent"
+SCALES = ("logit", "probability")
+NEAREST_TO_CERTAIN = 2.0**-24
+"""Distance from 0 and 1 that a certain probability is moved to: what float32 can still tell."""
+
+TableArgument = Annotated[
+    Path,
+    typer.Argument(help="CSV or Parquet with case_id, label, score and optionally patient_id."),
+]
+ClusterOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Column that groups dependent cases; default: patient_id where there is one. "
+        "`none` treats all cases as independent."
+    ),
+]
+ArmOption = Annotated[str | None, typer.Option(help="The arm, where the table has several.")]
+SeedOption = Annotated[str | None, typer.Option(help="The seed, where the arm has several.")]
+JsonOption = Annotated[Path | None, typer.Option("--json", help="Write all results to this file.")]
+LevelOption = Annotated[float, typer.Option(help="Level of the confidence intervals.")]
+
+
+@dataclass(frozen=True)
+class OneArm:
+    """The cases of one dataset as one arm scores them.
+
+    Attributes
+    ----------
+    dataset
+        Its name; None when the table has no such column.
+    labels
+        [N], 0 or 1.
+    scores
+        [N], finite.
+    patients
+        [N] codes; None when every case counts as independent.
+    note
+        What was done to the scores; empty otherwise.
+    """
+
+    dataset: str | None
+    labels: NDArray[np.int8]
+    scores: FloatArray
+    patients: NDArray[np.intp] | None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class OneArmTable:
+    """A table reduced to one arm and seed."""
+
+    path: Path
+    parts: tuple[OneArm, ...]
+    arm: str
+    seed: str | None
+    cluster_column: str | None
+
+    def only(self, option: str) -> OneArm:
+        """Return the single dataset, or raise `TableError` that names `option`."""
+        first, *others = self.parts
+        if others:
+            names = ", ".join(str(part.dataset) for part in self.parts)
+            raise TableError(
+                f"{self.path}: column dataset: {len(self.parts)} datasets ({names}); {option} "
+                "needs a table with one"
+            )
+        return first
+
+
+def refuse_the_same_table(table: Path, other: Path | None, option: str) -> None:
+    """Raise a usage error when cases would be fitted on and reported at once."""
+    if other is not None and table.resolve() == other.resolve():
+        raise typer.BadParameter(
+            f"{option} is the table that is reported: what is fitted on a case says nothing "
+            "about that case. Give other patients' predictions, or leave the option out"
+        )
+
+
+def read_one_arm(
+    path: Path, cluster: str | None = None, arm: str | None = None, seed: str | None = None
+) -> OneArmTable:
+    """Read a table and choose one arm and seed.
+
+    Raises
+    ------
+    TableError
+        If the table cannot be used (see `read_external_predictions`), or the arm or seed that
+        is meant is not clear.
+    """
+    predictions = read_external_predictions(path, cluster, single_arm=True)
+    names = {curve for part in predictions.datasets for curve in part.curves}
+    chosen_arm = _choice(path, "arm", sorted({name for name, _ in names}), arm)
+    seeds = sorted({s or "" for name, s in names if name == chosen_arm})
+    chosen_seed = _choice(path, "seed", seeds, seed) or None
+    parts = tuple(_part(path, part, chosen_arm, chosen_seed) for part in predictions.datasets)
+    return OneArmTable(path, parts, chosen_arm, chosen_seed, predictions.cluster_column)
+
+
+def as_logits(table: OneArmTable, scale: str) -> OneArmTable:
+    """Return the table with logits as scores.
+
+    Probabilities of exactly 0 or 1 have no logit; they are moved to 2^-24 and 1 - 2^-24, and
+    the note of the dataset says how many.
+
+    Raises
+    ------
+    TableError
+        If a probability lies outside [0, 1]; the row is named.
+    """
+    if scale not in SCALES:
+        raise typer.BadParameter(f"{scale!r}: the scale is one of {', '.join(SCALES)}")
+    if scale == "logit":
+        return table
+    for part in table.parts:
+        if ((part.scores < 0.0) | (part.scores > 1.0)).any():
+            raise TableError(
+                f"{table.path}: {_first_row_outside(table.path)}, column score: is no "
+                "probability in [0, 1]; give logits with --scale logit"
+            )
+    return replace(table, parts=tuple(_as_logits(part) for part in table.parts))
+
+
+def checked_level(level: float) -> float:
+    """Return a confidence level in [0.5, 1), or raise a usage error."""
+    if not 0.5 <= level < 1.0:
+        raise typer.BadParameter(f"{level}: the level lies between 0.5 and 1, for example 0.95")
+    return level
+
+
+def _as_logits(part: OneArm) -> OneArm:
+    certain = int(np.count_nonzero((part.scores == 0.0) | (part.scores == 1.0)))
+    note = (
+        f"probabilities of exactly 0 or 1 ({certain} of {part.scores.size}) were moved by "
+        f"{NEAREST_TO_CERTAIN:.1e}; give logits to keep their order"
+        if certain
+        else ""
+    )
+    inside = np.clip(part.scores, NEAREST_TO_CERTAIN, 1.0 - NEAREST_TO_CERTAIN)
+    return replace(part, scores=np.asarray(logit(inside)), note=note)
+
+
+def _choice(path: Path, column: str, names: list[str], wanted: str | None) -> str:
+    if wanted is None and len(names) == 1:
+        return names[0]
+    if wanted is not None and wanted in names:
+        return wanted
+    known = ", ".join(repr(name) for name in names)
+    if wanted is None:
+        raise TableError(
+            f"{path}: column {column}: there are {len(names)} ({known}); choose with --{column}"
+        )
+    raise TableError(f"{path}: column {column}: there is no {wanted!r}; it has {known}")
+
+
+def _part(path: Path, part: DatasetScores, arm: str, seed: str | None) -> OneArm:
+    try:
+        k = part.curves.index((arm, seed))
+    except ValueError:
+        raise TableError(
+            f"{path}: dataset {part.dataset}: it has no scores of arm {arm!r}, seed {seed!r}"
+        ) from None
+    return OneArm(part.dataset, part.labels, part.scores[k], part.patients)
+
+
+def _first_row_outside(path: Path) -> str:
+    """Name the first row whose score is outside [0, 1]; the table was read without error before."""
+    if path.suffix.lower() in (".parquet", ".pq"):
+        column = pq.ParquetFile(path).read(columns=["score"]).column("score")
+    else:
+        column = pacsv.read_csv(
+            path,
+            parse_options=pacsv.ParseOptions(newlines_in_values=True),
+            convert_options=pacsv.ConvertOptions(include_columns=["score"]),
+        ).column("score")
+    values = pc.cast(column, "float64").to_numpy()
+    row = int(np.flatnonzero((values < 0.0) | (values > 1.0))[0])
+    return f"row {row + 1} (from 1, without the header)"

@@ -1,0 +1,422 @@
+"""Anyone's predictions: a table with one row for each case, arm and seed.
+
+Columns: `case_id`, `label` (0 or 1), `arm`, `score` (higher is more suspicious) and optionally
+`seed`, `patient_id` (or another column that groups dependent cases) and `dataset`; others are
+ignored. Identifiers are compared as text. Every arm and seed of a dataset must score the same
+cases, so that differences are paired. Messages name lines, never identifiers.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from mammoshift.errors import TableError
+
+REQUIRED = ("case_id", "label", "arm", "score")
+DEFAULT_CLUSTER = "patient_id"
+NO_CLUSTER = "none"
+_LABELS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
+_MESSAGE_CHARACTERS = 40
+
+
+@dataclass(frozen=True)
+class DatasetScores:
+    """The scores of all curves on the cases of one dataset.
+
+    Attributes
+    ----------
+    dataset
+        Its name; None when the table has no such column.
+    labels
+        [N], 0 or 1.
+    scores
+        [K, N], finite.
+    curves
+        The K curves as (arm, seed); the seed is None where the table has none. Arms keep the
+        order of the table, seeds are sorted within an arm.
+    patients
+        [N] codes 0, 1, 2, ... of the cluster column; None without one.
+    """
+
+    dataset: str | None
+    labels: NDArray[np.int8]
+    scores: NDArray[np.float64]
+    curves: tuple[tuple[str, str | None], ...]
+    patients: NDArray[np.intp] | None
+
+
+@dataclass(frozen=True)
+class ExternalPredictions:
+    """A checked table: its datasets in order, and the column that groups dependent cases."""
+
+    datasets: tuple[DatasetScores, ...]
+    cluster_column: str | None
+
+
+def read_external_predictions(
+    path: Path, cluster: str | None = None, single_arm: bool = False
+) -> ExternalPredictions:
+    """Read and check a CSV (comma, UTF-8, header) or Parquet table of predictions.
+
+    Parameters
+    ----------
+    path
+        The suffix .parquet or .pq is Parquet, any other CSV.
+    cluster
+        Column that groups dependent cases. By default `patient_id` where the table has it;
+        `none` treats every case as independent.
+    single_arm
+        Whether the column `arm` may be missing; then all rows belong to the arm "".
+
+    Raises
+    ------
+    TableError
+        If the file cannot be read, a column or a value is missing, a label is neither 0 nor 1, a
+        score is not finite, a case occurs twice for one arm and seed, has two labels or two
+        patients, or is missing for an arm. The message names file, line and column.
+    """
+    columns = _column_names(path)
+    required = tuple(name for name in REQUIRED if not (single_arm and name == "arm"))
+    cluster_column = _cluster_column(path, columns, cluster)
+    missing = [name for name in required if name not in columns]
+    if missing:
+        raise TableError(
+            f"{path}: columns missing: {', '.join(missing)}; the table has "
+            f"{', '.join(_quoted(name) for name in columns) or 'none'}. Rename or add them"
+        )
+    optional = [name for name in ("arm", "seed", "dataset", cluster_column) if name in columns]
+    wanted = list(dict.fromkeys([*required, *(name for name in optional if name)]))
+    table = _Table(path, _read(path, wanted))
+    return ExternalPredictions(tuple(_datasets(table, cluster_column)), cluster_column)
+
+
+class _Table:
+    """The wanted columns, and where a row is in the file."""
+
+    def __init__(self, path: Path, table: pa.Table) -> None:
+        self.path = path
+        self._table = table
+        self.size = table.num_rows
+        if self.size == 0:
+            raise TableError(f"{path}: the table has no rows")
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._table.column_names
+
+    def texts(self, name: str, may_be_empty: bool = False) -> tuple[NDArray[np.intp], list[str]]:
+        """Return the column as codes [rows] into the list of its texts."""
+        column = self._table.column(name)
+        if pa.types.is_dictionary(column.type) and not pa.types.is_string(column.type.value_type):
+            column = pc.cast(column, column.type.value_type)
+        if not pa.types.is_dictionary(column.type):
+            column = pc.cast(column, pa.string()).dictionary_encode()
+        column = column.unify_dictionaries().combine_chunks()
+        array = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
+        texts = [text or "" for text in array.dictionary.to_pylist()]
+        codes = array.indices.to_numpy(zero_copy_only=False)
+        null = np.isnan(codes) if codes.dtype.kind == "f" else np.zeros(self.size, dtype=bool)
+        codes = np.where(null, len(texts), codes).astype(np.intp)
+        empty = np.array([text == "" for text in [*texts, ""]])[codes]
+        if empty.any() and not may_be_empty:
+            self.fail(int(np.flatnonzero(empty)[0]), name, "is empty", "give every row a value")
+        return codes, [*texts, ""]
+
+    def numbers(self, name: str) -> NDArray[np.float64]:
+        """Return a column of finite numbers."""
+        try:
+            column = pc.cast(self._table.column(name), pa.float64())
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise TableError(f"{self.path}: column {name}: not a column of numbers") from error
+        values = column.to_numpy()
+        wrong = np.flatnonzero(~np.isfinite(values))
+        if wrong.size:
+            what = "is missing or not a finite number"
+            self.fail(int(wrong[0]), name, what, "score the case, or leave it out for every arm")
+        return values
+
+    def line(self, row: int) -> str:
+        """Say where a row (from 0) is in the file."""
+        if _is_parquet(self.path):
+            return f"row {row + 1}"
+        for index, (line, _) in enumerate(_csv_records(self.path)):
+            if index == row:
+                return f"line {line}"
+        return f"row {row + 1}"
+
+    def fail(self, row: int, column: str, what: str, remedy: str) -> NoReturn:
+        """Raise the error for a cell."""
+        raise TableError(f"{self.path}: {self.line(row)}, column {column}: {what}; {remedy}")
+
+
+def _datasets(table: _Table, cluster_column: str | None) -> Iterator[DatasetScores]:
+    labels = _labels(table)
+    scores = table.numbers("score")
+    cases, _ = table.texts("case_id")
+    absent = np.zeros(table.size, dtype=np.intp), [""]
+    arms, arm_names = table.texts("arm") if "arm" in table else absent
+    seeds, seed_names = table.texts("seed", may_be_empty=True) if "seed" in table else absent
+    seed_names = [_as_whole_number(name) for name in seed_names]
+    patients = table.texts(cluster_column)[0] if cluster_column else None
+    parts, names = table.texts("dataset") if "dataset" in table else absent
+    for part in _in_order_of_appearance(parts):
+        rows = np.flatnonzero(parts == part)
+        yield _dataset(
+            table,
+            rows,
+            names[part] or None,
+            labels[rows],
+            scores[rows],
+            cases[rows],
+            _curves(table, rows, arms[rows], seeds[rows], arm_names, seed_names),
+            None if patients is None else (cluster_column or "", patients[rows]),
+        )
+
+
+def _dataset(
+    table: _Table,
+    rows: NDArray[np.intp],
+    name: str | None,
+    labels: NDArray[np.int8],
+    scores: NDArray[np.float64],
+    cases: NDArray[np.intp],
+    curves: tuple[NDArray[np.intp], tuple[tuple[str, str | None], ...]],
+    patients: tuple[str, NDArray[np.intp]] | None,
+) -> DatasetScores:
+    _, first, case = np.unique(cases, return_index=True, return_inverse=True)
+    # Cases keep the order of the table.
+    order = np.argsort(first, kind="stable")
+    place = np.empty_like(order)
+    place[order] = np.arange(order.size)
+    first, case = first[order], place[case]
+    curve, curve_names = curves
+    _check_complete(table, rows, case, curve, curve_names, first)
+    for column, values in (("label", labels), *((patients,) if patients else ())):
+        conflict = np.flatnonzero(values != values[first][case])
+        if conflict.size:
+            row = int(conflict[0])
+            table.fail(
+                int(rows[row]),
+                column,
+                f"differs from {table.line(int(rows[first[case[row]]]))}, which has the same "
+                "case_id",
+                f"a case has one {column}; correct one of the two",
+            )
+    matrix = np.empty((len(curve_names), first.size))
+    matrix[curve, case] = scores
+    clusters = None if patients is None else np.unique(patients[1][first], return_inverse=True)[1]
+    return DatasetScores(name, labels[first], matrix, curve_names, clusters)
+
+
+def _check_complete(
+    table: _Table,
+    rows: NDArray[np.intp],
+    case: NDArray[np.intp],
+    curve: NDArray[np.intp],
+    names: tuple[tuple[str, str | None], ...],
+    first: NDArray[np.intp],
+) -> None:
+    """Raise unless every curve has exactly one score for every case."""
+    key = curve * first.size + case
+    order = np.argsort(key, kind="stable")
+    repeated = np.flatnonzero(np.diff(key[order]) == 0)
+    if repeated.size:
+        at = order[repeated + 1].argmin()
+        earlier, later = order[repeated[at]], order[repeated[at] + 1]
+        table.fail(
+            int(rows[later]),
+            "case_id",
+            f"the same case, {_curve_text(names[curve[later]])}, is already in "
+            f"{table.line(int(rows[earlier]))}",
+            "keep one score for each case, arm and seed (and dataset)",
+        )
+    counts = np.bincount(curve, minlength=len(names))
+    short = np.flatnonzero(counts < first.size)
+    if short.size:
+        scored = np.zeros(first.size, dtype=bool)
+        scored[case[curve == short[0]]] = True
+        lacking = np.flatnonzero(~scored)
+        table.fail(
+            int(rows[first[lacking[0]]]),
+            "case_id",
+            f"{_curve_text(names[short[0]])} has no score for this case "
+            f"({lacking.size} of {first.size} cases are missing)",
+            "paired comparisons need every case scored by every arm and seed; add the scores or "
+            "leave the cases out for all",
+        )
+
+
+def _curves(
+    table: _Table,
+    rows: NDArray[np.intp],
+    arms: NDArray[np.intp],
+    seeds: NDArray[np.intp],
+    arm_names: list[str],
+    seed_names: list[str],
+) -> tuple[NDArray[np.intp], tuple[tuple[str, str | None], ...]]:
+    """Return each row's curve and the curves as (arm, seed)."""
+    texts, seed_of = np.unique(np.array(seed_names, dtype=object), return_inverse=True)
+    pairs, code = np.unique(arms * len(texts) + seed_of[seeds], return_inverse=True)
+    found = [
+        (arm_names[pair // len(texts)], str(texts[pair % len(texts)])) for pair in pairs.tolist()
+    ]
+    appearance = {arm_names[arm]: i for i, arm in enumerate(_in_order_of_appearance(arms))}
+    with_seed = {name for name, seed in found if seed}
+    for arm, seed in found:
+        if not seed and arm in with_seed:
+            without = np.flatnonzero(code == found.index((arm, "")))[0]
+            table.fail(
+                int(rows[without]),
+                "seed",
+                "is empty, but other rows of this arm have a seed",
+                "give every row of an arm its seed, or none",
+            )
+    order = sorted(
+        range(len(found)), key=lambda i: (appearance[found[i][0]], _seed_order(found[i][1]))
+    )
+    place = np.empty(len(order), dtype=np.intp)
+    place[order] = np.arange(len(order))
+    return place[code], tuple((found[i][0], found[i][1] or None) for i in order)
+
+
+def _labels(table: _Table) -> NDArray[np.int8]:
+    codes, texts = table.texts("label")
+    known = np.array([_LABELS.get(text.strip(), -1) for text in texts], dtype=np.int8)
+    labels = known[codes]
+    wrong = np.flatnonzero(labels < 0)
+    if wrong.size:
+        row = int(wrong[0])
+        table.fail(
+            row, "label", f"is {_quoted(texts[codes[row]])}", "allowed are 0 (negative) and 1"
+        )
+    return labels
+
+
+def _cluster_column(path: Path, columns: list[str], cluster: str | None) -> str | None:
+    if cluster == NO_CLUSTER:
+        return None
+    if cluster is None:
+        return DEFAULT_CLUSTER if DEFAULT_CLUSTER in columns else None
+    if cluster not in columns:
+        raise TableError(
+            f"{path}: there is no column {_quoted(cluster)} to cluster by; the table has "
+            f"{', '.join(_quoted(name) for name in columns)}. Name one of them, or `none`"
+        )
+    return cluster
+
+
+def _is_parquet(path: Path) -> bool:
+    return path.suffix.lower() in (".parquet", ".pq")
+
+
+def _column_names(path: Path) -> list[str]:
+    if not path.is_file():
+        raise TableError(f"{path}: there is no such file")
+    if _is_parquet(path):
+        try:
+            names = pq.read_schema(path).names
+        except (pa.ArrowInvalid, OSError) as error:
+            raise TableError(f"{path}: this is not a readable Parquet file") from error
+    else:
+        try:
+            with path.open(encoding="utf-8-sig", newline="") as stream:
+                names = next(csv.reader(stream), [])
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise TableError(f"{path}: this is not a CSV file in UTF-8") from error
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise TableError(f"{path}: column {_quoted(repeated[0])} occurs twice; rename one")
+    return list(names)
+
+
+def _read(path: Path, columns: list[str]) -> pa.Table:
+    if _is_parquet(path):
+        try:
+            return pq.ParquetFile(path).read(columns=columns)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise TableError(f"{path}: this is not a readable Parquet file") from error
+    text = pa.dictionary(pa.int32(), pa.string())
+    types = {name: pa.float64() if name == "score" else text for name in columns}
+    try:
+        return pacsv.read_csv(
+            path,
+            parse_options=pacsv.ParseOptions(newlines_in_values=True),
+            convert_options=pacsv.ConvertOptions(
+                include_columns=columns, column_types=types, null_values=[]
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        _explain_csv(path)
+        raise TableError(f"{path}: this cannot be read as comma-separated values") from error
+
+
+def _explain_csv(path: Path) -> None:
+    """Raise for the first record of a CSV file that has the wrong length or no number as score."""
+    columns = _column_names(path)
+    score = columns.index("score")
+    for line, record in _csv_records(path):
+        if len(record) != len(columns):
+            raise TableError(
+                f"{path}: line {line}: {len(record)} values for {len(columns)} columns; put text "
+                "that holds commas in double quotes"
+            )
+        try:
+            finite = math.isfinite(float(record[score]))
+        except ValueError:
+            finite = False
+        if not finite:
+            raise TableError(
+                f"{path}: line {line}, column score: {_quoted(record[score])} is not a finite "
+                "number; score the case, or leave it out for every arm"
+            )
+
+
+def _csv_records(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield (line on which it ends, values) for each record below the header, blank lines aside."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.reader(stream)
+            next(reader, None)
+            for record in reader:
+                if record:
+                    yield reader.line_num, record
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise TableError(f"{path}: this is not a CSV file in UTF-8") from error
+
+
+def _in_order_of_appearance(codes: NDArray[np.intp]) -> list[int]:
+    values, first = np.unique(codes, return_index=True)
+    return values[np.argsort(first)].tolist()
+
+
+def _as_whole_number(text: str) -> str:
+    """Return 3 for 3.0, which is how a column of whole numbers with gaps is often written."""
+    head, dot, tail = text.partition(".")
+    return head if dot and head.lstrip("-").isdigit() and tail and not tail.strip("0") else text
+
+
+def _seed_order(seed: str) -> tuple[int, int, str]:
+    whole = seed.lstrip("-").isdigit() and len(seed) < 19
+    return (0, int(seed), "") if whole else (1, 0, seed)
+
+
+def _curve_text(curve: tuple[str, str | None]) -> str:
+    arm, seed = curve
+    return f"arm {_quoted(arm)}" + (f", seed {_quoted(seed)}" if seed is not None else "")
+
+
+def _quoted(text: str) -> str:
+    """Return text from a file, shortened and with control characters escaped."""
+    shown = text if len(text) <= _MESSAGE_CHARACTERS else f"{text[:_MESSAGE_CHARACTERS]}..."
+    return repr(shown)

@@ -1,0 +1,279 @@
+"""Every comparison of arms on one dataset: per seed, over the seeds, and jointly."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mammoshift.errors import StatisticsError
+from mammoshift.statistics.auc import AucEstimate, auc_covariance, auc_intervals
+from mammoshift.statistics.comparisons import (
+    ChiSquareTest,
+    Combined,
+    Difference,
+    combined,
+    omnibus,
+    paired,
+)
+from mammoshift.statistics.multireader import (
+    CROSSED,
+    obuchowski_rockette_crossed,
+    obuchowski_rockette_nested,
+)
+from mammoshift.statistics.seeds import exact_fixed, seed_correlation, stouffer_naive, strube
+
+Curve = tuple[str, str | None]
+
+
+@dataclass(frozen=True)
+class CurveAuc:
+    """One curve; a number is None where undefined, and then `note` says why.
+
+    The interval `ci_low` to `ci_high` is on the logit scale, `wald_low` to `wald_high` beside it
+    for comparison with other software.
+    """
+
+    arm: str
+    seed: str | None
+    auc: float | None
+    se: float | None
+    ci_low: float | None
+    ci_high: float | None
+    wald_low: float | None
+    wald_high: float | None
+    n_pos: int
+    n_neg: int
+    n_clusters: int
+    note: str
+
+
+@dataclass(frozen=True)
+class SeedPair:
+    """Two arms at one seed: the paired difference `arm_a` minus `arm_b`."""
+
+    arm_a: str
+    arm_b: str
+    seed: str | None
+    test: Difference
+
+
+@dataclass(frozen=True)
+class ArmPair:
+    """Two arms over all their seeds.
+
+    Attributes
+    ----------
+    arm_a, arm_b
+        Differences are `arm_a` minus `arm_b`.
+    tests
+        One for each method; empty when neither arm has two seeds.
+    mean_difference
+        The exact test of the mean difference of these checkpoints, whatever the seeds.
+    seed_correlation
+        Mean correlation of the paired differences of the seeds; None for fewer than two.
+    """
+
+    arm_a: str
+    arm_b: str
+    tests: tuple[Combined, ...]
+    mean_difference: Combined
+    seed_correlation: float | None
+
+
+@dataclass(frozen=True)
+class ArmComparison:
+    """The comparison of all arms on one dataset.
+
+    `omnibus` tests that the arms' mean AUCs are equal (these checkpoints); None for fewer than
+    three arms, where it would only repeat the test of the pair.
+    """
+
+    estimate: AucEstimate
+    curves: tuple[CurveAuc, ...]
+    pairs: tuple[SeedPair, ...]
+    combined: tuple[ArmPair, ...]
+    omnibus: ChiSquareTest | None
+
+
+def compare_arms(
+    labels: ArrayLike,
+    scores: ArrayLike,
+    curves: Sequence[Curve],
+    clusters: ArrayLike | None = None,
+    reference: str | None = None,
+    level: float = 0.95,
+) -> ArmComparison:
+    """Compare arms on the same cases, sorting every curve once.
+
+    Parameters
+    ----------
+    labels
+        [N], 0 or 1.
+    scores
+        [K, N]; higher is more suspicious. The ensemble of an arm is the mean of its scores, so
+        log-odds are best.
+    curves
+        The K curves as (arm, seed), each once.
+    clusters
+        [N] patients, or None when the cases are independent.
+    reference
+        Every other arm minus this one; by default all pairs, each arm minus the later ones.
+    level
+        Of the intervals.
+
+    Raises
+    ------
+    StatisticsError
+        If a curve occurs twice or the reference is not among the arms.
+    """
+    positions = _positions(curves)
+    pairs = arm_pairs(tuple(positions), reference)
+    estimate = auc_covariance(labels, scores, clusters)
+    if estimate.auc.size != len(curves):
+        raise StatisticsError(f"{len(curves)} curves are named but {estimate.auc.size} are given")
+    over_seeds: list[ArmPair] = []
+    if pairs:
+        ensembles = _ensembles(labels, scores, positions, clusters)
+        order = {arm: i for i, arm in enumerate(positions)}
+        for a, b in pairs:
+            test = combined(
+                "ensemble",
+                paired(ensembles.auc, ensembles.covariance, order[a], order[b], level),
+                "mean of the scores as given",
+            )
+            over_seeds.append(_arm_pair(estimate, a, b, positions, test, level))
+    return ArmComparison(
+        estimate,
+        tuple(_curve_rows(estimate, curves, level)),
+        tuple(
+            SeedPair(
+                a,
+                b,
+                seed,
+                paired(
+                    estimate.auc,
+                    estimate.covariance,
+                    positions[a][seed],
+                    positions[b][seed],
+                    level,
+                ),
+            )
+            for a, b in pairs
+            for seed in positions[a]
+            if seed in positions[b]
+        ),
+        tuple(over_seeds),
+        _omnibus(estimate, positions),
+    )
+
+
+def arm_pairs(arms: Sequence[str], reference: str | None = None) -> list[tuple[str, str]]:
+    """Return the pairs to compare: all of them, or every other arm with the reference.
+
+    Raises
+    ------
+    StatisticsError
+        If the reference is not among the arms.
+    """
+    if reference is None:
+        return list(itertools.combinations(arms, 2))
+    if reference not in arms:
+        raise StatisticsError(
+            f"there is no arm {reference!r} to refer to; the arms are: {', '.join(arms)}"
+        )
+    return [(arm, reference) for arm in arms if arm != reference]
+
+
+def _positions(curves: Sequence[Curve]) -> dict[str, dict[str | None, int]]:
+    positions: dict[str, dict[str | None, int]] = {}
+    for k, (arm, seed) in enumerate(curves):
+        if seed in positions.setdefault(arm, {}):
+            raise StatisticsError(f"arm {arm!r}, seed {seed!r}: the curve is given twice")
+        positions[arm][seed] = k
+    return positions
+
+
+def _curve_rows(estimate: AucEstimate, curves: Sequence[Curve], level: float) -> Iterator[CurveAuc]:
+    logit, wald = auc_intervals(estimate, level), auc_intervals(estimate, level, "wald")
+    for k, (arm, seed) in enumerate(curves):
+        yield CurveAuc(
+            arm=arm,
+            seed=seed,
+            auc=_or_none(estimate.auc[k]),
+            se=_or_none(estimate.se[k]),
+            ci_low=_or_none(logit.low[k]),
+            ci_high=_or_none(logit.high[k]),
+            wald_low=_or_none(wald.low[k]),
+            wald_high=_or_none(wald.high[k]),
+            n_pos=estimate.n_pos,
+            n_neg=estimate.n_neg,
+            n_clusters=estimate.n_clusters,
+            note=estimate.notes[k],
+        )
+
+
+def _ensembles(
+    labels: ArrayLike,
+    scores: ArrayLike,
+    positions: dict[str, dict[str | None, int]],
+    clusters: ArrayLike | None,
+) -> AucEstimate:
+    matrix = np.atleast_2d(np.asarray(scores, dtype=np.float64))
+    means = np.stack([matrix[list(seeds.values())].mean(axis=0) for seeds in positions.values()])
+    return auc_covariance(labels, means, clusters)
+
+
+def _arm_pair(
+    estimate: AucEstimate,
+    a: str,
+    b: str,
+    positions: dict[str, dict[str | None, int]],
+    ensemble: Combined,
+    level: float,
+) -> ArmPair:
+    first, second = list(positions[a].values()), list(positions[b].values())
+    shared = [seed for seed in positions[a] if seed in positions[b]]
+    own = [positions[a][seed] for seed in shared], [positions[b][seed] for seed in shared]
+    values, covariance = estimate.auc, estimate.covariance
+    exact = exact_fixed(values, covariance, first, second, level)
+    correlation = seed_correlation(covariance, *own) if shared else None
+    if max(len(first), len(second)) < 2:
+        return ArmPair(a, b, (), exact, correlation)
+    if shared:
+        by_seed = [
+            obuchowski_rockette_crossed(values, covariance, *own, level),
+            strube(values, covariance, *own),
+            stouffer_naive(values, covariance, *own),
+        ]
+        if len(shared) < max(len(first), len(second)):
+            note = f"over the {len(shared)} seeds that both arms have"
+            by_seed = [replace(t, note="; ".join(filter(None, (note, t.note)))) for t in by_seed]
+    else:
+        reason = "undefined: the arms share no seed"
+        by_seed = [
+            Combined(method, exact.estimate, None, None, math.inf, None, None, None, reason)
+            for method in (CROSSED, "strube", "stouffer_naive")
+        ]
+    nested = obuchowski_rockette_nested(values, covariance, first, second, level)
+    crossed, corrected, naive = by_seed
+    return ArmPair(a, b, (nested, crossed, exact, corrected, ensemble, naive), exact, correlation)
+
+
+def _omnibus(
+    estimate: AucEstimate, positions: dict[str, dict[str | None, int]]
+) -> ChiSquareTest | None:
+    if len(positions) < 3:
+        return None
+    means: NDArray[np.float64] = np.zeros((len(positions), estimate.auc.size))
+    for row, seeds in enumerate(positions.values()):
+        means[row, list(seeds.values())] = 1.0 / len(seeds)
+    return omnibus(estimate.auc, estimate.covariance, means[1:] - means[0])
+
+
+def _or_none(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None

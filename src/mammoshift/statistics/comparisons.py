@@ -1,0 +1,413 @@
+"""Comparisons of AUCs on the same cases, on different cases, and between subgroups.
+
+Every function takes estimates and covariances from `mammoshift.statistics.auc` (or `auprc`), so
+the curves are sorted once, however many comparisons are made.
+
+References
+----------
+DeLong, DeLong and Clarke-Pearson 1988, Biometrics 44:837, equation 7 (contrasts, omnibus test).
+McNemar 1947, Psychometrika 12:153; Fagerland, Lydersen and Laake 2013, BMC Medical Research
+Methodology 13:91 (mid-p version); Obuchowski 1998, Statistics in Medicine 17:1495 (clustered).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import bdtr, gammaln, ndtr
+
+from mammoshift.errors import StatisticsError
+from mammoshift.statistics.auc import AucEstimate, FloatArray, cluster_codes
+from mammoshift.statistics.distributions import (
+    chi_square_p,
+    critical_value,
+    two_sided_log10_p,
+    two_sided_p,
+)
+
+IDENTICAL = "no difference and no variance: the two rank these cases alike"
+DEGENERATE = "degenerate: there is a difference but its variance estimate is zero"
+UNDEFINED = "undefined: an estimate or its variance is undefined"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A difference, its test against zero and its interval; None where undefined.
+
+    Attributes
+    ----------
+    estimate, se
+        On the scale of the AUC.
+    statistic
+        estimate / se, with `df` degrees of freedom (infinity: normal).
+    p, log10_p
+        Two-sided; the logarithm stays finite where a normal p underflows.
+    ci_low, ci_high
+        estimate -+ critical value * se.
+    note
+        Why something is undefined or degenerate; empty otherwise.
+    """
+
+    estimate: float | None
+    se: float | None
+    statistic: float | None
+    df: float
+    p: float | None
+    log10_p: float | None
+    ci_low: float | None
+    ci_high: float | None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Combined:
+    """A comparison over several seeds or datasets, and the method that combined them.
+
+    The fields are those of `Difference`; `estimate` is the mean difference, None (like `se` and
+    the interval) for methods that combine test statistics and estimate nothing.
+    """
+
+    method: str
+    estimate: float | None
+    se: float | None
+    statistic: float | None
+    df: float
+    p: float | None
+    ci_low: float | None
+    ci_high: float | None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class ChiSquareTest:
+    """A joint test of several contrasts; None where undefined, with the reason in `note`."""
+
+    statistic: float | None
+    df: int
+    p: float | None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class McNemar:
+    """Paired comparison of the decisions of two classifiers.
+
+    Attributes
+    ----------
+    only_first, only_second
+        Cases that just the one or the other got right.
+    difference
+        Accuracy of the first minus that of the second.
+    p_exact, p_mid
+        The exact conditional test and its less conservative mid-p version; both None with
+        clusters.
+    p_clustered
+        Normal test with the variance over clusters; None without clusters.
+    """
+
+    only_first: int
+    only_second: int
+    difference: float
+    p_exact: float | None
+    p_mid: float | None
+    p_clustered: float | None
+
+
+def difference_test(
+    estimate: float, variance: float, scale: float, df: float = math.inf, level: float = 0.95
+) -> Difference:
+    """Return the test of one estimate against zero and its interval.
+
+    Parameters
+    ----------
+    estimate, variance
+        NaN where undefined.
+    scale
+        Sum of the sizes of the terms that make up `variance`: a variance within their rounding
+        error counts as zero.
+    df
+        Degrees of freedom of the variance; infinity for the normal distribution.
+    level
+        Of the interval.
+
+    Returns
+    -------
+    Difference
+        No difference with no variance gives statistic 0 and p = 1. A difference with no variance
+        has no test: p is None and the note says why.
+    """
+    if not (math.isfinite(estimate) and math.isfinite(variance)):
+        known = float(estimate) if math.isfinite(estimate) else None
+        return Difference(known, None, None, df, None, None, None, None, UNDEFINED)
+    estimate = float(estimate)
+    if variance <= 64.0 * np.finfo(np.float64).eps * scale:
+        # Two AUCs on m and n cases differ by 1 / (2 m n) at least, far above this rounding.
+        if abs(estimate) <= 1e-14:
+            return Difference(0.0, 0.0, 0.0, df, 1.0, 0.0, 0.0, 0.0, IDENTICAL)
+        return Difference(estimate, 0.0, None, df, None, None, None, None, DEGENERATE)
+    se = math.sqrt(variance)
+    statistic = estimate / se
+    p = two_sided_p(statistic, df)
+    log10_p = math.log10(p) if p > 0.0 else None
+    if math.isinf(df):
+        log10_p = two_sided_log10_p(statistic)
+    half = critical_value(level, df) * se
+    return Difference(estimate, se, statistic, df, p, log10_p, estimate - half, estimate + half)
+
+
+def contrast(
+    values: FloatArray, covariance: FloatArray, weights: ArrayLike, level: float = 0.95
+) -> Difference:
+    """Test a linear contrast of estimates on the same cases, paired by their covariance.
+
+    Parameters
+    ----------
+    values, covariance
+        [K] and [K, K], of `AucEstimate` or `AuprcEstimate`.
+    weights
+        [K], for example (1, -1) for a difference. A curve with weight zero plays no part, even
+        where it is undefined.
+    level
+        Of the interval.
+
+    Raises
+    ------
+    StatisticsError
+        If there is not one weight for each curve.
+    """
+    given = np.asarray(weights, dtype=np.float64)
+    if given.shape != values.shape:
+        raise StatisticsError(
+            f"a contrast of {given.size} weights does not fit {values.size} curves"
+        )
+    used = np.flatnonzero(given)
+    w = given[used]
+    terms = np.outer(w, w) * covariance[np.ix_(used, used)]
+    return difference_test(
+        float(w @ values[used]), float(terms.sum()), float(np.abs(terms).sum()), level=level
+    )
+
+
+def paired(
+    values: FloatArray, covariance: FloatArray, first: int, second: int, level: float = 0.95
+) -> Difference:
+    """Test curve `first` minus curve `second` on the same cases (paired DeLong)."""
+    weights = np.zeros(values.shape)
+    weights[first] += 1.0
+    weights[second] -= 1.0
+    return contrast(values, covariance, weights, level)
+
+
+def omnibus(
+    values: FloatArray, covariance: FloatArray, contrasts: ArrayLike | None = None
+) -> ChiSquareTest:
+    """Test jointly that every contrast is zero: (L A)' (L C L')^-1 (L A) is chi-square.
+
+    Parameters
+    ----------
+    values, covariance
+        [K] and [K, K].
+    contrasts
+        [R, K]; by default every curve against the first, that is, all AUCs are equal.
+
+    Returns
+    -------
+    ChiSquareTest
+        `df` is the rank of L C L'. Contrasts without variance are left out when they are zero
+        and make the test undefined when they are not.
+    """
+    K = values.size
+    if contrasts is None:
+        L = np.hstack([-np.ones((K - 1, 1)), np.eye(K - 1)])
+    else:
+        L = np.atleast_2d(np.asarray(contrasts, dtype=np.float64))
+    if L.shape[1] != K:
+        raise StatisticsError(f"contrasts of {L.shape[1]} weights do not fit {K} curves")
+    used = np.flatnonzero(np.any(L != 0.0, axis=0))
+    if used.size == 0:
+        return ChiSquareTest(0.0, 0, 1.0, "there is nothing to compare")
+    L, A, C = L[:, used], values[used], covariance[np.ix_(used, used)]
+    if not (np.isfinite(A).all() and np.isfinite(C).all()):
+        return ChiSquareTest(None, 0, None, UNDEFINED)
+    d, V = L @ A, L @ C @ L.T
+    scale = float(np.abs(L).max() ** 2 * np.abs(C).sum())
+    roots, vectors = np.linalg.eigh((V + V.T) / 2.0)
+    kept = roots > 64.0 * np.finfo(np.float64).eps * max(scale, float(roots.max(initial=0.0)))
+    along = vectors.T @ d
+    if np.any(np.abs(along[~kept]) > 1e-10):
+        return ChiSquareTest(None, int(kept.sum()), None, DEGENERATE)
+    df = int(kept.sum())
+    if df == 0:
+        return ChiSquareTest(0.0, 0, 1.0, IDENTICAL)
+    statistic = float(np.sum(along[kept] ** 2 / roots[kept]))
+    note = "" if df == L.shape[0] else f"{L.shape[0]} contrasts, {df} of them independent"
+    return ChiSquareTest(statistic, df, chi_square_p(statistic, df), note)
+
+
+def combined(method: str, difference: Difference, note: str = "") -> Combined:
+    """Return a difference as the outcome of `method`; `note` is put before its own."""
+    return Combined(
+        method,
+        difference.estimate,
+        difference.se,
+        difference.statistic,
+        difference.df,
+        difference.p,
+        difference.ci_low,
+        difference.ci_high,
+        "; ".join(filter(None, (note, difference.note))),
+    )
+
+
+def unpaired(
+    first: float,
+    first_variance: float,
+    second: float,
+    second_variance: float,
+    sizes: tuple[int, int] | None = None,
+    level: float = 0.95,
+) -> Difference:
+    """Test `first` minus `second`, estimated on different patients: the variances add.
+
+    With `sizes` (cases of the first and the second) the statistic is referred to Student's t
+    with Welch and Satterthwaite's degrees of freedom, otherwise to the normal distribution.
+    """
+    variance = first_variance + second_variance
+    df = math.inf
+    if sizes is not None and variance > 0.0 and min(sizes) > 1:
+        df = variance**2 / (
+            first_variance**2 / (sizes[0] - 1) + second_variance**2 / (sizes[1] - 1)
+        )
+    return difference_test(first - second, variance, variance, df, level)
+
+
+def transfer_drop(
+    source: AucEstimate, target: AucEstimate, curve: int, level: float = 0.95
+) -> Difference:
+    """Test the AUC of one curve at the source minus its AUC at the target, other patients."""
+    return unpaired(
+        float(source.auc[curve]),
+        float(source.covariance[curve, curve]),
+        float(target.auc[curve]),
+        float(target.covariance[curve, curve]),
+        level=level,
+    )
+
+
+def difference_of_drops(
+    source: AucEstimate, target: AucEstimate, first: int, second: int, level: float = 0.95
+) -> Difference:
+    """Test whether curve `first` drops more than `second` from source to target.
+
+    The estimate is (A_source - A_target) - (B_source - B_target); at each dataset the two curves
+    are paired, and the datasets have different patients.
+    """
+    at_source = paired(source.auc, source.covariance, first, second)
+    at_target = paired(target.auc, target.covariance, first, second)
+    return unpaired(*_moments(at_source), *_moments(at_target), level=level)
+
+
+def interaction(differences: Sequence[Difference]) -> ChiSquareTest:
+    """Test whether differences from independent subsets (other patients) are all equal.
+
+    This is the question behind "does it help in dense breasts only?"; one significant and one
+    insignificant subset do not answer it. The statistic is Cochran's Q, with one degree of
+    freedom fewer than subsets; subsets whose difference is undefined are left out, and the note
+    says how many. For two subsets it is the square of the z of their difference. Subsets that
+    share patients, such as the two views of a breast, are not independent: see `subgroups`.
+    """
+    moments = np.array([_moments(difference) for difference in differences]).reshape(-1, 2)
+    usable = np.isfinite(moments).all(axis=1)
+    left_out = int(np.count_nonzero(~usable))
+    note = f"{left_out} of {len(differences)} subsets left out: undefined" if left_out else ""
+    estimates, variances = moments[usable].T
+    if estimates.size < 2:
+        return ChiSquareTest(None, 0, None, note or "undefined: fewer than two subsets")
+    if not (variances > 0.0).all():
+        same = bool(np.ptp(estimates) <= 1e-14)
+        outcome = (0.0, 1.0) if same else (None, None)
+        reason = IDENTICAL if same else DEGENERATE
+        return ChiSquareTest(
+            outcome[0], estimates.size - 1, outcome[1], "; ".join(filter(None, (note, reason)))
+        )
+    weights = 1.0 / variances
+    mean = weights @ estimates / weights.sum()
+    statistic = float(weights @ (estimates - mean) ** 2)
+    df = estimates.size - 1
+    return ChiSquareTest(statistic, df, chi_square_p(statistic, df), note)
+
+
+def mcnemar(
+    first_correct: ArrayLike, second_correct: ArrayLike, clusters: ArrayLike | None = None
+) -> McNemar:
+    """Compare two classifiers' decisions on the same cases at fixed thresholds.
+
+    Parameters
+    ----------
+    first_correct, second_correct
+        [N] booleans: was the decision right? Restrict both to the positives to compare
+        sensitivities, to the negatives to compare specificities.
+    clusters
+        [N] patients, when several cases belong to one patient; then the discordant cases are
+        summed within patients and z = sum d / sqrt(sum d^2).
+
+    Raises
+    ------
+    StatisticsError
+        If the two have different lengths or no case.
+    """
+    first, second = (np.asarray(x, dtype=bool) for x in (first_correct, second_correct))
+    if first.shape != second.shape or first.ndim != 1 or first.size == 0:
+        raise StatisticsError(
+            f"decisions of shapes {first.shape} and {second.shape}: both must be [N], N > 0"
+        )
+    b = int(np.count_nonzero(first & ~second))
+    c = int(np.count_nonzero(second & ~first))
+    difference = (b - c) / first.size
+    if clusters is None:
+        exact, mid = _conditional_p(b, c)
+        return McNemar(b, c, difference, exact, mid, None)
+    codes = cluster_codes(clusters, first.size)
+    sums = np.bincount(codes, weights=first.astype(float) - second.astype(float))
+    spread = float(sums @ sums)
+    p = two_sided_p(float(sums.sum()) / math.sqrt(spread)) if spread else 1.0
+    return McNemar(b, c, difference, None, None, p)
+
+
+def detectable_difference(
+    se: float, power: float = 0.8, alpha: float = 0.05, df: float = math.inf
+) -> float:
+    """Return the true difference that a two-sided test with this standard error finds.
+
+    (t(1 - alpha/2) + t(power)) * se, with normal quantiles for infinite `df`: what a comparison
+    of this size could have shown, in the units of `se`. For finite `df` it is an approximation
+    to the noncentral t distribution.
+    """
+    # A two-sided level of 2 q - 1 has the critical value at the quantile q.
+    return (critical_value(1.0 - alpha, df) + critical_value(2.0 * power - 1.0, df)) * se
+
+
+def power_of_difference(difference: float, se: float, alpha: float = 0.05) -> float:
+    """Return the power of a two-sided normal test for a true difference, se > 0."""
+    c, shift = critical_value(1.0 - alpha), difference / se
+    return float(ndtr(shift - c) + ndtr(-shift - c))
+
+
+def _moments(difference: Difference) -> tuple[float, float]:
+    """Return (estimate, variance), NaN where undefined."""
+    if difference.estimate is None or difference.se is None:
+        return math.nan, math.nan
+    return difference.estimate, difference.se**2
+
+
+def _conditional_p(b: int, c: int) -> tuple[float, float]:
+    n, least = b + c, min(b, c)
+    if n == 0:
+        return 1.0, 1.0
+    tail = 2.0 * float(bdtr(least, n, 0.5))
+    log_point = gammaln(n + 1) - gammaln(least + 1) - gammaln(n - least + 1) - n * math.log(2.0)
+    return min(1.0, tail), min(1.0, tail - math.exp(float(log_point)))

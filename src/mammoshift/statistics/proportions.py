@@ -1,0 +1,114 @@
+"""Estimates with their intervals, and the Wilson interval of a proportion.
+
+References
+----------
+Wilson 1927, Journal of the American Statistical Association 22:209 (score interval).
+Newcombe 1998, Statistics in Medicine 17:873, method 10; Zou and Donner 2008, Statistics in
+Medicine 27:1693 (interval of a sum from the intervals of its terms, MOVER).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mammoshift.errors import StatisticsError
+from mammoshift.statistics.auc import FloatArray
+from mammoshift.statistics.distributions import critical_value
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One number with its interval.
+
+    Attributes
+    ----------
+    value
+        None where undefined; `note` then says why.
+    ci_low, ci_high
+        Limits; None where there is no interval, and `note` says why.
+    method
+        How the interval was made, such as `wilson` or `patient_bootstrap_2000`.
+    note
+        What a reader must know; empty otherwise.
+    """
+
+    value: float | None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    method: str = ""
+    note: str = ""
+
+
+def undefined(reason: str) -> Estimate:
+    """Return the estimate of a quantity that does not exist, with the reason."""
+    return Estimate(None, note=reason)
+
+
+def wilson_interval(
+    successes: ArrayLike, trials: ArrayLike, level: float = 0.95
+) -> tuple[FloatArray, FloatArray]:
+    """Return the limits of Wilson's score interval, elementwise.
+
+    Parameters
+    ----------
+    successes, trials
+        Any common shape. They need not be whole numbers: an effective sample size will do.
+    level
+        Confidence level, in (0, 1).
+
+    Returns
+    -------
+    low, high
+        In [0, 1]; NaN where there is no trial.
+    """
+    x, n = np.broadcast_arrays(
+        np.asarray(successes, dtype=np.float64), np.asarray(trials, dtype=np.float64)
+    )
+    z = critical_value(checked_level(level))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = x / n
+        centre = (share + z * z / (2.0 * n)) / (1.0 + z * z / n)
+        half = (z / (1.0 + z * z / n)) * np.sqrt(share * (1.0 - share) / n + z * z / (4.0 * n * n))
+    low = np.where(x == 0, 0.0, np.clip(centre - half, 0.0, 1.0))
+    high = np.where(x == n, 1.0, np.clip(centre + half, 0.0, 1.0))
+    empty = n <= 0
+    return np.where(empty, np.nan, low), np.where(empty, np.nan, high)
+
+
+def proportion(successes: int, trials: int, *, empty: str, level: float = 0.95) -> Estimate:
+    """Return a proportion with its Wilson interval; `empty` is the reason when trials is 0."""
+    if trials == 0:
+        return undefined(empty)
+    low, high = wilson_interval(successes, trials, level)
+    return Estimate(successes / trials, float(low), float(high), "wilson")
+
+
+def mean_of_two(first: Estimate, second: Estimate) -> Estimate:
+    """Return the mean of two independent estimates with the MOVER interval.
+
+    The distance of each limit from the mean is half the root of the summed squared distances of
+    the two estimates' own limits (Zou and Donner 2008, equation 4 with coefficients 1/2).
+    """
+    for part in (first, second):
+        if part.value is None:
+            return undefined(part.note)
+    assert first.value is not None and second.value is not None
+    value = (first.value + second.value) / 2.0
+    limits = (first.ci_low, first.ci_high, second.ci_low, second.ci_high)
+    if any(limit is None for limit in limits):
+        return Estimate(value, note=first.note or second.note)
+    low1, high1, low2, high2 = (float(limit) for limit in limits if limit is not None)
+    below = math.hypot(first.value - low1, second.value - low2) / 2.0
+    above = math.hypot(high1 - first.value, high2 - second.value) / 2.0
+    return Estimate(value, max(0.0, value - below), min(1.0, value + above), "mover_wilson")
+
+
+def checked_level(level: float) -> float:
+    """Return `level`, or raise `StatisticsError` when it is not a confidence level."""
+    if not 0.0 < level < 1.0:
+        raise StatisticsError(f"the confidence level is {level}; it must lie between 0 and 1")
+    return level

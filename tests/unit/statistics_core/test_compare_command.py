@@ -1,0 +1,279 @@
+"""The command `compare` and the comparison of arms behind it."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import typer
+from rich.console import Console
+from scipy.stats import false_discovery_control
+from typer.testing import CliRunner
+
+from mammoshift.commands.compare import compare, compare_predictions, print_report
+from mammoshift.contracts.external_predictions import read_external_predictions
+from mammoshift.errors import MammoshiftError, StatisticsError, TableError
+from mammoshift.statistics.arm_comparison import compare_arms
+from mammoshift.statistics.auc import auc_covariance, auc_intervals
+from mammoshift.statistics.comparisons import paired
+from mammoshift.statistics.seeds import exact_fixed
+
+REFERENCE = Path(__file__).parents[2] / "reference"
+CURVE_KEYS = {
+    "dataset",
+    "arm",
+    "seed",
+    "auc",
+    "se",
+    "ci_low",
+    "ci_high",
+    "n_pos",
+    "n_neg",
+    "n_clusters",
+}
+PAIR_KEYS = {"dataset", "arm_a", "arm_b", "seed", "difference", "se", "z", "p", "p_adjusted"}
+COMBINED_KEYS = {
+    "dataset",
+    "arm_a",
+    "arm_b",
+    "method",
+    "estimate",
+    "se",
+    "statistic",
+    "df",
+    "p",
+    "p_adjusted",
+}
+METHODS = [
+    "obuchowski_rockette_nested",
+    "obuchowski_rockette_crossed",
+    "exact_fixed",
+    "strube",
+    "ensemble",
+    "stouffer_naive",
+]
+
+
+def _frame(arms, datasets=(None,), n=80, patients=False, seed=0):
+    """Return a long table; `arms` maps an arm to its seeds."""
+    rng = np.random.default_rng(seed)
+    parts = []
+    for dataset in datasets:
+        labels = rng.integers(0, 2, n)
+        common = rng.normal(size=n) + labels
+        for shift, (arm, seeds) in enumerate(arms.items()):
+            for s in seeds:
+                score = common + 0.2 * shift * labels + 0.5 * rng.normal(size=n)
+                part = {"case_id": range(n), "label": labels, "arm": arm, "score": score}
+                if s is not None:
+                    part["seed"] = s
+                if dataset is not None:
+                    part["dataset"] = dataset
+                if patients:
+                    part["patient_id"] = [f"p{i // 2}" for i in range(n)]
+                parts.append(pd.DataFrame(part))
+    return pd.concat(parts)
+
+
+def _run(tmp_path, frame, *options):
+    app = typer.Typer()
+    app.command()(compare)
+    table, out = tmp_path / "table.csv", tmp_path / "out.json"
+    frame.to_csv(table, index=False)
+    result = CliRunner().invoke(
+        app, [str(table), "--json", str(out), *options], catch_exceptions=False
+    )
+    assert result.exit_code == 0, result.output
+    return json.loads(out.read_text()), result.output
+
+
+def test_two_arms_without_seeds(tmp_path):
+    frame = _frame({"a": [None], "b": [None]})
+    found, printed = _run(tmp_path, frame)
+    labels = frame["label"].to_numpy()[:80]
+    scores = frame["score"].to_numpy().reshape(2, 80)
+    estimate = auc_covariance(labels, scores)
+    interval = auc_intervals(estimate)
+    assert found["curves"][0].keys() >= CURVE_KEYS
+    for k, row in enumerate(found["curves"]):
+        assert row["auc"] == pytest.approx(estimate.auc[k], abs=1e-12)
+        assert row["se"] == pytest.approx(estimate.se[k], abs=1e-12)
+        assert row["ci_low"] == pytest.approx(interval.low[k])
+        assert (row["seed"], row["dataset"]) == (None, None)
+    (pair,) = found["pairs"]
+    assert pair.keys() >= PAIR_KEYS
+    expected = paired(estimate.auc, estimate.covariance, 0, 1)
+    assert (pair["arm_a"], pair["arm_b"]) == ("a", "b")
+    assert pair["difference"] == pytest.approx(expected.estimate)
+    assert pair["z"] == pytest.approx(expected.statistic)
+    assert pair["p"] == pair["p_adjusted"] == pytest.approx(expected.p)
+    assert found["combined"] == []
+    assert "AUC" in printed
+    assert "every case counts as independent" in printed
+
+
+def test_seeds_give_every_combined_method(tmp_path):
+    found, _ = _run(tmp_path, _frame({"a": [0, 1, 2], "b": [0, 1, 2]}, patients=True))
+    assert [row["method"] for row in found["combined"]] == METHODS
+    assert all(row.keys() >= COMBINED_KEYS for row in found["combined"])
+    assert all(row["p"] is not None for row in found["combined"])
+    assert {row["seed"] for row in found["pairs"]} == {0, 1, 2}
+    assert found["curves"][0]["n_clusters"] == 40
+    assert found["settings"]["cluster"] == "patient_id"
+    nested = found["combined"][0]
+    assert nested["df"] > 3
+    assert found["combined"][2]["df"] is None
+
+
+def test_reference_is_the_second_of_every_pair(tmp_path):
+    frame = _frame({"a": [None], "b": [None], "c": [None]})
+    found, _ = _run(tmp_path, frame, "--reference", "b")
+    assert [(row["arm_a"], row["arm_b"]) for row in found["pairs"]] == [("a", "b"), ("c", "b")]
+    every, _ = _run(tmp_path, frame)
+    assert [(row["arm_a"], row["arm_b"]) for row in every["pairs"]] == [
+        ("a", "b"),
+        ("a", "c"),
+        ("b", "c"),
+    ]
+    assert found["pairs"][0]["z"] == pytest.approx(every["pairs"][0]["z"])
+    assert found["pairs"][1]["z"] == pytest.approx(-every["pairs"][2]["z"])
+    (joint,) = every["omnibus"]
+    assert joint["df"] == 2
+
+
+def test_adjustment_is_by_family(tmp_path):
+    frame = _frame({"a": [None], "b": [None], "c": [None]}, datasets=("x", "y"))
+    found, _ = _run(tmp_path, frame)
+    for dataset in ("x", "y"):
+        rows = [row for row in found["pairs"] if row["dataset"] == dataset]
+        expected = false_discovery_control([row["p"] for row in rows])
+        assert [row["p_adjusted"] for row in rows] == pytest.approx(expected.tolist())
+        assert {row["family_size"] for row in rows} == {3}
+    everything = false_discovery_control([row["p"] for row in found["pairs"]])
+    assert [r["p_adjusted_all"] for r in found["pairs"]] == pytest.approx(everything.tolist())
+    plain, _ = _run(tmp_path, frame, "--correct", "none")
+    assert all(row["p"] == row["p_adjusted"] for row in plain["pairs"])
+
+
+def test_datasets_are_combined_for_each_pair(tmp_path):
+    found, _ = _run(tmp_path, _frame({"a": [1, 2], "b": [1, 2]}, datasets=("x", "y", "z")))
+    rows = [row for row in found["combined"] if row["dataset"] == "all"]
+    assert [row["method"] for row in rows] == ["weighted_stouffer", "random_effects"]
+    exact = [row for row in found["combined"] if row["method"] == "exact_fixed"]
+    weights = np.array([1 / row["se"] ** 2 for row in exact])
+    mean = weights @ [row["estimate"] for row in exact] / weights.sum()
+    assert rows[0]["estimate"] == pytest.approx(mean)
+    assert rows[1]["df"] == 2
+    assert 0.0 <= rows[1]["i2"] <= 1.0
+
+
+def test_clusters_can_be_switched_off(tmp_path):
+    frame = _frame({"a": [None], "b": [None]}, patients=True)
+    clustered, _ = _run(tmp_path, frame)
+    plain, _ = _run(tmp_path, frame, "--cluster", "none")
+    assert plain["curves"][0]["n_clusters"] == 80
+    assert plain["curves"][0]["auc"] == clustered["curves"][0]["auc"]
+    assert plain["curves"][0]["se"] != clustered["curves"][0]["se"]
+
+
+def test_arms_with_different_seeds():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 60)
+    curves = [("a", "0"), ("a", "1"), ("a", "2"), ("b", "1"), ("b", "2"), ("c", "7"), ("c", "8")]
+    scores = rng.normal(size=(7, 60)) + labels
+    found = compare_arms(labels, scores, curves)
+    ab, ac, _ = found.combined
+    by_method = {test.method: test for test in ab.tests}
+    assert "over the 2 seeds that both arms have" in by_method["strube"].note
+    e = found.estimate
+    expected = exact_fixed(e.auc, e.covariance, [0, 1, 2], [3, 4])
+    assert by_method["exact_fixed"].p == pytest.approx(expected.p)
+    assert {pair.seed for pair in found.pairs if pair.arm_b == "b"} == {"1", "2"}
+    without = {test.method: test for test in ac.tests}
+    assert without["stouffer_naive"].p is None
+    assert "share no seed" in without["stouffer_naive"].note
+    assert without["obuchowski_rockette_nested"].p is not None
+
+
+def test_one_seed_against_three():
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 2, 60)
+    scores = rng.normal(size=(4, 60)) + labels
+    curves = [("deep", "0"), ("deep", "1"), ("deep", "2"), ("radiomics", None)]
+    (pair,) = compare_arms(labels, scores, curves).combined
+    by_method = {test.method: test for test in pair.tests}
+    assert by_method["exact_fixed"].p is not None
+    assert by_method["ensemble"].p is not None
+    assert "two seeds" in by_method["obuchowski_rockette_nested"].note
+
+
+def test_undefined_is_null_with_a_note(tmp_path):
+    frame = pd.DataFrame(
+        {
+            "case_id": list("cdef") * 2,
+            "label": [1, 0, 0, 0] * 2,
+            "arm": ["a"] * 4 + ["b"] * 4,
+            "score": [4, 1, 2, 3, 1, 2, 3, 4],
+        }
+    )
+    found, _ = _run(tmp_path, frame)
+    for row in found["curves"]:
+        assert row["auc"] is not None
+        assert row["se"] is row["ci_low"] is row["ci_high"] is None
+        assert "only one positive" in row["note"]
+    (pair,) = found["pairs"]
+    assert pair["p"] is pair["z"] is pair["p_adjusted"] is None
+    assert pair["family_size"] == 0
+    assert pair["note"]
+
+
+def test_identical_arms_have_p_one(tmp_path):
+    frame = _frame({"a": [None]})
+    found, _ = _run(tmp_path, pd.concat([frame, frame.assign(arm="b")]))
+    (pair,) = found["pairs"]
+    assert (pair["difference"], pair["z"], pair["p"]) == (0.0, 0.0, 1.0)
+
+
+def test_one_arm_alone_is_described(tmp_path):
+    found, _ = _run(tmp_path, _frame({"a": [0, 1]}))
+    assert len(found["curves"]) == 2
+    assert found["pairs"] == found["combined"] == []
+
+
+def test_errors(tmp_path):
+    frame = _frame({"a": [None], "b": [None]})
+    with pytest.raises(TableError, match="no arm 'c' to refer to; the arms are: a, b"):
+        _run(tmp_path, frame, "--reference", "c")
+    with pytest.raises(MammoshiftError, match="line 5, column label"):
+        _run(tmp_path, frame.assign(label=[1, 0, 1, 5, *frame["label"][4:]]))
+    with pytest.raises(StatisticsError, match="given twice"):
+        compare_arms([1, 0], np.zeros((2, 2)), [("a", "0"), ("a", "0")])
+    with pytest.raises(StatisticsError, match="1 curves are named but 2"):
+        compare_arms([1, 0], np.zeros((2, 2)), [("a", "0")])
+
+
+@pytest.mark.parametrize("options", [("--correct", "bonferroni"), ("--level", "95")])
+def test_wrong_options_are_usage_errors(tmp_path, options):
+    app = typer.Typer()
+    app.command()(compare)
+    table = tmp_path / "table.csv"
+    _frame({"a": [None]}).to_csv(table, index=False)
+    result = CliRunner().invoke(app, [str(table), *options])
+    assert result.exit_code == 2
+
+
+def test_printing_is_safe_with_hostile_names(tmp_path):
+    frame = _frame({"[red]a[/red]": [0, 1], "b\x1b[31m": [0, 1]})
+    path = tmp_path / "table.csv"
+    frame.to_csv(path, index=False)
+    report = compare_predictions(read_external_predictions(path), None, "bh", 0.95, "table.csv")
+    stream = io.StringIO()
+    print_report(report, Console(file=stream, width=200))
+    printed = stream.getvalue()
+    assert "[red]a[/red]" in printed
+    assert "\x1b" not in printed
+    assert "1  as published" in printed or "2  as published" in printed

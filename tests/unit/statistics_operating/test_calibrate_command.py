@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import typer
+from scipy.special import expit
+from typer.testing import CliRunner
+
+from mammoshift.commands.calibrate import calibrate
+from mammoshift.errors import TableError
+from mammoshift.statistics.recalibration import fit_temperature
+from mammoshift.statistics.seeding import generator_for
+
+app = typer.Typer()
+app.command()(calibrate)
+
+
+def predictions(seed: str, n: int = 200, temperature: float = 2.0, **more: object) -> pd.DataFrame:
+    rng = generator_for("calibrate-command", seed)
+    true = rng.normal(-0.5, 1.5, n)
+    return pd.DataFrame(
+        {
+            "case_id": [f"c{i}" for i in range(n)],
+            "patient_id": [f"p{i // 2}" for i in range(n)],
+            "label": (rng.random(n) < expit(true)).astype(int),
+            "score": true * temperature,
+            **more,
+        }
+    )
+
+
+def run(*arguments: object) -> tuple[str, dict]:
+    out = Path(str(arguments[0])).with_suffix(".json")
+    result = CliRunner().invoke(
+        app, [*map(str, arguments), "--json", str(out)], catch_exceptions=False
+    )
+    assert result.exit_code == 0, result.output
+    return result.output, json.loads(out.read_text())
+
+
+def test_source_temperature_and_crossfit_are_reported(tmp_path: Path) -> None:
+    source, target = tmp_path / "source.csv", tmp_path / "target.parquet"
+    fitted_on, reported = predictions("source"), predictions("target")
+    fitted_on.to_csv(source, index=False)
+    reported.to_parquet(target)
+    text, found = run(target, "--fit-on", source)
+    rows = {row["variant"]: row for row in found["measures"]}
+    assert set(rows) == {
+        "uncalibrated",
+        "temperature_source",
+        "platt_source",
+        "temperature_target_crossfit",
+        "platt_target_crossfit",
+    }
+    own = fit_temperature(fitted_on["score"].to_numpy(), fitted_on["label"].to_numpy())
+    maps = {row["variant"]: row for row in found["maps"] if row["fold"] is None}
+    assert maps["temperature_source"]["temperature"] == pytest.approx(own.temperature)
+    assert rows["temperature_source"]["nll"] < rows["uncalibrated"]["nll"]
+    assert rows["temperature_source"]["auc"] == pytest.approx(rows["uncalibrated"]["auc"])
+    assert rows["uncalibrated"]["n_patients"] == 100
+    assert found["settings"]["cluster"] == "patient_id"
+    assert sum(row["count"] for row in found["reliability"]) == 5 * 200
+    assert "temperature source" in text and "ECE" in text
+
+
+def test_probabilities_are_turned_into_logits_and_certainty_is_noted(tmp_path: Path) -> None:
+    table = predictions("probability", temperature=1.0)
+    table["score"] = expit(table["score"])
+    logits, probabilities = tmp_path / "l.csv", tmp_path / "p.csv"
+    table.to_csv(probabilities, index=False)
+    table.assign(score=np.log(table["score"] / (1 - table["score"]))).to_csv(logits, index=False)
+    _, a = run(logits)
+    _, b = run(probabilities, "--scale", "probability")
+    for x, y in zip(a["measures"], b["measures"], strict=True):
+        assert x["nll"] == pytest.approx(y["nll"], rel=1e-9)
+    table.loc[0, "score"] = 1.0
+    table.to_csv(probabilities, index=False)
+    text, _ = run(probabilities, "--scale", "probability")
+    assert "probabilities of exactly 0 or 1 (1 of 200)" in text
+
+
+def test_known_prevalence_adds_the_prior_shift(tmp_path: Path) -> None:
+    source, target = tmp_path / "s.csv", tmp_path / "t.csv"
+    predictions("source").to_csv(source, index=False)
+    predictions("target").to_csv(target, index=False)
+    _, found = run(target, "--fit-on", source, "--prevalence", "0.1")
+    rows = {row["variant"]: row for row in found["measures"]}
+    assert rows["prior_shift"]["mean_predicted"] < rows["uncalibrated"]["mean_predicted"]
+
+
+def test_budget_and_datasets(tmp_path: Path) -> None:
+    table = tmp_path / "two.csv"
+    parts = [predictions(name, n=120, dataset=name) for name in ("a", "b")]
+    pd.concat(parts).to_csv(table, index=False)
+    text, found = run(table, "--budget", "--cluster", "none")
+    assert {row["dataset"] for row in found["budget"]} == {"a", "b"}
+    assert {row["patients"] for row in found["budget"]} == {0, 10, 25, 50}
+    assert "every case counts as independent" in text
+
+
+def test_what_cannot_be_cross_fitted_is_said_in_place(tmp_path: Path) -> None:
+    table = tmp_path / "one.csv"
+    predictions("few", n=40).assign(label=0).to_csv(table, index=False)
+    _, found = run(table)
+    rows = {row["variant"]: row for row in found["measures"]}
+    assert rows["uncalibrated"]["auc"] is None and rows["uncalibrated"]["slope"] is None
+    assert "no positive case" in rows["platt_target_crossfit"]["note"]
+    assert "nll" not in rows["platt_target_crossfit"]
+
+
+@pytest.mark.parametrize(
+    ("change", "arguments", "message"),
+    [
+        ({"score": 1.5}, ("--scale", "probability"), r"row 1 \(from 1.*column score"),
+        ({"label": 2}, (), "line 2, column label"),
+        ({"arm": "x"}, ("--arm", "z"), "there is no 'z'"),
+    ],
+)
+def test_errors_name_file_row_and_column(tmp_path: Path, change, arguments, message: str) -> None:
+    table = tmp_path / "bad.csv"
+    predictions("bad", n=40).assign(**change).to_csv(table, index=False)
+    with pytest.raises(TableError, match=message) as caught:
+        run(table, *arguments)
+    assert "bad.csv" in str(caught.value)
+
+
+def test_one_of_several_arms_and_seeds_must_be_chosen(tmp_path: Path) -> None:
+    table = tmp_path / "arms.csv"
+    scored = [predictions("arms").assign(arm=a, seed=s) for a in "xy" for s in (0, 1)]
+    pd.concat(scored).to_csv(table, index=False)
+    with pytest.raises(
+        TableError, match=r"column arm: there are 2 \('x', 'y'\); choose with --arm"
+    ):
+        run(table)
+    with pytest.raises(TableError, match="choose with --seed"):
+        run(table, "--arm", "x")
+    _, found = run(table, "--arm", "y", "--seed", "1")
+    assert (found["settings"]["arm"], found["settings"]["seed"]) == ("y", "1")
+
+
+def test_a_reversed_source_is_an_error_that_names_its_file(tmp_path: Path) -> None:
+    source, target = tmp_path / "reversed.csv", tmp_path / "t.csv"
+    table = predictions("source")
+    table.assign(score=-table["score"]).to_csv(source, index=False)
+    table.to_csv(target, index=False)
+    with pytest.raises(TableError, match=r"reversed\.csv: columns label and score: temperature"):
+        run(target, "--fit-on", source)
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--fit-on", "SELF"), ("--prevalence", "0.1"), ("--scale", "odds")]
+)
+def test_impossible_wishes_are_usage_errors(tmp_path: Path, arguments) -> None:
+    table = tmp_path / "t.csv"
+    predictions("usage").to_csv(table, index=False)
+    given = [str(table) if a == "SELF" else a for a in arguments]
+    result = CliRunner().invoke(app, [str(table), *given])
+    assert result.exit_code == 2

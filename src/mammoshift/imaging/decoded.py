@@ -1,0 +1,90 @@
+"""A decoded image: what every later step knows about a file, whatever its format was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mammoshift.errors import UnreadableImageError
+
+MAXIMUM_PIXELS = 400_000_000
+"""Largest number of samples (rows x columns x channels) that is decoded at all.
+
+The largest film scans have about 35 million pixels; a header that promises more than ten times
+that is damage or a decompression bomb.
+"""
+
+Pixels: TypeAlias = NDArray[np.uint8 | np.uint16]
+
+
+@dataclass(frozen=True)
+class VoiWindow:
+    """A display window in units of `DecodedImage.pixels`.
+
+    The three functions of DICOM PS3.3 C.11.2.1.2 are kept as two: LINEAR with centre c and
+    width w is the exact linear ramp with centre c - 0.5 and width w - 1.
+
+    Attributes
+    ----------
+    center
+        Pixel value that is shown at half of the range.
+    width
+        Width of the ramp, or of the sigmoid; 0 stands for a step at `center`.
+    sigmoid
+        Whether the curve is the sigmoid of PS3.3 C.11.2.1.3.1 rather than a clipped ramp.
+    """
+
+    center: float
+    width: float
+    sigmoid: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class DecodedImage:
+    """One grey image in which a larger value is always a brighter display.
+
+    Attributes
+    ----------
+    pixels
+        Shape (rows, columns), uint8 or uint16, values 0 to 2**bits - 1. Signed pixels were
+        shifted by 2**(bits - 1) and MONOCHROME1 was inverted.
+    bits
+        Number of significant bits, 1 to 16.
+    inverted
+        Whether the stored values ran the other way (MONOCHROME1).
+    window
+        The file's first VOI window, in units of `pixels`; None when it has none.
+    voi_lut
+        The file's first VOI LUT as a table over all pixel values: shape (2**bits,), float32,
+        values in [0, 1]; None when it has none. It takes precedence over `window`.
+    pixel_spacing_mm
+        Distance of pixel centres down a column and along a row, in mm, at the detector or on the
+        film; None when the file does not say.
+    """
+
+    pixels: Pixels
+    bits: int
+    inverted: bool = False
+    window: VoiWindow | None = None
+    voi_lut: NDArray[np.float32] | None = None
+    pixel_spacing_mm: tuple[float, float] | None = None
+
+
+def check_size(rows: int, columns: int, channels: int = 1) -> None:
+    """Refuse a size that is empty or too large to be a mammogram, before memory is asked for.
+
+    Raises
+    ------
+    UnreadableImageError
+        If a length is not positive or the product exceeds `MAXIMUM_PIXELS`.
+    """
+    if rows < 1 or columns < 1 or channels < 1:
+        raise UnreadableImageError(f"the image has no pixels ({rows} x {columns})")
+    if rows * columns * channels > MAXIMUM_PIXELS:
+        raise UnreadableImageError(
+            f"the header promises {rows} x {columns} x {channels} samples, "
+            f"more than the limit of {MAXIMUM_PIXELS}"
+        )

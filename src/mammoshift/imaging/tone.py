@@ -1,0 +1,143 @@
+"""Tone recipes: stored pixel values to display intensities in [0, 1].
+
+Every recipe is monotone and works on floating-point values in units of the stored pixel, so that
+it can be applied after an image was averaged down: averaging before the tone curve is what a
+detector or a digitiser with a coarser aperture does.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mammoshift.imaging.decoded import DecodedImage, Pixels
+
+Tone = Literal["dicom_voi", "full_range", "percentile", "film_log"]
+
+LOW_PERCENT, HIGH_PERCENT = 0.5, 99.5
+"""Percentiles inside the breast that `percentile` and `film_log` map to 0 and 1."""
+
+NEEDS_RANGE: frozenset[Tone] = frozenset({"percentile", "film_log"})
+"""Recipes that need `value_range` of the breast."""
+
+
+def apply_tone(
+    values: NDArray[np.float32],
+    image: DecodedImage,
+    tone: Tone,
+    value_range: tuple[float, float] = (0.0, 0.0),
+) -> NDArray[np.float32]:
+    """Map stored values to intensities by the recipe `tone`.
+
+    Parameters
+    ----------
+    values
+        Any shape, in units of `image.pixels`.
+    image
+        The image that the values come from; its bits, window and VOI LUT are used.
+    tone
+        `dicom_voi`: the file's VOI LUT, else its window, else the full range of its bits.
+        `full_range`: 0 to 2**bits - 1. `percentile`: `value_range`, linearly. `film_log`:
+        `value_range`, logarithmically.
+    value_range
+        Stored values that become 0 and 1 in `percentile` and `film_log`; see `value_range`.
+
+    Returns
+    -------
+    ndarray
+        float32, shape of `values`, in [0, 1].
+    """
+    if tone == "percentile":
+        return linear_range(values, *value_range)
+    if tone == "film_log":
+        return film_log(values, *value_range)
+    if tone == "dicom_voi" and image.voi_lut is not None:
+        return look_up(values, image.voi_lut)
+    if tone == "dicom_voi" and image.window is not None:
+        window = image.window
+        if window.sigmoid:
+            return sigmoid_window(values, window.center, window.width)
+        half = window.width / 2.0
+        return linear_range(values, window.center - half, window.center + half)
+    return linear_range(values, 0.0, float((1 << image.bits) - 1))
+
+
+def linear_range(values: NDArray[np.float32], low: float, high: float) -> NDArray[np.float32]:
+    """Map `low` to 0 and `high` to 1 and clip; with high <= low it is a step just above `low`."""
+    if high <= low:
+        return (values > low).astype(np.float32)
+    scale = np.float32(1.0 / (high - low))
+    return np.clip((values - np.float32(low)) * scale, 0.0, 1.0, dtype=np.float32)
+
+
+def sigmoid_window(values: NDArray[np.float32], center: float, width: float) -> NDArray[np.float32]:
+    """Return 1 / (1 + exp(-4 (x - c) / w)): DICOM PS3.3 C.11.2.1.3.1 with an output of 0 to 1."""
+    steepness = np.float32(-4.0 / width)
+    exponent = np.clip((values - np.float32(center)) * steepness, -80.0, 80.0)
+    return (1.0 / (1.0 + np.exp(exponent))).astype(np.float32, copy=False)
+
+
+def film_log(values: NDArray[np.float32], low: float, high: float) -> NDArray[np.float32]:
+    """Map the logarithm of the stored value linearly: log10(low) to 0, log10(high) to 1.
+
+    A digitiser that is linear in transmitted light stores GL = 10**(a - b OD), so that log10(GL)
+    runs against the optical density OD, which over the straight part of the film's
+    characteristic curve is linear in log exposure. Values below 1 count as 1.
+    """
+    logarithms = np.log10(np.maximum(values, np.float32(1.0)))
+    return linear_range(logarithms, float(np.log10(max(low, 1.0))), float(np.log10(max(high, 1.0))))
+
+
+def look_up(values: NDArray[np.float32], table: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Read `table`, one entry for each stored value, with linear interpolation between them."""
+    below = np.clip(values.astype(np.intp), 0, table.size - 1)
+    above = np.minimum(below + 1, table.size - 1)
+    share = np.clip(values - below, 0.0, 1.0).astype(np.float32)
+    return (table[below] + share * (table[above] - table[below])).astype(np.float32, copy=False)
+
+
+def value_range(pixels: Pixels, mask: NDArray[np.uint8] | None, bits: int) -> tuple[float, float]:
+    """Return the 0.5 and 99.5 percentiles of `pixels` where `mask` is not zero.
+
+    Parameters
+    ----------
+    pixels
+        Shape (rows, columns), values below 2**bits.
+    mask
+        uint8 of the same shape; None, or a mask that is zero everywhere, means all pixels.
+    bits
+        Significant bits of a pixel, 1 to 16.
+    """
+    counts = histogram(pixels, mask, bits)
+    if not counts.any():
+        counts = histogram(pixels, None, bits)
+    return histogram_percentile(counts, LOW_PERCENT), histogram_percentile(counts, HIGH_PERCENT)
+
+
+def histogram(pixels: Pixels, mask: NDArray[np.uint8] | None, bits: int) -> NDArray[np.int64]:
+    """Count each value from 0 to 2**bits - 1 where `mask` is not zero: shape (2**bits,).
+
+    Exact for up to 2**24 pixels.
+    """
+    size = 1 << bits
+    # Ten times faster than a masked count: what lies outside is set to zero, then taken off.
+    kept = pixels if mask is None else cv2.bitwise_and(pixels, pixels, mask=mask)
+    counts = cv2.calcHist([kept], [0], None, [size], [0.0, float(size)]).ravel().astype(np.int64)
+    if mask is not None:
+        counts[0] -= mask.size - cv2.countNonZero(mask)
+    return counts
+
+
+def histogram_percentile(counts: NDArray[np.int64], percent: float) -> float:
+    """Return the smallest value whose share of values at or below it reaches `percent` / 100."""
+    cumulated = np.cumsum(counts)
+    needed = max(percent / 100.0 * float(cumulated[-1]), 1.0)
+    return float(np.searchsorted(cumulated, needed))
+
+
+def to_uint16(intensities: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """Store intensities in [0, 1] as 0 to 65535, rounded to the nearest."""
+    return (intensities * np.float32(65535.0) + np.float32(0.5)).astype(np.uint16)

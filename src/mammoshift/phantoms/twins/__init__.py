@@ -1,0 +1,1 @@
+"""Synthetic archives, one module for each real archive's raw layout."""

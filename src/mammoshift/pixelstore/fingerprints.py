@@ -1,0 +1,37 @@
+"""Fingerprints of a stored array: one for equal pixels, two for pictures that look alike."""
+
+from __future__ import annotations
+
+import hashlib
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+
+def pixel_hash(array: NDArray[np.uint16]) -> str:
+    """Return the BLAKE2b hash (16 bytes, hexadecimal) of an array's shape and pixels."""
+    digest = hashlib.blake2b(repr(array.shape).encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(array, dtype="<u2").data)
+    return digest.hexdigest()
+
+
+def difference_hash(array: NDArray[np.uint16]) -> int:
+    """Return the 64-bit difference hash of a picture, shape (rows, columns).
+
+    The picture is averaged to 8 rows of 9 columns; each bit says whether a cell is brighter
+    than its left neighbour. It survives scaling, monotone tone curves and light compression,
+    but not shifts or rotation. The first row's first pair is the highest bit.
+    """
+    return int.from_bytes(_brighter_along(array, 8).tobytes(), "big")
+
+
+def fine_difference_hash(array: NDArray[np.uint16]) -> bytes:
+    """Return a difference hash of 512 bits: 16 x 16 cells, along the rows and down the columns."""
+    down = np.ascontiguousarray(array.T)
+    return _brighter_along(array, 16).tobytes() + _brighter_along(down, 16).tobytes()
+
+
+def _brighter_along(array: NDArray[np.uint16], cells: int) -> NDArray[np.uint8]:
+    averages = cv2.resize(array, (cells + 1, cells), interpolation=cv2.INTER_AREA)
+    return np.packbits(averages[:, 1:] > averages[:, :-1])

@@ -1,0 +1,49 @@
+"""The whole report: tables, figures, machine-readable facts and the HTML page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mammoshift.files import write_text_atomically
+from mammoshift.report.cohort import write_cohort
+from mammoshift.report.figures.every import all_figures
+from mammoshift.report.figures.style import write_figure
+from mammoshift.report.findings import findings
+from mammoshift.report.html import load_assets, render_report
+from mammoshift.report.inputs import ReportInputs, load_report_data
+from mammoshift.report.machine_readable import reporting_json
+from mammoshift.report.publication import write_table
+from mammoshift.report.tables.every import all_tables
+
+PAGE_NAME = "index.html"
+FACTS_NAME = "reporting.json"
+
+
+def build_report(inputs: ReportInputs, destination: Path) -> Path:
+    """Write the report of a study and return the path of its page.
+
+    Into `destination` go `index.html`, which needs no other file, `reporting.json`, the tables as
+    CSV in `tables/`, and in `figures/` each figure as SVG beside the CSV it was drawn from.
+    Equal inputs give equal bytes. The page is written last: where it is, the rest is.
+
+    Raises
+    ------
+    TableError
+        If an input breaks its contract.
+    ConfigurationError
+        If a caption, a template or another text of the report is missing.
+    """
+    data = load_report_data(inputs)
+    assets = load_assets(inputs.assets)
+    tables = all_tables(data)
+    figures = all_figures(inputs, data)
+    found = findings(data)
+    page = render_report(data, assets, tables, figures, found)
+    for table in tables:
+        write_table(table, destination / "tables")
+    write_cohort(data.cohort, destination / "tables" / "cohort_long.csv")
+    for figure in figures:
+        write_figure(figure, destination / "figures")
+    write_text_atomically(destination / FACTS_NAME, reporting_json(data, found))
+    write_text_atomically(destination / PAGE_NAME, page)
+    return destination / PAGE_NAME

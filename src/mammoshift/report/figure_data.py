@@ -1,0 +1,211 @@
+"""The tidy table behind each figure; what is drawn can be read, checked and drawn again from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mammoshift.evaluation.grid import Cell
+from mammoshift.report.curves import (
+    FALSE_POSITIVE_GRID,
+    cell_generator,
+    net_benefit,
+    probabilities_of,
+    reliability_bins,
+    roc_band,
+)
+from mammoshift.report.inputs import ReportData
+from mammoshift.report.rows import (
+    SUMMARIES,
+    headline,
+    in_study_order,
+    places,
+    select,
+    summarised,
+)
+from mammoshift.report.tables.comparisons import comparisons_in_order
+from mammoshift.report.tables.subgroups import hidden_reason
+
+DECISION_THRESHOLDS: NDArray[np.float64] = np.round(np.linspace(0.01, 0.60, 60), 2)
+CALIBRATIONS_DRAWN = ("uncalibrated", "temperature_source")
+
+
+def difference_data(data: ReportData) -> pd.DataFrame:
+    """Return the headline comparisons, one row for each point of the forest plot."""
+    columns = ["family", "dataset", "subset", "arm", "reference", "estimate", "ci_low", "ci_high"]
+    columns += ["p", "p_adjusted", "correction", "family_size", "method", "note"]
+    rows = comparisons_in_order(headline(data.comparisons), data.facts)
+    return rows[columns].reset_index(drop=True)
+
+
+def drop_data(data: ReportData) -> pd.DataFrame:
+    """Return the transfer drops, one row for each cell of the heat map."""
+    rows = select(data.metrics, metric="transfer_drop", dataset=data.facts.targets)
+    parts = [summarised(part) for _, part in rows.groupby(["dataset", "arm"], sort=False)]
+    rows = pd.concat([rows.iloc[:0], *parts])
+    columns = ["dataset", "arm", "value", "ci_low", "ci_high", "note"]
+    return in_study_order(rows, data.facts)[columns].reset_index(drop=True)
+
+
+def seed_data(data: ReportData) -> pd.DataFrame:
+    """Return the AUC of every seed and of their mean on the reported cohorts."""
+    rows = select(data.metrics, metric="auc", variant="")
+    rows = rows[rows["subset"].isin({"test", "target"}) & (rows["seed"] != "ensemble")]
+    columns = ["dataset", "subset", "arm", "seed", "value", "ci_low", "ci_high"]
+    return in_study_order(rows, data.facts)[columns].reset_index(drop=True)
+
+
+def subgroup_data(data: ReportData, subgroup: str) -> pd.DataFrame:
+    """Return the AUC in the values of one subgroup; null where a class has too few cases.
+
+    `interaction_p` is the p value of the arm's own interaction over all values, where given.
+    """
+    metrics = data.metrics[
+        (data.metrics["subgroup"] == subgroup) & data.metrics["subset"].isin({"test", "target"})
+    ]
+    aucs = metrics[metrics["metric"] == "auc"]
+    keys = ["dataset", "arm", "subgroup_value"]
+    parts = [summarised(part).iloc[:1] for _, part in aucs.groupby(keys, sort=True)]
+    rows = in_study_order(pd.concat([aucs.iloc[:0], *parts]), data.facts).copy()
+    if len(rows):
+        rows["note"] = [hidden_reason(row) or row["note"] for _, row in rows.iterrows()]
+        hidden = rows["note"].str.startswith("not shown")
+        rows.loc[hidden, ["value", "ci_low", "ci_high"]] = np.nan
+    tests = metrics[(metrics["metric"] == "interaction_p") & (metrics["subgroup_value"] == "all")]
+    parts = [summarised(part) for _, part in tests.groupby(["dataset", "arm"], sort=True)]
+    tests = pd.concat([tests.iloc[:0], *parts]).sort_values("variant", kind="stable")
+    tests = tests.drop_duplicates(["dataset", "arm"], keep="last")
+    tests = tests[["dataset", "arm", "variant", "value"]].rename(
+        columns={"value": "interaction_p", "variant": "interaction_with"}
+    )
+    columns = [*keys, "subset", "value", "ci_low", "ci_high", "n_pos", "n_neg", "note"]
+    return rows[columns].merge(tests, on=["dataset", "arm"], how="left")
+
+
+def learning_data(data: ReportData) -> pd.DataFrame:
+    """Return every epoch of every run; `kept` marks the epoch whose model was kept."""
+    columns = ["epoch", "train_loss", "validation_loss", "validation_auc"]
+    parts = []
+    for run in data.runs:
+        part = run.history[columns].copy()
+        part.insert(0, "seed", run.seed)
+        part.insert(0, "arm", run.arm)
+        part["kept"] = part["epoch"] == run.model.selected_epoch
+        parts.append(part)
+    table = pd.concat(parts, ignore_index=True)
+    table["place"] = places(table["arm"], data.facts.arm_names)
+    table = table.sort_values(["place", "seed", "epoch"], kind="stable")
+    return table.drop(columns="place").reset_index(drop=True)
+
+
+def roc_data(cell: Cell) -> pd.DataFrame:
+    """Return the ROC curves of one cohort on a common grid: every seed, and `mean` with limits."""
+    parts = []
+    for position, arm in enumerate(cell.arms):
+        rng = cell_generator("roc band", cell.dataset, cell.subset, arm)
+        band = roc_band(cell.labels, cell.logits[position], cell.clusters, rng)
+        if band is None:
+            continue
+        for seed, curve in zip(cell.seeds, band.seeds, strict=True):
+            parts.append(_curve(arm, str(seed), curve))
+        parts.append(_curve(arm, "mean", band.mean, band.low, band.high))
+    empty = _curve("", "", np.zeros(FALSE_POSITIVE_GRID.size)).iloc[:0]
+    return pd.concat([empty, *parts], ignore_index=True).round(5)
+
+
+def reliability_data(cell: Cell, temperatures: Mapping[tuple[str, int], float]) -> pd.DataFrame:
+    """Return the reliability bins of one cohort before and after temperature scaling.
+
+    `temperatures` gives T by (arm, seed); an arm without one for each seed is drawn before only.
+    """
+    parts = []
+    for arm, variant, probabilities in _calibrated(cell, temperatures):
+        bins = reliability_bins(cell.labels, probabilities)
+        parts.append(
+            pd.DataFrame(
+                {
+                    "arm": arm,
+                    "variant": variant,
+                    "bin_low": bins.edges[:-1],
+                    "bin_high": bins.edges[1:],
+                    "count": bins.count,
+                    "predicted": bins.predicted,
+                    "observed": bins.observed,
+                    "ci_low": bins.low,
+                    "ci_high": bins.high,
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True).round(5)
+
+
+def decision_data(cell: Cell, temperatures: Mapping[tuple[str, int], float]) -> pd.DataFrame:
+    """Return the net benefit of one cohort by threshold, with those of treating all and none."""
+    parts = []
+    prevalence = float(cell.labels.mean())
+    odds = DECISION_THRESHOLDS / (1.0 - DECISION_THRESHOLDS)
+    treat_all = prevalence - (1.0 - prevalence) * odds
+    for arm, variant, probabilities in _calibrated(cell, temperatures):
+        benefit = net_benefit(cell.labels, probabilities, DECISION_THRESHOLDS)
+        parts.append(
+            pd.DataFrame(
+                {
+                    "arm": arm,
+                    "variant": variant,
+                    "threshold": DECISION_THRESHOLDS,
+                    "net_benefit": benefit,
+                    "treat_all": treat_all,
+                    "treat_none": 0.0,
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True).round(5)
+
+
+def temperatures_of(data: ReportData) -> dict[tuple[str, int], float]:
+    """Return the temperature fitted on source validation, by arm and seed."""
+    rows = select(data.metrics, metric="temperature", variant="temperature_source")
+    rows = rows[~rows["seed"].isin(SUMMARIES) & rows["value"].notna()]
+    return {
+        (row["arm"], int(row["seed"])): float(row["value"])
+        for _, row in rows.iterrows()
+        if row["seed"].isdigit() and row["value"] > 0
+    }
+
+
+def _curve(
+    arm: str,
+    seed: str,
+    curve: NDArray[np.float64],
+    low: NDArray[np.float64] | None = None,
+    high: NDArray[np.float64] | None = None,
+) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "arm": arm,
+            "seed": seed,
+            "false_positive_rate": FALSE_POSITIVE_GRID,
+            "true_positive_rate": curve,
+            "ci_low": np.nan if low is None else low,
+            "ci_high": np.nan if high is None else high,
+        }
+    )
+
+
+def _calibrated(
+    cell: Cell, temperatures: Mapping[tuple[str, int], float]
+) -> list[tuple[str, str, NDArray[np.float64]]]:
+    """Return (arm, variant, probabilities of shape seeds x cases)."""
+    found = []
+    for position, arm in enumerate(cell.arms):
+        logits = cell.logits[position]
+        found.append((arm, CALIBRATIONS_DRAWN[0], probabilities_of(logits)))
+        known = [temperatures.get((arm, seed)) for seed in cell.seeds]
+        values = np.array([t for t in known if t is not None])
+        if len(values) == len(known):
+            scaled = logits / values[:, np.newaxis]
+            found.append((arm, CALIBRATIONS_DRAWN[1], probabilities_of(scaled)))
+    return found

@@ -1,0 +1,233 @@
+"""F2, F3, F4 and learning curves: small multiples, one panel for each arm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from mammoshift.report.figures.style import (
+    ACCENT,
+    BAND,
+    FAINT,
+    FONT_SIZE,
+    GREY,
+    INK,
+    PANEL_WIDTH,
+    RULE,
+    SECOND,
+    ReportFigure,
+    small_multiples,
+    to_svg,
+)
+
+_THIN = {"linewidth": 0.6, "zorder": 2}
+_BOLD = {"linewidth": 1.6, "zorder": 4}
+
+
+def roc_panels(
+    data: pd.DataFrame,
+    key: str,
+    cohort: str,
+    auc_texts: Mapping[str, str],
+    reference: str | None,
+    specificity: float,
+) -> ReportFigure:
+    """Draw the ROC curves of one cohort: seeds thin, their mean bold with its band (F2).
+
+    `auc_texts` gives the AUC to print in an arm's panel; the mean curve of `reference` is drawn
+    dashed in every other panel.
+    """
+    arms = list(dict.fromkeys(data["arm"]))
+    means = data[data["seed"] == "mean"]
+    figure, panels = small_multiples(
+        arms, PANEL_WIDTH, x_label="False positive rate", y_labels=("True positive rate",)
+    )
+    for (ax,), arm in zip(panels, arms, strict=True):
+        rows = data[data["arm"] == arm]
+        mean = rows[rows["seed"] == "mean"]
+        grid = mean["false_positive_rate"]
+        ax.plot([0, 1], [0, 1], color=FAINT, linewidth=0.7)
+        ax.axvline(1.0 - specificity, color=SECOND, linewidth=0.8, linestyle=(0, (2, 2)))
+        ax.fill_between(grid, mean["ci_low"], mean["ci_high"], color=BAND, linewidth=0, zorder=1)
+        for _, seed in rows[rows["seed"] != "mean"].groupby("seed", sort=False):
+            ax.plot(grid, seed["true_positive_rate"], color=GREY, **_THIN)
+        if reference is not None and reference != arm:
+            other = means.loc[means["arm"] == reference, "true_positive_rate"]
+            if len(other) == len(grid):
+                ax.plot(grid, other, color=INK, linewidth=0.9, linestyle=(0, (4, 2)), zorder=3)
+        ax.plot(grid, mean["true_positive_rate"], color=ACCENT, **_BOLD)
+        ax.text(
+            0.98,
+            0.04,
+            auc_texts.get(arm, ""),
+            ha="right",
+            va="bottom",
+            transform=ax.transAxes,
+            fontsize=FONT_SIZE - 0.5,
+            zorder=5,
+            bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1.0},
+        )
+        ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
+        _share_ticks(ax)
+    description = (
+        f"ROC curves of {len(arms)} arms on {cohort}: each seed as a thin line, the mean over the "
+        f"seeds as a bold line with a 95% band. AUC: {_listed(auc_texts, arms)}."
+    )
+    svg = to_svg(figure, key, f"ROC curves: {cohort}", description)
+    return ReportFigure(key, "roc", cohort, svg, data)
+
+
+def reliability_panels(data: pd.DataFrame, key: str, cohort: str) -> ReportFigure:
+    """Draw the reliability before and after temperature scaling, with the histogram (F3)."""
+    arms = list(dict.fromkeys(data["arm"]))
+    figure, panels = small_multiples(
+        arms,
+        PANEL_WIDTH,
+        x_label="Predicted probability",
+        y_labels=("Observed share of positives",),
+    )
+    for (ax,), arm in zip(panels, arms, strict=True):
+        rows = data[data["arm"] == arm]
+        ax.plot([0, 1], [0, 1], color=FAINT, linewidth=0.7)
+        before, after = (
+            rows[(rows["variant"] == variant) & (rows["count"] > 0)]
+            for variant in ("uncalibrated", "temperature_source")
+        )
+        _histogram(ax, before, GREY, filled=True)
+        _histogram(ax, after, ACCENT, filled=False)
+        ax.plot(
+            before["predicted"],
+            before["observed"],
+            color=GREY,
+            linewidth=0.9,
+            marker="o",
+            markersize=3.5,
+            markerfacecolor="white",
+            linestyle=(0, (3, 2)),
+            zorder=3,
+        )
+        if len(after):
+            spread = np.clip(
+                [after["observed"] - after["ci_low"], after["ci_high"] - after["observed"]],
+                0.0,
+                None,
+            )
+            ax.errorbar(
+                after["predicted"],
+                after["observed"],
+                yerr=spread,
+                color=ACCENT,
+                linewidth=1.3,
+                elinewidth=0.6,
+                marker="o",
+                markersize=3.5,
+                zorder=4,
+            )
+        ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+        _share_ticks(ax)
+    description = (
+        f"Reliability diagrams of {len(arms)} arms on {cohort}, before (open circles, dashed) and "
+        "after temperature scaling on the source (filled circles, Wilson 95% bars), with a "
+        "histogram of the probabilities along the bottom. The table of calibration states ECE, "
+        "intercept and slope."
+    )
+    svg = to_svg(figure, key, f"Reliability: {cohort}", description)
+    return ReportFigure(key, "reliability", cohort, svg, data)
+
+
+def decision_panels(data: pd.DataFrame, key: str, cohort: str) -> ReportFigure:
+    """Draw the net benefit against treating all and treating none (F4)."""
+    arms = list(dict.fromkeys(data["arm"]))
+    figure, panels = small_multiples(
+        arms, PANEL_WIDTH * 0.85, x_label="Threshold probability", y_labels=("Net benefit",)
+    )
+    top = float(data[["net_benefit", "treat_all"]].max().max())
+    for (ax,), arm in zip(panels, arms, strict=True):
+        rows = data[data["arm"] == arm]
+        first = rows[rows["variant"] == "uncalibrated"]
+        after = rows[rows["variant"] == "temperature_source"]
+        ax.axhline(0.0, color=GREY, linewidth=0.7)
+        ax.plot(
+            first["threshold"],
+            first["treat_all"],
+            color=GREY,
+            linewidth=0.8,
+            linestyle=(0, (1, 1.5)),
+        )
+        ax.plot(
+            first["threshold"],
+            first["net_benefit"],
+            color=INK,
+            linewidth=0.9,
+            linestyle=(0, (4, 2)),
+        )
+        ax.plot(after["threshold"], after["net_benefit"], color=ACCENT, **_BOLD)
+        ax.set_xticks([0.0, 0.2, 0.4])
+        ax.set(xlim=(0.0, 0.6), ylim=(-0.25 * max(top, 0.05), 1.1 * max(top, 0.05)))
+    description = (
+        f"Decision curves of {len(arms)} arms on {cohort}: net benefit before (dashed) and after "
+        "temperature scaling on the source (solid), against treating all (dotted) and none (zero)."
+    )
+    svg = to_svg(figure, key, f"Decision curves: {cohort}", description)
+    return ReportFigure(key, "decision", cohort, svg, data)
+
+
+def learning_panels(data: pd.DataFrame) -> ReportFigure:
+    """Draw loss and validation AUC by epoch; a dot marks the epoch that was kept."""
+    arms = list(dict.fromkeys(data["arm"]))
+    figure, panels = small_multiples(
+        arms,
+        PANEL_WIDTH * 0.7,
+        rows_per_name=2,
+        x_label="Epoch",
+        y_labels=("Loss", "Validation AUC"),
+    )
+    for (loss, auc), arm in zip(panels, arms, strict=True):
+        for _, run in data[data["arm"] == arm].groupby("seed", sort=False):
+            kept = run[run["kept"]]
+            loss.plot(run["epoch"], run["train_loss"], color=FAINT, linewidth=0.9)
+            loss.plot(run["epoch"], run["validation_loss"], color=INK, linewidth=0.9)
+            loss.plot(kept["epoch"], kept["validation_loss"], "o", color=INK, markersize=3)
+            auc.plot(run["epoch"], run["validation_auc"], color=ACCENT, linewidth=0.9)
+            auc.plot(kept["epoch"], kept["validation_auc"], "o", color=ACCENT, markersize=3)
+        for ax in (loss, auc):
+            ax.grid(axis="y", color=RULE, linewidth=0.5)
+            ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    description = (
+        f"Training of {len(arms)} arms, one line for each seed: loss on training (pale) and "
+        "validation (dark) images, and below it the AUC on validation images. A dot marks the "
+        "epoch whose model was kept."
+    )
+    svg = to_svg(figure, "learning", "Learning curves", description)
+    return ReportFigure("learning", "learning", "", svg, data)
+
+
+def _histogram(ax: Axes, rows: pd.DataFrame, colour: str, *, filled: bool) -> None:
+    """Draw the shares of cases in the bins along the bottom, the fullest a fifth high."""
+    if rows.empty:
+        return
+    share = 0.2 * rows["count"] / rows["count"].max()
+    ax.bar(
+        rows["bin_low"],
+        share,
+        width=rows["bin_high"] - rows["bin_low"],
+        align="edge",
+        facecolor="#e6e9ec" if filled else "none",
+        edgecolor="none" if filled else colour,
+        linewidth=0.5,
+        zorder=1,
+    )
+
+
+def _share_ticks(ax: Axes) -> None:
+    ax.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+    ax.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
+
+
+def _listed(texts: Mapping[str, str], arms: list[str]) -> str:
+    found = [f"{arm} {texts[arm].removeprefix('AUC ')}" for arm in arms if arm in texts]
+    return "; ".join(found) if found else "see the table"

@@ -1,0 +1,155 @@
+"""Choosing rows of the tidy tables, and writing them as cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from mammoshift.report.facts import StudyFacts
+from mammoshift.report.formatting import (
+    format_count,
+    format_estimate,
+    format_number,
+    is_null,
+    missing,
+)
+
+SUMMARIES = ("mean", "ensemble")
+"""Values of `seed` that stand for all seeds, the preferred one first."""
+
+NOT_EVALUATED = "not evaluated"
+
+
+def evaluated_cohorts(facts: StudyFacts) -> tuple[tuple[str, str], ...]:
+    """Return (dataset, subset) of every reported evaluation: the held-out source, the targets."""
+    return ((facts.source, "test"), *((name, "target") for name in facts.targets))
+
+
+def cohort_name(facts: StudyFacts, dataset: str, subset: str) -> str:
+    """Return how a dataset and subset are called in the report."""
+    return f"{dataset} ({subset})" if dataset == facts.source else dataset
+
+
+def headline(comparisons: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the methods that the report leads with."""
+    return comparisons[comparisons["headline"].str.lower().isin({"true", "1"})]
+
+
+def select(metrics: pd.DataFrame, **values: str | Iterable[str]) -> pd.DataFrame:
+    """Return the rows whose columns have the given value, or one of the given values.
+
+    Rows of subgroups are left out unless `subgroup` is among the given columns.
+    """
+    keep = np.ones(len(metrics), dtype=bool)
+    for column, wanted in ({"subgroup": "all"} | values).items():
+        allowed = [wanted] if isinstance(wanted, str) else list(wanted)
+        keep &= metrics[column].isin(allowed).to_numpy()
+    return metrics[keep]
+
+
+def summarised(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that stand for all seeds: the mean, else the ensemble, else an only seed.
+
+    Where several seeds have no summary there is none to print, and no row is returned.
+    """
+    for summary in SUMMARIES:
+        chosen = rows[rows["seed"] == summary]
+        if len(chosen):
+            return chosen
+    return rows if len(set(rows["seed"])) == 1 else rows.iloc[:0]
+
+
+def of_arm(rows: pd.DataFrame, dataset: str, subset: str, arm: str) -> pd.DataFrame:
+    """Return the rows of one arm on one dataset and subset."""
+    return rows[(rows["dataset"] == dataset) & (rows["subset"] == subset) & (rows["arm"] == arm)]
+
+
+def places(names: pd.Series, order: Iterable[str]) -> list[int]:
+    """Return the position of each name in `order`; unknown names come last."""
+    place = {name: i for i, name in enumerate(order)}
+    return [place.get(name, len(place)) for name in names]
+
+
+def in_study_order(rows: pd.DataFrame, facts: StudyFacts) -> pd.DataFrame:
+    """Sort by dataset and arm as the study lists them, keeping the order of the rest."""
+    keys = pd.DataFrame(
+        {
+            "dataset": places(rows["dataset"], facts.dataset_names),
+            "arm": places(rows["arm"], facts.arm_names),
+        },
+        index=rows.index,
+    )
+    return rows.loc[keys.sort_values(["dataset", "arm"], kind="stable").index]
+
+
+def estimate_cell(row: pd.Series, decimals: int = 3, signed: bool = False) -> str:
+    """Return the value of a row with its interval, or the reason in its note."""
+    return format_estimate(
+        row["value"],
+        row["ci_low"],
+        row["ci_high"],
+        decimals=decimals,
+        signed=signed,
+        reason=row["note"],
+    )
+
+
+def first_estimate(rows: pd.DataFrame, decimals: int = 3, signed: bool = False) -> str:
+    """Return the cell of the first row, or that nothing was evaluated."""
+    if rows.empty:
+        return missing(NOT_EVALUATED)
+    return estimate_cell(rows.iloc[0], decimals, signed)
+
+
+def first_number(rows: pd.DataFrame, decimals: int = 3) -> str:
+    """Return the value of the first row without an interval, or why there is none."""
+    if rows.empty:
+        return missing(NOT_EVALUATED)
+    return format_number(rows.iloc[0]["value"], decimals, rows.iloc[0]["note"])
+
+
+def seed_values(rows: pd.DataFrame) -> str:
+    """Return the values of the single seeds, in the order of the rows."""
+    seeds = rows[~rows["seed"].isin(SUMMARIES)]
+    values = [format_number(row["value"], 3, row["note"]) for _, row in seeds.iterrows()]
+    return ", ".join(values) if values else missing(NOT_EVALUATED)
+
+
+def spread_cell(rows: pd.DataFrame, decimals: int = 3) -> str:
+    """Return the value over all seeds, with its interval or else the range of the seeds.
+
+    A range is written in square brackets, so that it is not taken for an interval.
+    """
+    if rows.empty:
+        return missing(NOT_EVALUATED)
+    summary = summarised(rows)
+    if summary.empty:
+        return missing("no summary over the seeds")
+    row = summary.iloc[0]
+    if is_null(row["value"]) or not is_null(row["ci_low"]):
+        return estimate_cell(row, decimals)
+    text = format_number(row["value"], decimals)
+    seeds = rows.loc[~rows["seed"].isin(SUMMARIES), "value"].dropna()
+    if len(seeds) < 2:
+        return text
+    low, high = format_number(seeds.min(), decimals), format_number(seeds.max(), decimals)
+    to = " to " if low.startswith("-") else "-"
+    return f"{text} [{low}{to}{high}]"
+
+
+def null_band_cell(rows: pd.DataFrame) -> str:
+    """Return the mean and the upper limit of what a calibrated model would show."""
+    rows = summarised(rows)
+    if rows.empty:
+        return missing(NOT_EVALUATED)
+    row = rows.iloc[0]
+    if is_null(row["value"]) or is_null(row["ci_high"]):
+        return missing(row["note"])
+    return f"{format_number(row['value'])}; {format_number(row['ci_high'])}"
+
+
+def class_counts(row: pd.Series) -> str:
+    """Return how many positives and negatives a row rests on."""
+    return f"{format_count(row['n_pos'])} / {format_count(row['n_neg'])}"

@@ -1,0 +1,1 @@
+"""The publication tables: text cells from tidy rows, without computing any statistic."""

@@ -1,0 +1,57 @@
+"""All tables of a report, in its order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mammoshift.report.inputs import ReportData
+from mammoshift.report.publication import PublicationTable
+from mammoshift.report.tables.arms import arm_table
+from mammoshift.report.tables.cohort import cohort_table, exclusion_table
+from mammoshift.report.tables.comparisons import (
+    combined_comparison_table,
+    drop_difference_table,
+    headline_comparison_table,
+    omnibus_table,
+    per_seed_comparison_table,
+)
+from mammoshift.report.tables.discrimination import (
+    auc_detail_table,
+    auc_table,
+    transfer_table,
+)
+from mammoshift.report.tables.operation import (
+    budget_table,
+    calibration_table,
+    operating_point_count_table,
+    operating_point_table,
+)
+from mammoshift.report.tables.subgroups import interaction_table, subgroup_table
+from mammoshift.report.tables.training import audit_table, training_table
+
+
+def all_tables(data: ReportData) -> tuple[PublicationTable, ...]:
+    """Return every table that the study has content for, in the order of the page."""
+    makers: tuple[Callable[[ReportData], PublicationTable | None], ...] = (
+        arm_table,
+        cohort_table,
+        auc_table,
+        auc_detail_table,
+        transfer_table,
+        drop_difference_table,
+        headline_comparison_table,
+        combined_comparison_table,
+        omnibus_table,
+        per_seed_comparison_table,
+        operating_point_table,
+        operating_point_count_table,
+        calibration_table,
+        budget_table,
+        interaction_table,
+        subgroup_table,
+        training_table,
+        exclusion_table,
+        audit_table,
+    )
+    tables = (make(data) for make in makers)
+    return tuple(table for table in tables if table is not None)

@@ -1,0 +1,58 @@
+"""What was trained, and what the leakage audit found."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from mammoshift.report.formatting import format_count, format_number
+from mammoshift.report.inputs import ReportData, Run
+from mammoshift.report.publication import PublicationTable
+from mammoshift.report.vocabulary import spoken
+
+
+def training_table(data: ReportData) -> PublicationTable | None:
+    """Return what was trained: epochs run, the epoch that was kept, its losses and its AUC."""
+    if not data.runs:
+        return None
+    place = {name: i for i, name in enumerate(data.facts.arm_names)}
+    runs = sorted(data.runs, key=lambda run: (place.get(run.arm, len(place)), run.seed))
+    cells = pd.DataFrame([_training_record(run) for run in runs])
+    return PublicationTable("training", cells, row_headers=2)
+
+
+def _training_record(run: Run) -> dict[str, str]:
+    history, epoch = run.history, run.model.selected_epoch
+    kept = history[history["epoch"] == epoch]
+    reason = "the kept epoch is not recorded" if epoch is None else "not in the history"
+
+    def at_kept(column: str) -> str:
+        return format_number(None if kept.empty else float(kept.iloc[0][column]), 3, reason)
+
+    return {
+        "Arm": run.arm,
+        "Seed": str(run.seed),
+        "Cases (positive)": "not recorded"
+        if run.model.training_cases is None
+        else f"{run.model.training_cases:,} ({format_count(run.model.training_positives)})",
+        "Stages": str(history["stage"].nunique()),
+        "Epochs": format_count(len(history)),
+        "Kept epoch": "unknown" if epoch is None else str(epoch),
+        "Training loss": at_kept("train_loss"),
+        "Validation loss": at_kept("validation_loss"),
+        "Validation AUC": at_kept("validation_auc"),
+    }
+
+
+def audit_table(data: ReportData) -> PublicationTable | None:
+    """Return what the leakage audit checked and found."""
+    if data.audit is None or data.audit.empty:
+        return None
+    audit = data.audit
+    cells = pd.DataFrame(
+        {
+            "Check": audit["check"].map(spoken),
+            "Outcome": audit["outcome"],
+            "Detail": audit["detail"],
+        }
+    )
+    return PublicationTable("audit", cells, text_columns=frozenset({"Outcome", "Detail"}))

@@ -1,0 +1,524 @@
+"""A private SLURM cluster on this machine, for tests.
+
+munged, slurmctld, slurmd and, where asked for, mariadbd and slurmdbd run as children of the test
+process, on free ports of the loopback address, with their keys, sockets, state and logs in one
+folder. Nothing outside that folder is written, so that a machine's own SLURM would not be
+touched; where one is configured, the cluster is refused all the same.
+
+SLURM's clients find the cluster by `SLURM_CONF`. Snakemake's plugin drops that variable inside a
+job, before it calls `srun`; so the folder `bin`, first in the jobs' `PATH`, holds wrappers of the
+clients that set it again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+CLIENTS = (
+    "sacct",
+    "sacctmgr",
+    "sbatch",
+    "scancel",
+    "scontrol",
+    "sinfo",
+    "squeue",
+    "srun",
+    "sshare",
+)
+DAEMONS = ("munged", "slurmctld", "slurmd")
+DATABASE_DAEMONS = ("mariadbd", "mariadb-install-db", "slurmdbd")
+MARK = "MAMMOSHIFT_TEST_CLUSTER"
+ACCOUNT = "my_project"
+MAX_SOCKET_PATH = 100
+ADDRESS = "127.0.0.1"
+NULL_DEVICE = os.makedev(1, 3)
+
+
+class ClusterError(RuntimeError):
+    """The private cluster could not be started, or did not do what it was asked for in time."""
+
+
+def why_unavailable(accounting: bool = False) -> str | None:
+    """Return why this machine cannot run a private cluster, or None where it can."""
+    if os.geteuid() != 0:
+        return "a private SLURM cluster needs root"
+    wanted = CLIENTS + DAEMONS + (DATABASE_DAEMONS if accounting else ()) + ("setpriv",)
+    missing = [name for name in wanted if shutil.which(name) is None]
+    if missing:
+        packages = "slurm-wlm munge" + (" slurmdbd mariadb-server" if accounting else "")
+        return f"not installed: {', '.join(missing)} (Debian: apt-get install {packages})"
+    if "SLURM_CONF" in os.environ or "SLURM_JOB_ID" in os.environ:
+        return "this process belongs to a real SLURM cluster (SLURM_CONF or SLURM_JOB_ID is set)"
+    if Path("/etc/slurm/slurm.conf").exists():
+        return "this machine belongs to a real SLURM cluster (/etc/slurm/slurm.conf exists)"
+    return None
+
+
+def wait_for(condition: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
+    """Return as soon as `condition` holds; raise ClusterError naming `what` after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise ClusterError(f"waited {seconds:.0f} s in vain for {what}")
+        time.sleep(0.1)
+
+
+@dataclass(frozen=True)
+class QueuedJob:
+    """One line of the queue, finished jobs included as long as slurmctld remembers them.
+
+    Attributes
+    ----------
+    job_id
+        SLURM's id; `<array>_<task>` for a task of an array.
+    state
+        SLURM's long name: PENDING, RUNNING, COMPLETED, CANCELLED, TIMEOUT, ...
+    partition
+        The partition the job was sent to.
+    comment
+        What the submitter wrote; Snakemake's plugin writes `rule_<name>_wildcards_<values>`.
+    """
+
+    job_id: str
+    state: str
+    partition: str
+    comment: str
+
+
+@dataclass
+class SlurmCluster:
+    """A running private cluster: a node for CPU jobs and a node with fake GPUs.
+
+    Partitions: `cpu` (default), `gpu`, and `urgent`, whose jobs preempt those of `gpu`.
+
+    Attributes
+    ----------
+    folder
+        Holds configuration, state and logs.
+    gpus
+        The kind of each fake GPU, for instance `("a100", "a100", "1g.10gb")`.
+    accounting
+        Whether slurmdbd keeps job records; then the account `my_project` exists.
+    env
+        Environment for clients, and for whatever calls them.
+    """
+
+    folder: Path
+    gpus: tuple[str, ...]
+    accounting: bool
+    env: dict[str, str]
+    mark: str
+    ports: dict[str, int]
+    _daemons: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def client(self, *command: str) -> str:
+        """Run one SLURM client; return its output, or raise ClusterError with what it said."""
+        done = subprocess.run(
+            command, env=self.env, capture_output=True, text=True, timeout=60, check=False
+        )
+        if done.returncode != 0:
+            raise ClusterError(f"{' '.join(command)}: {done.stderr.strip() or done.stdout.strip()}")
+        return done.stdout
+
+    def squeue(self, name: str | None = None) -> list[QueuedJob]:
+        """Return all jobs, or those of one name, finished ones included.
+
+        Snakemake's plugin gives all jobs of a run the run's id as their name.
+        """
+        named = [f"--name={name}"] if name else []
+        form = "--format=%i|%T|%P|%k"
+        lines = self.client("squeue", "--states=all", "--noheader", form, *named).splitlines()
+        return [QueuedJob(*line.split("|", 3)) for line in lines]
+
+    def wait_until_ended(self, job_id: str, seconds: float = 60.0) -> None:
+        """Wait until a job neither waits nor runs, nor is being cleaned up."""
+        going = ("PENDING", "RUNNING", "COMPLETING")
+        wait_for(
+            lambda: self.details(job_id)["JobState"] not in going, f"job {job_id} to end", seconds
+        )
+
+    def details(self, job_id: str) -> dict[str, str]:
+        """Return what `scontrol show job` says about one job."""
+        text = self.client("scontrol", "show", "job", "--oneliner", job_id)
+        return dict(item.split("=", 1) for item in text.split() if "=" in item)
+
+    def scancel(self, job_id: str) -> None:
+        """Cancel a job as its owner would."""
+        self.client("scancel", job_id)
+
+    def preempt(self, job_id: str, seconds: float = 60.0) -> None:
+        """Let an urgent job take the GPUs of a running job, until the latter is requeued."""
+        urgent = self.client(
+            "sbatch", "--parsable", "--partition=urgent", "--exclusive", "--output=/dev/null",
+            "--wrap=sleep 1000",
+        ).strip()  # fmt: skip
+        wait_for(
+            lambda: self.details(job_id)["JobState"] == "PENDING", f"job {job_id} requeued", seconds
+        )
+        self.scancel(urgent)
+
+    def start_now(self, job_id: str) -> None:
+        """Lift the two minutes for which SLURM holds a requeued job back."""
+        self.client("scontrol", "update", f"JobId={job_id}", "StartTime=now")
+
+    def expire(self, job_id: str) -> None:
+        """Let the time limit of a running job strike now; SLURM's shortest limit is a minute."""
+        self.client("scontrol", "update", f"JobId={job_id}", "EndTime=now")
+
+    def restart_controller(self, pause: float = 0.0) -> None:
+        """Kill slurmctld as a crash would, and start it again after `pause` seconds."""
+        controller = self._daemons.pop("slurmctld")
+        controller.kill()
+        controller.wait()
+        time.sleep(pause)
+        self._start_controller()
+
+    def start(self) -> None:
+        """Start all daemons, and return when both nodes are idle."""
+        self._write_configuration()
+        self._start_munge()
+        if self.accounting:
+            self._start_database()
+        self._start_controller()
+        for node in ("node-cpu", "node-gpu"):
+            self._run(node, ["slurmd", "-D", "-N", node], files=(f"{node}.pid",))
+        wait_for(self._nodes_are_idle, f"idle nodes; logs are in {self.folder}/log", 60)
+
+    def stop(self) -> None:
+        """Cancel what runs and end every process of this cluster, and no other."""
+        if "slurmctld" in self._daemons and self._daemons["slurmctld"].poll() is None:
+            subprocess.run(
+                ["scancel", "--user=root"],
+                env=self.env, timeout=20, check=False, stderr=subprocess.DEVNULL,
+            )  # fmt: skip
+        for name in ("node-cpu", "node-gpu", "slurmctld", "slurmdbd", "mariadbd", "munged"):
+            daemon = self._daemons.pop(name, None)
+            if daemon is not None:
+                _terminate(daemon)
+        kill_marked(self.mark)
+
+    def _nodes_are_idle(self) -> bool:
+        self._check_daemons()
+        try:
+            states = self.client("sinfo", "--Node", "--noheader", "--format=%N %T").splitlines()
+        except ClusterError:
+            return False
+        return bool(states) and all(line.split()[1] == "idle" for line in states)
+
+    def _check_daemons(self) -> None:
+        for name, daemon in self._daemons.items():
+            if daemon.poll() is not None:
+                log = (self.folder / "log" / f"{name}.out").read_text(errors="replace")
+                raise ClusterError(f"{name} ended with code {daemon.returncode}: {log[-2000:]}")
+
+    def _run(self, name: str, command: Sequence[str], files: Sequence[str] = ()) -> None:
+        for stale in files:
+            (self.folder / stale).unlink(missing_ok=True)
+        with (self.folder / "log" / f"{name}.out").open("ab") as log:
+            self._daemons[name] = subprocess.Popen(
+                # The kernel ends the daemon when the test process dies without cleaning up.
+                ["setpriv", "--pdeathsig", "KILL", "--", *command],
+                env=self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                # Ctrl-C goes to the tests alone, which then stop the daemons in order.
+                start_new_session=True,
+            )
+
+    def _start_munge(self) -> None:
+        key = self.folder / "munge.key"
+        key.touch(mode=0o600)
+        key.write_bytes(secrets.token_bytes(128))
+        options = {
+            "key-file": key,
+            "socket": self.folder / "munge.socket",
+            "pid-file": self.folder / "munge.pid",
+            "seed-file": self.folder / "munge.seed",
+            "log-file": self.folder / "log" / "munged.log",
+        }
+        # Forced, since test folders are closed to other users, which munged does not expect.
+        self._run(
+            "munged",
+            ["munged", "--foreground", "--force", *(f"--{k}={v}" for k, v in options.items())],
+        )
+        self._wait_for_port_or_socket(self.folder / "munge.socket", "munged")
+
+    def _start_database(self) -> None:
+        data, password = self.folder / "database", secrets.token_hex(16)
+        subprocess.run(
+            ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--user=root",
+             "--auth-root-authentication-method=normal", "--skip-test-db"],
+            env=self.env, check=True, capture_output=True, timeout=120,
+        )  # fmt: skip
+        setup = self.folder / "database.sql"
+        _write_private(
+            setup,
+            f"CREATE USER slurm@'{ADDRESS}' IDENTIFIED BY '{password}';\n"
+            "CREATE DATABASE slurm;\n"
+            f"GRANT ALL ON slurm.* TO slurm@'{ADDRESS}';\n"
+            "DROP USER root@localhost;\n",
+        )
+        self._run(
+            "mariadbd",
+            ["mariadbd", "--no-defaults", "--user=root", f"--datadir={data}",
+             f"--socket={self.folder / 'database.socket'}", f"--bind-address={ADDRESS}",
+             f"--port={self.ports['database']}", f"--pid-file={self.folder / 'database.pid'}",
+             f"--init-file={setup}", "--skip-name-resolve", "--innodb-lock-wait-timeout=900",
+             "--innodb-flush-log-at-trx-commit=0"],
+        )  # fmt: skip
+        self._wait_for_port_or_socket(self.ports["database"], "mariadbd")
+        _write_private(
+            self.folder / "slurmdbd.conf",
+            f"""AuthType=auth/munge
+AuthInfo=socket={self.folder}/munge.socket
+DbdHost={socket.gethostname()}
+DbdAddr={ADDRESS}
+DbdPort={self.ports["slurmdbd"]}
+SlurmUser=root
+LogFile={self.folder}/log/slurmdbd.log
+PidFile={self.folder}/slurmdbd.pid
+StorageType=accounting_storage/mysql
+StorageHost={ADDRESS}
+StoragePort={self.ports["database"]}
+StorageUser=slurm
+StoragePass={password}
+StorageLoc=slurm
+""",
+        )
+        self._run("slurmdbd", ["slurmdbd", "-D"])
+        self._wait_for_port_or_socket(self.ports["slurmdbd"], "slurmdbd")
+        self.client("sacctmgr", "--immediate", "add", "cluster", "test")
+        self.client("sacctmgr", "--immediate", "add", "account", ACCOUNT, "cluster=test")
+        self.client("sacctmgr", "--immediate", "add", "user", "root", f"account={ACCOUNT}")
+
+    def _start_controller(self) -> None:
+        self._run("slurmctld", ["slurmctld", "-D"], files=("slurmctld.pid",))
+
+        def answers() -> bool:
+            self._check_daemons()
+            try:
+                return "UP" in self.client("scontrol", "ping")
+            except ClusterError:
+                return False
+
+        wait_for(answers, f"slurmctld; logs are in {self.folder}/log")
+
+    def _wait_for_port_or_socket(self, where: int | Path, name: str) -> None:
+        def open_() -> bool:
+            self._check_daemons()
+            family = socket.AF_UNIX if isinstance(where, Path) else socket.AF_INET
+            with socket.socket(family, socket.SOCK_STREAM) as probe:
+                target = str(where) if isinstance(where, Path) else (ADDRESS, where)
+                return probe.connect_ex(target) == 0
+
+        wait_for(open_, f"{name}; logs are in {self.folder}/log", 60)
+
+    def _write_configuration(self) -> None:
+        for name in ("bin", "log", "state", "spool-node-cpu", "spool-node-gpu"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        for name in CLIENTS:
+            wrapper = self.folder / "bin" / name
+            wrapper.write_text(
+                f'#!/bin/sh\nSLURM_CONF="{self.env["SLURM_CONF"]}"'
+                f' exec "{shutil.which(name)}" "$@"\n',
+                encoding="ascii",
+            )
+            wrapper.chmod(0o755)
+        kinds = {kind: self.gpus.count(kind) for kind in dict.fromkeys(self.gpus)}
+        devices = []
+        for kind in kinds:
+            for _ in range(kinds[kind]):
+                device = self.folder / f"nvidia{len(devices)}"
+                os.mknod(device, 0o600 | stat.S_IFCHR, NULL_DEVICE)
+                devices.append(f"NodeName=node-gpu Name=gpu Type={kind} File={device}")
+        (self.folder / "gres.conf").write_text("\n".join(devices) + "\n", encoding="ascii")
+        (self.folder / "cgroup.conf").write_text("CgroupPlugin=cgroup/v1\n", encoding="ascii")
+        gres = ",".join(f"gpu:{kind}:{count}" for kind, count in kinds.items())
+        storage = (
+            f"AccountingStorageType=accounting_storage/slurmdbd\n"
+            f"AccountingStorageHost={ADDRESS}\n"
+            f"AccountingStoragePort={self.ports['slurmdbd']}\n"
+            f"AccountingStoragePass={self.folder}/munge.socket\n"
+            if self.accounting
+            else "AccountingStorageType=accounting_storage/none\n"
+        )
+        host = socket.gethostname()
+        at = f"NodeHostname={host} NodeAddr={ADDRESS}"
+        size = "CPUs=64 Boards=1 SocketsPerBoard=1 CoresPerSocket=64 ThreadsPerCore=1"
+        memory = "RealMemory=1000000 State=UNKNOWN"
+        limits = "MaxTime=INFINITE State=UP"
+        (self.folder / "slurm.conf").write_text(
+            f"""ClusterName=test
+SlurmctldHost={host}({ADDRESS})
+SlurmUser=root
+AuthType=auth/munge
+AuthInfo=socket={self.folder}/munge.socket
+SlurmctldPort={self.ports["slurmctld"]}
+SlurmctldPidFile={self.folder}/slurmctld.pid
+SlurmctldLogFile={self.folder}/log/slurmctld.log
+SlurmdPidFile={self.folder}/%n.pid
+SlurmdLogFile={self.folder}/log/%n.log
+SlurmdSpoolDir={self.folder}/spool-%n
+StateSaveLocation={self.folder}/state
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core_Memory
+ReturnToService=2
+GresTypes=gpu
+MinJobAge=900
+JobRequeue=1
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+KillWait=5
+InactiveLimit=0
+SchedulerParameters=sched_interval=2,sched_min_interval=0,bf_interval=5
+{storage}JobAcctGatherType=jobacct_gather/none
+MpiDefault=none
+SlurmdParameters=config_overrides
+NodeName=node-cpu {at} Port={self.ports["node-cpu"]} {size} {memory}
+NodeName=node-gpu {at} Port={self.ports["node-gpu"]} {size} {memory} Gres={gres}
+PartitionName=cpu Nodes=node-cpu Default=YES PriorityTier=1 PreemptMode=OFF {limits}
+PartitionName=gpu Nodes=node-gpu PriorityTier=1 PreemptMode=REQUEUE {limits}
+PartitionName=urgent Nodes=node-gpu PriorityTier=10 PreemptMode=OFF {limits}
+""",
+            encoding="ascii",
+        )
+
+
+@contextmanager
+def running_cluster(
+    folder: Path, gpus: Sequence[str] = ("a100", "a100"), accounting: bool = False
+) -> Iterator[SlurmCluster]:
+    """Run a private cluster inside the block.
+
+    Parameters
+    ----------
+    folder
+        Empty folder for everything that the cluster writes; its path must be short, since it
+        holds Unix sockets.
+    gpus
+        The kind of each fake GPU.
+    accounting
+        Whether to run a job database.
+
+    Raises
+    ------
+    ClusterError
+        If a daemon does not start, or another private cluster runs for more than 10 minutes.
+    """
+    if len(str(folder)) > MAX_SOCKET_PATH - len("/database.socket"):
+        raise ClusterError(f"the path of {folder} is too long for Unix sockets")
+    folder.mkdir(parents=True, exist_ok=True)
+    mark = secrets.token_hex(16)
+    with ExitStack() as stack:
+        stack.enter_context(_alone(mark))
+        ports = _free_ports("slurmctld", "node-cpu", "node-gpu", "slurmdbd", "database")
+        foreign = ("SLURM", "SBATCH_", "SQUEUE_", "SACCT_", "SNAKEMAKE_")
+        env = {k: v for k, v in os.environ.items() if not k.startswith(foreign)}
+        env |= {
+            "SLURM_CONF": str(folder / "slurm.conf"),
+            "PATH": f"{folder / 'bin'}:{env.get('PATH', os.defpath)}",
+            MARK: mark,
+        }
+        cluster = SlurmCluster(folder, tuple(gpus), accounting, env, mark, ports)
+        stack.callback(cluster.stop)
+        cluster.start()
+        yield cluster
+
+
+def marked_processes(mark: str) -> list[int]:
+    """Return the ids of the processes that carry this cluster's mark in their environment."""
+    wanted, found = f"{MARK}={mark}".encode(), []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            environment = (entry / "environ").read_bytes()
+        except OSError:
+            continue
+        if wanted in environment.split(b"\0"):
+            found.append(int(entry.name))
+    return found
+
+
+def kill_marked(mark: str) -> None:
+    """Kill every process that carries the mark, job steps and their children included."""
+
+    def none_left() -> bool:
+        processes = marked_processes(mark)
+        for process in processes:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        return not processes
+
+    wait_for(none_left, "the processes of the private cluster to end", 10)
+
+
+@contextmanager
+def _alone(mark: str) -> Iterator[None]:
+    """Hold the machine's one place for a private cluster; end what a killed run left behind."""
+    path = Path(tempfile.gettempdir()) / "mammoshift-test-slurm.lock"
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    with os.fdopen(os.open(path, flags, 0o600), "r+", encoding="ascii") as lock:
+
+        def taken() -> bool:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            return True
+
+        wait_for(taken, f"the end of another private cluster (lock {path})", 600)
+        left = lock.read().strip()
+        if left:
+            kill_marked(left)
+        _replace_content(lock, mark)
+        yield
+        _replace_content(lock, "")
+
+
+def _replace_content(stream: IO[str], text: str) -> None:
+    stream.seek(0)
+    stream.truncate()
+    stream.write(text)
+    stream.flush()
+
+
+def _free_ports(*names: str) -> dict[str, int]:
+    with ExitStack() as stack:
+        ports = {}
+        for name in names:
+            probe = stack.enter_context(socket.socket())
+            probe.bind((ADDRESS, 0))
+            ports[name] = probe.getsockname()[1]
+        return ports
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.touch(mode=0o600)
+    path.write_text(text, encoding="ascii")
+
+
+def _terminate(daemon: subprocess.Popen[bytes], seconds: float = 10.0) -> None:
+    daemon.terminate()
+    try:
+        daemon.wait(seconds)
+    except subprocess.TimeoutExpired:
+        daemon.kill()
+        daemon.wait()

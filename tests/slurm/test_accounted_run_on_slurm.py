@@ -1,0 +1,61 @@
+"""The shipped profile on a cluster whose accounting database answers `sacct`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cluster import ACCOUNT, SlurmCluster
+from runs import PROFILE, slurm_run, write_shard
+
+pytestmark = pytest.mark.slurm
+
+
+def test_the_shipped_profile_runs_under_its_account_and_sacct_sees_every_job(
+    accounted_cluster: SlurmCluster, tmp_path: Path
+) -> None:
+    run = slurm_run(accounted_cluster, tmp_path, PROFILE, "results/a/model.json", epochs=1)
+    try:
+        run.succeed()
+    finally:
+        run.stop()
+    jobs = accounted_cluster.client(
+        "sacct",
+        "--allocations",
+        "--parsable2",
+        "--noheader",
+        "--format=Partition,State,Account,ReqCPUS",
+    )
+    assert sorted(jobs.splitlines()) == [
+        f"cpu|COMPLETED|{ACCOUNT}|4",
+        f"gpu|COMPLETED|{ACCOUNT}|8",
+    ]
+    assert "Falling back" not in run.log.read_text(encoding="utf-8")
+
+
+def test_kinds_of_gpus_are_asked_for_in_the_profile(
+    accounted_cluster: SlurmCluster, tmp_path: Path
+) -> None:
+    text = (PROFILE / "config.yaml").read_text(encoding="utf-8")
+    profile: dict[str, Any] = yaml.safe_load(text)
+    # A MIG slice for training, and for scoring a kind whose name the plugin does not take.
+    profile["set-resources"]["train_arm"]["gpu_model"] = "1g.10gb"
+    profile["set-resources"]["infer_study"] = {
+        "gpu": 0,
+        "slurm_partition": "gpu",
+        "slurm_extra": "--gpus-per-node=a100-sxm4-80gb:1",
+    }
+    (tmp_path / "profile").mkdir()
+    (tmp_path / "profile" / "config.yaml").write_text(yaml.safe_dump(profile), encoding="utf-8")
+    write_shard(tmp_path)
+    target = "results/a/predictions.csv"
+    run = slurm_run(accounted_cluster, tmp_path, tmp_path / "profile", target, epochs=1)
+    try:
+        run.succeed()
+    finally:
+        run.stop()
+    assert {event.device for event in run.history()} == {"2"}
+    device = (tmp_path / "logs" / "a" / "infer_study.log").read_text(encoding="utf-8").strip()
+    assert device in ("0", "1")

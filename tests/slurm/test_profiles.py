@@ -1,0 +1,44 @@
+"""The shipped profiles agree with each other and with the rules."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+from runs import PROFILE, REPOSITORY
+
+SHARED = (
+    "keep-going",
+    "max-checksum-file-size",
+    "rerun-incomplete",
+    "rerun-triggers",
+    "scheduler",
+    "show-failed-logs",
+)
+
+
+@pytest.fixture(scope="module")
+def slurm() -> dict[str, Any]:
+    return yaml.safe_load((PROFILE / "config.yaml").read_text(encoding="utf-8"))
+
+
+def test_what_makes_a_result_invalid_is_the_same_everywhere(slurm: dict[str, Any]) -> None:
+    path = REPOSITORY / "profiles" / "default" / "config.yaml"
+    default = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert {key: slurm[key] for key in SHARED} == {key: default[key] for key in SHARED}
+
+
+def test_every_rule_that_gets_resources_exists(slurm: dict[str, Any]) -> None:
+    text = "\n".join(
+        path.read_text(encoding="utf-8") for path in (REPOSITORY / "rules").glob("*.smk")
+    )
+    rules = set(re.findall(r"^(?:rule|checkpoint) (\w+):", text, re.MULTILINE))
+    assert set(slurm["set-resources"]) | set(slurm["set-threads"]) <= rules
+
+
+def test_retries_are_in_the_profile_alone(slurm: dict[str, Any]) -> None:
+    assert slurm["retries"] >= 1
+    for path in (REPOSITORY / "rules").glob("*.smk"):
+        assert not re.search(r"^\s*retries:", path.read_text(encoding="utf-8"), re.MULTILINE), path

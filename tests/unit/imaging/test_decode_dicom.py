@@ -1,0 +1,303 @@
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+from dicom_files import (
+    BASE,
+    BIG_ENDIAN,
+    EXPLICIT,
+    IMPLICIT,
+    LOSSLESS_SYNTAXES,
+    RLE,
+    write_dicom,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydicom.dataset import Dataset
+from pydicom.pixels.processing import apply_windowing
+
+from mammoshift.errors import UnreadableImageError
+from mammoshift.imaging.decode import decode_image
+from mammoshift.imaging.tone import apply_tone
+
+
+def ramp(rows: int = 48, columns: int = 37, largest: int = 4095) -> np.ndarray:
+    values = np.random.default_rng(3).integers(0, largest + 1, (rows, columns))
+    values[0, 0], values[0, 1] = 0, largest
+    return values.astype(np.uint8 if largest < 256 else np.uint16)
+
+
+@pytest.mark.parametrize("syntax", LOSSLESS_SYNTAXES)
+@pytest.mark.parametrize("bits", [8, 12, 16])
+def test_every_lossless_syntax_is_bit_exact(tmp_path: Path, syntax: str, bits: int) -> None:
+    stored = ramp(largest=(1 << bits) - 1)
+    path = write_dicom(tmp_path / "a.dcm", stored, bits=bits, syntax=syntax)
+    image = decode_image(path)
+    assert image.bits == bits
+    assert image.pixels.dtype == stored.dtype
+    np.testing.assert_array_equal(image.pixels, stored)
+
+
+@pytest.mark.parametrize(("part", "bits"), [("50", 8), ("51", 12)])
+def test_lossy_jpeg_is_close(tmp_path: Path, part: str, bits: int) -> None:
+    rows, columns = np.mgrid[0:64, 0:56]
+    smooth = ((rows + columns) * ((1 << bits) - 1) / 118).astype(
+        np.uint16 if bits > 8 else np.uint8
+    )
+    path = write_dicom(tmp_path / "a.dcm", smooth, bits=bits, syntax=BASE + part)
+    difference = decode_image(path).pixels.astype(int) - smooth
+    assert np.abs(difference).max() <= 0.02 * (1 << bits)
+
+
+def test_several_fragments_are_joined(tmp_path: Path) -> None:
+    stored = ramp()
+    path = write_dicom(tmp_path / "a.dcm", stored, bits=12, syntax=f"{BASE}70", fragments=3)
+    np.testing.assert_array_equal(decode_image(path).pixels, stored)
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, BIG_ENDIAN, RLE])
+def test_junk_above_the_stored_bits_is_masked(tmp_path: Path, syntax: str) -> None:
+    stored = ramp()
+    junk = stored | (np.arange(stored.size, dtype=np.uint16).reshape(stored.shape) << 12)
+    path = write_dicom(tmp_path / "a.dcm", junk, bits=12, syntax=syntax)
+    np.testing.assert_array_equal(decode_image(path).pixels, stored)
+
+
+def test_pixels_in_the_upper_bits_are_shifted_down(tmp_path: Path) -> None:
+    stored = ramp()
+    path = write_dicom(tmp_path / "a.dcm", stored << 4, bits=12, HighBit=15)
+    np.testing.assert_array_equal(decode_image(path).pixels, stored)
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT, f"{BASE}90"])
+def test_monochrome1_is_inverted_by_the_stored_bits(tmp_path: Path, syntax: str) -> None:
+    stored = ramp()
+    path = write_dicom(
+        tmp_path / "a.dcm", stored, bits=12, syntax=syntax, photometric="MONOCHROME1"
+    )
+    image = decode_image(path)
+    assert image.inverted
+    np.testing.assert_array_equal(image.pixels, 4095 - stored)
+
+
+def test_signed_pixels_become_offset_binary(tmp_path: Path) -> None:
+    signed = ramp().astype(np.int16) - 2048
+    path = write_dicom(tmp_path / "a.dcm", signed.view(np.uint16), bits=12, signed=True)
+    np.testing.assert_array_equal(decode_image(path).pixels, signed + 2048)
+
+
+def test_odd_number_of_bytes_in_big_endian_words(tmp_path: Path) -> None:
+    stored = ramp(7, 5, 255)
+    path = write_dicom(tmp_path / "a.dcm", stored, syntax=BIG_ENDIAN)
+    np.testing.assert_array_equal(decode_image(path).pixels, stored)
+
+
+@pytest.mark.parametrize("function", ["LINEAR", "LINEAR_EXACT", "SIGMOID"])
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize(("slope", "intercept"), [(1.0, 0.0), (2.5, -300.0)])
+@pytest.mark.parametrize("signed", [False, True])
+def test_window_agrees_with_pydicom(
+    tmp_path: Path, function: str, photometric: str, slope: float, intercept: float, signed: bool
+) -> None:
+    stored = ramp()
+    values = stored.astype(np.int16) - 2048 if signed else stored
+    center, width = slope * (0 if signed else 2000) + intercept, slope * 1500
+    path = write_dicom(
+        tmp_path / "a.dcm",
+        values.view(np.uint16),
+        bits=12,
+        photometric=photometric,
+        signed=signed,
+        RescaleSlope=slope,
+        RescaleIntercept=intercept,
+        WindowCenter=[center, 1.0],
+        WindowWidth=[width, 1.0],
+        VOILUTFunction=function,
+    )
+    reference = Dataset()
+    reference.PhotometricInterpretation = "MONOCHROME2"
+    reference.BitsStored, reference.PixelRepresentation = 12, int(signed)
+    reference.RescaleSlope, reference.RescaleIntercept = slope, intercept
+    reference.WindowCenter, reference.WindowWidth = center, width
+    reference.VOILUTFunction = function
+    shown = apply_windowing(slope * values.astype(np.float64) + intercept, reference)
+    low = -2048 if signed else 0
+    span = slope * 4095
+    expected = (shown - (slope * low + intercept)) / span
+    if photometric == "MONOCHROME1":
+        expected = 1.0 - expected
+    image = decode_image(path)
+    toned = apply_tone(image.pixels.astype(np.float32), image, "dicom_voi")
+    np.testing.assert_allclose(toned, expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT, BIG_ENDIAN])
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_voi_lut_takes_precedence(tmp_path: Path, syntax: str, photometric: str) -> None:
+    stored = ramp(largest=1023)
+    curve = np.rint(4095 * np.linspace(0.0, 1.0, 512) ** 2).astype(np.uint16)
+    item = Dataset()
+    item.LUTDescriptor = [512, 200, 12]
+    item["LUTDescriptor"].VR = "US"
+    order = ">u2" if syntax == BIG_ENDIAN else "<u2"
+    item.add_new("LUTData", "OW", curve.astype(order).tobytes())
+    path = write_dicom(
+        tmp_path / "a.dcm",
+        stored,
+        bits=10,
+        syntax=syntax,
+        photometric=photometric,
+        VOILUTSequence=[item],
+        WindowCenter=10,
+        WindowWidth=10,
+    )
+    image = decode_image(path)
+    toned = apply_tone(image.pixels.astype(np.float32), image, "dicom_voi")
+    expected = curve[np.clip(stored.astype(int) - 200, 0, 511)] / 4095.0
+    np.testing.assert_allclose(
+        toned, 1.0 - expected if photometric == "MONOCHROME1" else expected, atol=1e-6
+    )
+
+
+def test_negative_slope_inverts_once(tmp_path: Path) -> None:
+    stored = ramp()
+    path = write_dicom(
+        tmp_path / "a.dcm",
+        stored,
+        bits=12,
+        RescaleSlope=-1,
+        RescaleIntercept=4095,
+        WindowCenter=2047.5,
+        WindowWidth=4095,
+        VOILUTFunction="LINEAR_EXACT",
+    )
+    image = decode_image(path)
+    np.testing.assert_array_equal(image.pixels, 4095 - stored)
+    toned = apply_tone(image.pixels.astype(np.float32), image, "dicom_voi")
+    np.testing.assert_allclose(toned, (4095.0 - stored) / 4095.0, atol=1e-6)
+
+
+def test_spacing_at_the_detector_comes_first(tmp_path: Path) -> None:
+    both = {"ImagerPixelSpacing": [0.094, 0.095], "PixelSpacing": [0.07, 0.07]}
+    image = decode_image(write_dicom(tmp_path / "a.dcm", ramp(), bits=12, **both))
+    assert image.pixel_spacing_mm == (0.094, 0.095)
+    film = decode_image(write_dicom(tmp_path / "b.dcm", ramp(), bits=12, PixelSpacing=[0.05, 0.05]))
+    assert film.pixel_spacing_mm == (0.05, 0.05)
+    assert decode_image(write_dicom(tmp_path / "c.dcm", ramp(), bits=12)).pixel_spacing_mm is None
+
+
+def test_colour_capture_becomes_luma(tmp_path: Path) -> None:
+    grey = ramp(24, 30, 255)
+    path = write_dicom(
+        tmp_path / "a.dcm",
+        np.repeat(grey[:, :, None], 3, axis=2),
+        photometric="RGB",
+        SamplesPerPixel=3,
+        PlanarConfiguration=0,
+    )
+    np.testing.assert_array_equal(decode_image(path).pixels, grey)
+
+
+def test_file_without_a_preamble_is_read(tmp_path: Path) -> None:
+    stored = ramp()
+    path = write_dicom(tmp_path / "a.dcm", stored, bits=12, syntax=IMPLICIT)
+    data = path.read_bytes()
+    bare = data[data.index(b"\x08\x00\x16\x00") :]
+    path.write_bytes(bare)
+    np.testing.assert_array_equal(decode_image(path).pixels, stored)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "reason"),
+    [
+        ({"NumberOfFrames": 40}, "40 frames"),
+        ({"Rows": 47}, None),
+        ({"Rows": 49}, "truncated"),
+        ({"Rows": 20}, "bytes where one image has"),
+        ({"Rows": 65535, "Columns": 65535}, "limit"),
+        ({"Rows": 0}, "no pixels"),
+        ({"BitsAllocated": 32}, "32 bits allocated"),
+        ({"BitsStored": 17}, "contradict"),
+        ({"HighBit": 3}, "contradict"),
+        ({"SamplesPerPixel": 2}, "2 samples"),
+        ({"PhotometricInterpretation": "PALETTE COLOR"}, "MONOCHROME"),
+        ({"RescaleSlope": 0}, "slope is zero"),
+        ({"WindowCenter": 100, "WindowWidth": 0}, "window width"),
+        ({"WindowCenter": 1, "WindowWidth": 5, "VOILUTFunction": "CUBIC"}, "VOI LUT function"),
+    ],
+)
+def test_contradictory_headers_are_refused(
+    tmp_path: Path, attributes: dict[str, object], reason: str | None
+) -> None:
+    path = write_dicom(tmp_path / "a.dcm", ramp(), bits=12, **attributes)
+    if reason is None:
+        assert decode_image(path).pixels.shape == (47, 37)
+        return
+    with pytest.raises(UnreadableImageError, match=reason):
+        decode_image(path)
+
+
+@pytest.mark.parametrize("syntax", LOSSLESS_SYNTAXES)
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_truncated_files_are_refused(tmp_path: Path, syntax: str, share: float) -> None:
+    path = write_dicom(tmp_path / "a.dcm", ramp(), bits=12, syntax=syntax)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(share * len(data))])
+    with pytest.raises(UnreadableImageError):
+        decode_image(path)
+
+
+def test_codestream_of_another_size_is_not_decoded(tmp_path: Path) -> None:
+    path = write_dicom(tmp_path / "a.dcm", ramp(), bits=12, syntax=f"{BASE}90", Rows=10)
+    with pytest.raises(UnreadableImageError, match="the codestream holds 48 x 37"):
+        decode_image(path)
+
+
+def test_unsupported_syntax_is_named(tmp_path: Path) -> None:
+    path = write_dicom(tmp_path / "a.dcm", ramp(), bits=12)
+    data = path.read_bytes().replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.9\0")
+    path.write_bytes(data)
+    with pytest.raises(UnreadableImageError, match="transfer syntax"):
+        decode_image(path)
+
+
+def test_no_identifier_reaches_reasons_or_logs(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder
+) -> None:
+    logging.getLogger().setLevel(logging.DEBUG)
+    path = write_dicom(
+        tmp_path / "DOE_JANE.dcm", ramp(), bits=12, PatientName="DOE^JANE", PatientID="H-123456"
+    )
+    data = path.read_bytes().replace(b"DOE^JANE", b"DOE^JA\xff\xfe")
+    path.write_bytes(data[: len(data) // 2])
+    with pytest.raises(UnreadableImageError) as caught:
+        decode_image(path)
+    heard = " ".join([str(caught.value), caplog.text, *(str(w.message) for w in recwarn.list)])
+    assert "DOE" not in heard
+    assert "123456" not in heard
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_damaged_files_never_do_more_than_be_refused(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    syntax = data.draw(st.sampled_from(LOSSLESS_SYNTAXES))
+    folder = tmp_path_factory.mktemp("damaged")
+    path = write_dicom(folder / "a.dcm", ramp(16, 12), bits=12, syntax=syntax)
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 6))):
+        at = data.draw(st.integers(128, len(content) - 1))
+        content[at] = data.draw(st.integers(0, 255))
+    path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
+    try:
+        image = decode_image(path)
+    except UnreadableImageError as error:
+        assert str(error)
+    else:
+        assert image.pixels.ndim == 2
+        assert image.pixels.dtype in (np.uint8, np.uint16)
+        assert int(image.pixels.max()) < 1 << image.bits

@@ -1,0 +1,333 @@
+"""The whole report: self-contained, accessible, escaped, complete and equal byte for byte."""
+
+from __future__ import annotations
+
+import json
+import re
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from fabricated_study import ASSETS, Recipe, fabricate
+
+from mammoshift.errors import ConfigurationError
+from mammoshift.report.build import build_report
+from mammoshift.report.facts import facts_from_leaves
+from mammoshift.report.html import load_assets
+from mammoshift.report.inputs import ReportInputs
+
+HOSTILE = '<script>alert("x")</script> & "quoted" $a_b$ {{ 7 * 7 }}'
+HOSTILE_NAME = 'a<b>&"c" $x_1$ --> url(#y) id="z"'
+SMALL = Recipe(arms=("resnet", "vit"), targets=("cmmd",), seeds=(0,), patients=30)
+
+
+def parsed(drawing: Path) -> ET.Element:
+    return ET.fromstring(drawing.read_bytes())  # noqa: S314 - written by the test itself
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report")
+    inputs = fabricate(folder / "in", Recipe(targets=("cmmd", "dmid"), patients=40))
+    build_report(inputs, folder / "out")
+    return folder / "out"
+
+
+@pytest.fixture(scope="module")
+def page(report: Path) -> str:
+    return (report / "index.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> ReportInputs:
+    return fabricate(tmp_path_factory.mktemp("small"), SMALL)
+
+
+class Outline(HTMLParser):
+    """Collects what the checks of the page need."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.headings: list[int] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.unbalanced: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = dict(attrs)
+        self.tags.append((tag, attributes))
+        if tag not in {"meta", "br"}:
+            self.open.append(tag)
+        if attributes.get("id"):
+            self.ids.append(str(attributes["id"]))
+        if tag == "a":
+            self.links.append(str(attributes["href"]))
+        if re.fullmatch(r"h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in {"meta", "br"}:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self.open or self.open.pop() != tag:
+            self.unbalanced.append(tag)
+
+
+@pytest.fixture(scope="module")
+def outline(page: str) -> Outline:
+    outline = Outline()
+    outline.feed(page)
+    return outline
+
+
+def test_the_markup_is_balanced_and_identifiers_are_unique(outline: Outline) -> None:
+    assert outline.unbalanced == []
+    assert outline.open == []
+    repeated = {name for name in outline.ids if outline.ids.count(name) > 1}
+    assert repeated == set()
+
+
+def test_every_link_leads_to_a_place_on_the_page(outline: Outline) -> None:
+    assert len(outline.links) >= 14
+    assert {link.removeprefix("#") for link in outline.links} <= set(outline.ids)
+
+
+def test_headings_do_not_skip_a_level(outline: Outline) -> None:
+    assert outline.headings[0] == 1
+    assert outline.headings.count(1) == 1
+    steps = zip(outline.headings, outline.headings[1:], strict=False)
+    assert all(after - before <= 1 for before, after in steps)
+
+
+def test_the_page_needs_nothing_else(page: str, outline: Outline) -> None:
+    loading = {"script", "img", "link", "iframe", "object", "embed", "base", "form", "source"}
+    assert not loading & {tag for tag, _ in outline.tags}
+    assert not any(name in attrs for _, attrs in outline.tags for name in ("src", "srcset"))
+    assert "@import" not in page
+    assert not re.search(r"url\((?!#)", page)
+    urls = set(re.findall(r"https?://[^\s\"'<)]+", page))
+    assert urls <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
+    assert not re.search(r"\son[a-z]+=", page)
+
+
+def test_every_table_has_a_caption_and_scoped_heads(page: str) -> None:
+    tables = re.findall(r"<table>.*?</table>", page, flags=re.DOTALL)
+    assert len(tables) >= 15
+    for table in tables:
+        assert re.search(r"<caption><strong>Table \d+\.</strong> \S", table)
+        assert re.findall(r"<th (?!scope=)", table) == []
+    numbers = [int(number) for number in re.findall(r"<caption><strong>Table (\d+)", page)]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_rows_of_every_table_are_complete(page: str) -> None:
+    for table in re.findall(r"<table>.*?</table>", page, flags=re.DOTALL):
+        columns = table.count('scope="col"')
+        held: list[int] = []
+        body = table[table.index("<tbody>") :]
+        for row in re.findall(r"<tr.*?</tr>", body, flags=re.DOTALL):
+            held = [rows - 1 for rows in held if rows > 1]
+            spans = re.findall(r'<th scope="row(?:group)?"(?: rowspan="(\d+)")?', row)
+            assert len(held) + len(spans) + row.count("<td") == columns
+            held += [int(span or 1) for span in spans]
+
+
+def test_every_figure_is_titled_and_described(page: str) -> None:
+    figures = re.findall(r"<figure .*?</figure>", page, flags=re.DOTALL)
+    assert len(figures) >= 15
+    numbers = []
+    for figure in figures:
+        numbers.append(int(re.search(r"<strong>Figure (\d+)\.", figure)[1]))  # type: ignore[index]
+        label = re.search(r'role="img" aria-labelledby="(\S+) (\S+)"', figure)
+        assert label is not None
+        assert re.search(rf'<title id="{label[1]}">\S', figure)
+        assert re.search(rf'<desc id="{label[2]}">\S', figure)
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_each_figure_lies_beside_the_table_it_was_drawn_from(report: Path) -> None:
+    drawings = sorted((report / "figures").glob("*.svg"))
+    assert {"roc_cmmd", "transfer_drop", "differences", "learning"} <= {d.stem for d in drawings}
+    for drawing in drawings:
+        root = parsed(drawing)
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
+        assert len(pd.read_csv(drawing.with_suffix(".csv"))) > 0
+
+
+def test_each_table_on_the_page_has_its_file(report: Path, page: str) -> None:
+    for key in re.findall(r"<code>(tables/\w+\.csv)</code>", page):
+        assert (report / key).is_file()
+
+
+def test_nothing_undefined_is_printed(page: str) -> None:
+    visible = re.sub(r"<style>.*?</style>|<svg.*?</svg>|<[^>]*>", " ", page, flags=re.DOTALL)
+    assert not re.search(r"\b(nan|None|NaT|undefined|inf)\b", visible)
+    drawn = " ".join(re.findall(r"<text[^>]*>([^<]*)</text>", page))
+    assert not re.search(r"\bnan\b", drawn)
+
+
+def test_a_twin_is_called_synthetic_and_a_real_archive_is_not(page: str, hostile: str) -> None:
+    assert "Synthetic data." in page
+    assert page.count("(synthetic twin)") == 3
+    assert "ynthetic" not in hostile[hostile.index("</style>") :]
+
+
+def test_every_method_that_a_table_names_is_described(page: str) -> None:
+    described = set(re.findall(r'<dt id="method-(\w+)">', page))
+    wanted = {"obuchowski_rockette_nested", "stouffer_naive", "logit_obuchowski", "correction_bh"}
+    assert wanted <= described
+    assert "patient_bootstrap" in described
+    assert "No description of this method" not in page
+
+
+def test_a_method_without_a_description_is_still_named(hostile: str) -> None:
+    assert 'id="method-novel_interval"' in hostile
+    assert "No description of this method" in hostile
+
+
+def test_equal_inputs_give_equal_bytes(small: ReportInputs, tmp_path: Path) -> None:
+    for folder in ("first", "second"):
+        build_report(small, tmp_path / folder)
+    files = {p.relative_to(tmp_path / "first") for p in (tmp_path / "first").rglob("*.*")}
+    assert len(files) > 20
+    for name in files:
+        first, second = (tmp_path / folder / name for folder in ("first", "second"))
+        assert first.read_bytes() == second.read_bytes(), name
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the page of a study of real archives whose every name is an attack."""
+    folder = tmp_path_factory.mktemp("hostile")
+    recipe = replace(SMALL, arms=("resnet", HOSTILE_NAME), synthetic=False)
+    inputs = fabricate(folder / "in", recipe)
+    source, *others = inputs.facts.datasets
+    facts = inputs.facts.model_copy(
+        update={
+            "title": HOSTILE,
+            "question": HOSTILE,
+            "datasets": (source.model_copy(update={"title": HOSTILE, "licence": HOSTILE}), *others),
+            "provenance": {HOSTILE: HOSTILE},
+        }
+    )
+    metrics = pd.read_csv(inputs.metrics[0], dtype=str, keep_default_na=False)
+    metrics.loc[metrics["metric"] == "seed_sd", "method"] = "novel_interval"
+    metrics.to_csv(inputs.metrics[0], index=False)
+    excluded = pd.read_csv(inputs.exclusions[0], dtype=str)
+    excluded["reason"] = HOSTILE
+    excluded.to_csv(inputs.exclusions[0], index=False)
+    page = build_report(replace(inputs, facts=facts), folder / "out")
+    return page.read_text(encoding="utf-8")
+
+
+def test_hostile_text_is_shown_and_never_run(hostile: str) -> None:
+    assert "<script" not in hostile
+    assert hostile.count("&lt;script&gt;") >= 6
+    assert "{{ 7 * 7 }}" in hostile
+
+
+def test_hostile_names_are_escaped_in_drawings(hostile: str) -> None:
+    outline = Outline()
+    outline.feed(hostile)
+    assert outline.unbalanced == []
+    assert "b" not in {tag for tag, _ in outline.tags}
+    assert "z" not in outline.ids
+    drawings = re.findall(r"<svg.*?</svg>", hostile, flags=re.DOTALL)
+    drawn = ["".join(ET.fromstring(drawing).itertext()) for drawing in drawings]  # noqa: S314
+    assert sum("$x_1$" in text for text in drawn) >= 5
+
+
+def test_no_file_name_of_an_excluded_image_is_printed(page: str, report: Path) -> None:
+    assert "P_00001" not in page
+    assert "P_00001" not in (report / "reporting.json").read_text(encoding="utf-8")
+
+
+def test_reporting_facts_are_strict_json_and_complete(report: Path) -> None:
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    text = (report / "reporting.json").read_text(encoding="utf-8")
+    facts = json.loads(text, parse_constant=refuse)
+    assert facts["seeds"] == [0, 1]
+    assert facts["partition"]["unit"] == "patient"
+    subsets = {(row["dataset"], row["subset"]) for row in facts["cohorts"]}
+    assert {("cbis_ddsm", "train"), ("cbis_ddsm", "test"), ("cmmd", "target")} <= subsets
+    transfer = next(family for family in facts["families"] if family["family"] == "transfer")
+    assert transfer["family_size"] == 4
+    assert transfer["headline_methods"] == ["obuchowski_rockette_nested"]
+    assert facts["temperatures"][0]["fitted_on"] == "cbis_ddsm validation"
+    thresholds = {entry["name"]: entry["provenance"] for entry in facts["thresholds"]}
+    assert "oracle" in thresholds["spec95_reestimated"]
+    assert facts["software"]["torch"] == ["2.15.0"]
+    assert len(facts["undefined"]["metrics"]) == 2
+    assert sum(row["files"] for row in facts["exclusions"]) == 3
+
+
+def test_a_study_without_targets_comparisons_or_audit_still_has_a_report(tmp_path: Path) -> None:
+    inputs = fabricate(tmp_path / "in", replace(SMALL, arms=("resnet",), targets=()))
+    text = build_report(replace(inputs, audit=None, runs=()), tmp_path / "out").read_text("utf-8")
+    for sentence in ("No transfer drop was evaluated", "No arms were compared", "No audit"):
+        assert sentence in text
+    assert "resnet" in text
+
+
+def test_a_missing_caption_names_its_key(tmp_path: Path) -> None:
+    for asset in ASSETS.iterdir():
+        (tmp_path / asset.name).write_bytes(asset.read_bytes())
+    captions = yaml.safe_load((tmp_path / "captions.yaml").read_text(encoding="utf-8"))
+    captions["tables"]["auc"] = {"titel": "AUC", "note": ""}
+    (tmp_path / "captions.yaml").write_text(yaml.safe_dump(captions), encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="titel"):
+        load_assets(tmp_path)
+    (tmp_path / "report.css").unlink()
+    with pytest.raises(ConfigurationError, match=r"captions\.yaml|report\.css"):
+        load_assets(tmp_path)
+
+
+def test_facts_come_from_the_leaves_of_the_configuration() -> None:
+    leaves = {
+        "study": {
+            "name": "s",
+            "title": "T",
+            "question": "",
+            "source": {
+                "dataset": "a",
+                "task": "malignant_vs_rest",
+                "split": "patient_stratified",
+                "shares": {"train": 0.7, "validation": 0.1, "test": 0.2},
+                "split_seed": 3,
+            },
+            "targets": ["b"],
+            "aggregation": {"unit": "breast", "combine": "max"},
+            "seeds": [1],
+            "comparisons": [
+                {"family": "f", "on": "all", "reference": "r", "arms": None, "correct": "holm"}
+            ],
+            "subgroups": [],
+            "calibration": ["budget"],
+            "specificity": 0.9,
+            "bootstrap_resamples": 200,
+            "budget_sizes": [10],
+        },
+        "arms": {"r": {"name": "r"}},
+        "datasets": {
+            "a": {"title": "A", "licence": "x", "synthetic": True},
+            "b": {"title": "B", "licence": "x", "synthetic": False},
+        },
+    }
+    facts = facts_from_leaves(leaves, {"code": "0"})
+    assert facts.synthetic_datasets == ("a",)
+    assert facts.split["share of validation"] == "0.1"
+    assert facts.families[0].correct == "holm"
+    with pytest.raises(ConfigurationError, match="'datasets'"):
+        facts_from_leaves({key: leaves[key] for key in ("study", "arms")})
+    with pytest.raises(ConfigurationError, match="no record of 'b'"):
+        facts_from_leaves(leaves | {"datasets": {"a": leaves["datasets"]["a"]}})

@@ -1,0 +1,210 @@
+"""The publication tables: what is in them, what is hidden, and nulls that say why."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from fabricated_study import Recipe, fabricate
+
+from mammoshift.contracts.results import read_comparisons, read_metrics, write_metrics
+from mammoshift.errors import TableError
+from mammoshift.report.findings import findings
+from mammoshift.report.inputs import ReportData, ReportInputs, load_report_data
+from mammoshift.report.publication import PublicationTable, write_table
+from mammoshift.report.rows import summarised
+from mammoshift.report.tables.every import all_tables
+from mammoshift.report.tables.operation import budget_table
+from mammoshift.report.vocabulary import (
+    Budget,
+    method_key,
+    operating_point,
+    recalibration_budget,
+)
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> ReportInputs:
+    recipe = Recipe(targets=("cmmd", "dmid"), patients=40)
+    return fabricate(tmp_path_factory.mktemp("tables"), recipe)
+
+
+@pytest.fixture(scope="module")
+def data(inputs: ReportInputs) -> ReportData:
+    return load_report_data(inputs)
+
+
+@pytest.fixture(scope="module")
+def tables(data: ReportData) -> dict[str, PublicationTable]:
+    return {table.key: table for table in all_tables(data)}
+
+
+def test_no_cell_of_any_table_is_a_nan_or_empty_by_accident(
+    tables: dict[str, PublicationTable],
+) -> None:
+    assert len(tables) >= 15
+    for table in tables.values():
+        text = table.cells.astype(str)
+        assert not set(text.to_numpy().ravel().tolist()) & {"nan", "NaN", "None", "<NA>"}, table.key
+        assert "" not in text.iloc[:, : table.row_headers].to_numpy(), table.key
+
+
+def test_the_cohort_counts_patients_images_and_what_was_left_out(
+    tables: dict[str, PublicationTable],
+) -> None:
+    table = tables["cohort"].cells
+    cells = table.set_index(["Characteristic", "Level"]).to_dict(orient="index")
+    assert cells["Patients", "all"]["cmmd"] == "34"
+    assert cells["Images", "all"]["cmmd"] == "68"
+    parts = [f"cbis_ddsm ({subset})" for subset in ("train", "validation", "test")]
+    assert sum(int(cells["Patients", "all"][part]) for part in parts) == 40
+    assert cells["Files left out of the dataset", "all"]["dmid"] == "1"
+    assert cells["Manufacturer", "GE MEDICAL SYSTEMS"]["cmmd"] == "68 (100%)"
+
+
+def test_the_headline_leads_and_naive_stouffer_is_labelled(
+    tables: dict[str, PublicationTable],
+) -> None:
+    assert len(tables["comparisons"].cells) == 6
+    every = tables["comparisons_all_methods"].cells
+    for _, rows in every.groupby(["Dataset", "Arm minus reference"], sort=False):
+        assert rows["Method"].iloc[0].startswith("Obuchowski-Rockette")
+    naive = every["Method"].str.startswith("Naive Stouffer")
+    assert naive.any()
+    assert every.loc[naive, "Method"].str.contains("not valid over seeds").all()
+
+
+def test_an_undefined_value_shows_its_reason(tables: dict[str, PublicationTable]) -> None:
+    cells = tables["calibration"].cells
+    wrong = cells[(cells["Dataset"] == "dmid") & (cells["Arm"] == "resnet")]
+    assert (wrong["Slope"] == "not computed: separated classes").all()
+
+
+def test_small_subgroups_are_hidden(data: ReportData, tables: dict[str, PublicationTable]) -> None:
+    cells = tables["subgroups"].cells
+    counts = cells["Pos. / neg."].str.split(" / ", expand=True).astype(int)
+    small = counts.min(axis=1) < 10
+    assert small.any()
+    assert cells.loc[small, "AUC (95% CI)"].str.startswith("not shown").all()
+    assert not cells.loc[~small, "AUC (95% CI)"].str.startswith("not shown").any()
+
+
+def test_operating_points_say_where_the_threshold_is_from(
+    tables: dict[str, PublicationTable],
+) -> None:
+    cells = tables["operating_points"].cells
+    assert set(cells["Threshold"]) == {"transferred", "re-estimated"}
+    assert (cells["Criterion"] == "95% specificity").all()
+    assert cells["Sensitivity, mean over seeds"].str.contains(r"\[").all()
+
+
+def test_files_hold_the_cells(tables: dict[str, PublicationTable], tmp_path: Path) -> None:
+    path = write_table(tables["auc"], tmp_path)
+    again = pd.read_csv(path, dtype=str)
+    pd.testing.assert_frame_equal(again, tables["auc"].cells.astype("str"), check_dtype=False)
+
+
+def test_several_seeds_without_a_summary_are_not_passed_off_as_one(data: ReportData) -> None:
+    rows = data.metrics[data.metrics["metric"] == "auc"]
+    seeds = rows[rows["seed"].isin({"0", "1"})]
+    assert summarised(seeds).empty
+    assert len(summarised(seeds[seeds["seed"] == "0"])) == len(seeds) / 2
+
+
+def test_sentences_follow_the_numbers(data: ReportData) -> None:
+    found = findings(data)
+    supported = " ".join(f.text for f in found if f.kind == "supported")
+    assert "In 5 of 6 pairs of arm and target" in supported
+    assert "is lower than that of resnet" in supported
+    unsupported = " ".join(f.text for f in found if f.kind == "not_supported")
+    assert "for efficientnet on cmmd" in unsupported
+    assert "no evidence of equality" in unsupported
+    cautions = " ".join(f.text for f in found if f.kind == "caution")
+    assert "synthetic twins" in cautions
+    assert "naive Stouffer" in cautions
+    assert "2 numbers of the tables could not be computed" in cautions
+
+
+def test_no_drop_is_called_supported_when_every_interval_holds_zero(data: ReportData) -> None:
+    metrics = data.metrics.copy()
+    drops = metrics["metric"] == "transfer_drop"
+    metrics.loc[drops, ["ci_low", "ci_high"]] = [-0.1, 0.5]
+    found = findings(replace(data, metrics=metrics))
+    assert not any("lower than at the source" in f.text for f in found)
+    assert any("In 6 of 6 pairs" in f.text for f in found if f.kind == "not_supported")
+
+
+def test_an_unknown_arm_is_refused(inputs: ReportInputs, tmp_path: Path) -> None:
+    metrics = read_metrics(inputs.metrics[0])
+    metrics.loc[3, "arm"] = "densenet"
+    write_metrics(metrics, tmp_path / "metrics.csv")
+    with pytest.raises(TableError, match=r"metrics\.csv: arm 'densenet' is not part"):
+        load_report_data(replace(inputs, metrics=(tmp_path / "metrics.csv",)))
+
+
+def test_missing_prediction_tables_are_counted(inputs: ReportInputs) -> None:
+    with pytest.raises(TableError, match="17 prediction tables for 3 datasets, 3 arms and 2 seeds"):
+        load_report_data(replace(inputs, predictions=inputs.predictions[1:]))
+
+
+def test_rows_of_another_study_are_left_out(inputs: ReportInputs, tmp_path: Path) -> None:
+    metrics = read_metrics(inputs.metrics[0]).assign(study="another")
+    write_metrics(metrics, tmp_path / "other.csv")
+    both = load_report_data(replace(inputs, metrics=(*inputs.metrics, tmp_path / "other.csv")))
+    assert len(both.metrics) == len(metrics)
+    with pytest.raises(TableError, match="no row belongs to the study"):
+        load_report_data(replace(inputs, metrics=(tmp_path / "other.csv",)))
+
+
+def test_a_file_lost_in_two_inputs_counts_once(inputs: ReportInputs) -> None:
+    doubled = replace(inputs, exclusions=inputs.exclusions * 2)
+    counts = load_report_data(doubled).exclusions
+    assert counts["files"].sum() == 3
+
+
+def test_comparisons_read_from_two_files_are_one_table(inputs: ReportInputs) -> None:
+    twice = load_report_data(replace(inputs, comparisons=inputs.comparisons * 2))
+    assert len(twice.comparisons) == 2 * len(read_comparisons(inputs.comparisons[0]))
+
+
+def test_the_state_before_any_local_label_stands_beside_every_method(data: ReportData) -> None:
+    rows = data.metrics[data.metrics["variant"] == "budget_temperature_10"]
+    before = rows.assign(variant="budget_none_0", value=0.25, ci_low=float("nan"))
+    platt = rows.assign(variant="budget_platt_25")
+    metrics = pd.concat([data.metrics, before, platt], ignore_index=True)
+    table = budget_table(replace(data, metrics=metrics))
+    assert table is not None
+    assert set(table.cells["Restored by"]) == {"temperature", "platt"}
+    assert set(table.cells["no local patient"]) == {"0.250"}
+    assert set(table.cells.loc[table.cells["Restored by"] == "platt", "10 patients"]) == {
+        "not drawn"
+    }
+
+
+@pytest.mark.parametrize(
+    ("variant", "criterion", "kind"),
+    [
+        ("spec95_transferred", "95% specificity", "transferred"),
+        ("spec975_reestimated", "97.5% specificity", "re-estimated"),
+        ("youden_validation", "largest Youden index", "transferred"),
+        ("gmean_validation", "largest G-mean", "transferred"),
+    ],
+)
+def test_variants_of_operating_points_are_read(variant: str, criterion: str, kind: str) -> None:
+    point = operating_point(variant)
+    assert point is not None
+    assert (point.criterion, point.kind) == (criterion, kind)
+
+
+def test_other_variants_are_no_operating_points() -> None:
+    assert operating_point("uncalibrated") is None
+    assert recalibration_budget("spec95_transferred") is None
+    assert recalibration_budget("budget_local_threshold_50") == Budget("local_threshold", 50)
+
+
+def test_methods_are_known_without_their_counts() -> None:
+    assert method_key("patient_bootstrap_2000") == "patient_bootstrap"
+    assert method_key("15_equal_width_bins") == "equal_width_bins"
+    assert method_key("logit_obuchowski") == "logit_obuchowski"

@@ -1,0 +1,234 @@
+"""After an edit to a finished study exactly the rules that the edit concerns run again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from miniature import Project, write_weights
+
+pytestmark = pytest.mark.workflow
+
+REPORT = {"report_study"}
+STATISTICS = {"calibrate_study", "evaluate_study", "compare_arms", "combine_seeds"} | REPORT
+AFTER_INFERENCE = {"infer_small"} | STATISTICS
+AFTER_TRAINING = {"train_arm"} | AFTER_INFERENCE
+
+
+def _touch_everything(project: Project) -> None:
+    for path in project.folder.rglob("*"):
+        if ".snakemake" not in path.parts and not path.is_symlink():
+            os.utime(path)
+
+
+def _fresh_code(project: Project) -> None:
+    """Replace all code by a fresh copy, as a clone beside the results would."""
+    for part in ("Snakefile", "rules", "workflow", "src"):
+        path = project.folder / part
+        old = path.with_name(f"old_{part}")
+        path.rename(old)
+        if old.is_dir():
+            shutil.copytree(old, path, copy_function=shutil.copyfile)
+        else:
+            shutil.copyfile(old, path)
+
+
+def _new_target(content: dict) -> None:
+    content["targets"].append("hospital")
+
+
+def _new_arm(content: dict) -> None:
+    content["arms"]["focal"] = {"backbone": "tiny", "loss": {"name": "focal"}}
+
+
+def _new_seed(content: dict) -> None:
+    content["seeds"].append(7)
+
+
+def _new_augmentation(content: dict) -> None:
+    content["training"]["augmentation"] = {"vertical_flip": 0.25}
+
+
+def _one_arm_trains_longer(content: dict) -> None:
+    content["arms"]["started"]["training"] = {"batch_size": 4}
+
+
+def _new_title(content: dict) -> None:
+    content["title"] = "Another title"
+
+
+def _new_subgroup(content: dict) -> None:
+    content["subgroups"] = ["density", "view"]
+
+
+def _new_tone(content: dict) -> None:
+    content["mias"]["tone"] = "percentile"
+
+
+def _new_twin(content: dict) -> None:
+    content["cbis_ddsm"]["twin"]["seed"] = 2
+
+
+def _new_dataset_title(content: dict) -> None:
+    content["mias"]["title"] = "Another name"
+
+
+Edit = Callable[[Project], object]
+PLANNED: dict[str, tuple[Edit, set[str]]] = {
+    "nothing": (lambda p: None, set()),
+    "every file touched": (_touch_everything, set()),
+    "a fresh clone beside the results": (_fresh_code, set()),
+    "a comment in a library module": (
+        lambda p: p.edit("src/mammoshift/training/losses.py", "def ", "# a comment\ndef "),
+        set(),
+    ),
+    "a docstring in a library module": (
+        lambda p: p.edit("src/mammoshift/training/losses.py", '"""', '"""Other words: '),
+        set(),
+    ),
+    "formatting of a script": (
+        lambda p: p.edit("workflow/scripts/train_arm.py", "from pathlib", "\n\nfrom pathlib"),
+        set(),
+    ),
+    "a changed loss": (
+        lambda p: p.edit("src/mammoshift/training/losses.py", "import", "CHANGED = 1\nimport"),
+        AFTER_TRAINING,
+    ),
+    "a changed augmentation (code)": (
+        lambda p: p.edit("src/mammoshift/training/augmentation.py", "import", "C = 1\nimport"),
+        AFTER_TRAINING,
+    ),
+    "a changed augmentation (study)": (
+        lambda p: p.edit_study(_new_augmentation),
+        AFTER_TRAINING,
+    ),
+    "a changed arm": (lambda p: p.edit_study(_one_arm_trains_longer), AFTER_TRAINING),
+    "a changed statistic of the calibration": (
+        lambda p: p.edit("src/mammoshift/statistics/calibration.py", "import", "C = 1\nimport"),
+        {"calibrate_study"} | REPORT,
+    ),
+    "a changed statistic of all": (
+        lambda p: p.edit("src/mammoshift/statistics/auc.py", "import", "C = 1\nimport"),
+        STATISTICS,
+    ),
+    "a changed table": (
+        lambda p: p.edit("src/mammoshift/report/formatting.py", "import", "C = 1\nimport"),
+        REPORT,
+    ),
+    "a changed title": (lambda p: p.edit_study(_new_title), REPORT),
+    "a changed title of a dataset": (lambda p: p.edit_datasets(_new_dataset_title), REPORT),
+    "a new subgroup": (lambda p: p.edit_study(_new_subgroup), {"evaluate_study"} | REPORT),
+    "a new arm": (lambda p: p.edit_study(_new_arm), AFTER_TRAINING),
+    "a new seed": (lambda p: p.edit_study(_new_seed), AFTER_TRAINING),
+    "a new target": (
+        lambda p: p.edit_study(_new_target),
+        {"ingest_hospital", "preprocess_shard", "audit_study"} | AFTER_INFERENCE,
+    ),
+    "a new version of a weights file": (
+        lambda p: write_weights(p.folder / "weights" / "tiny.safetensors", seed=1),
+        {"convert_weights"} | AFTER_TRAINING,
+    ),
+    "a changed tone for one target": (
+        lambda p: p.edit_datasets(_new_tone),
+        {"preprocess_shard", "audit_study"} | AFTER_INFERENCE,
+    ),
+    "another twin": (
+        lambda p: p.edit_datasets(_new_twin),
+        {"make_twin", "ingest_cbis_ddsm", "preprocess_shard", "split_source", "audit_study"}
+        | AFTER_TRAINING,
+    ),
+}
+
+
+@pytest.mark.parametrize("edit", PLANNED)
+def test_an_edit_plans_exactly_what_it_concerns(project: Project, edit: str) -> None:
+    change, rules = PLANNED[edit]
+    change(project)
+    assert project.planned() == rules
+
+
+def test_a_new_image_rebuilds_its_shard_alone(project: Project) -> None:
+    _add_mias_pair(project.folder / "archives" / "mias")
+    executed = project.executed()
+    assert executed.count("preprocess_shard") == 1
+    assert set(executed) == {"ingest_mias", "preprocess_shard", "audit_study"} | AFTER_INFERENCE
+
+
+def test_a_removed_image_rebuilds_its_shard_alone(project: Project) -> None:
+    sorted((project.folder / "archives" / "mias").rglob("*.pgm"))[0].unlink()
+    executed = project.executed()
+    assert executed.count("preprocess_shard") == 1
+    assert set(executed) == {"ingest_mias", "preprocess_shard", "audit_study"} | AFTER_INFERENCE
+
+
+def test_a_changed_label_decodes_nothing_again(project: Project) -> None:
+    _flip_a_label(project.folder / "archives" / "mias")
+    executed = project.executed()
+    assert set(executed) == {"ingest_mias", "audit_study"} | AFTER_INFERENCE
+
+
+def test_a_new_arm_trains_that_arm_alone(project: Project) -> None:
+    project.edit_study(_new_arm)
+    executed = project.executed()
+    assert executed.count("train_arm") == 2
+    assert executed.count("infer_small") == 2
+
+
+def test_a_new_target_scores_no_old_target_again(project: Project) -> None:
+    project.edit_study(_new_target)
+    executed = project.executed()
+    assert executed.count("infer_small") == 4
+    logs = sorted((project.folder / "logs").rglob("infer.log"))
+    assert len(logs) == 4
+    for log in logs:
+        text = log.read_text(encoding="utf-8")
+        assert "mias: restored" in text
+        assert "hospital: scored" in text
+
+
+def test_an_adapter_that_finds_the_same_trains_nothing_again(project: Project) -> None:
+    project.edit("src/mammoshift/archives/adapter.py", "import", "C = 1\nimport")
+    project.snakemake()
+    logs = sorted((project.folder / "logs").rglob("train_arm.log"))
+    assert len(logs) == 4
+    for log in logs:
+        text = log.read_text(encoding="utf-8")
+        assert "restored the finished training" in text or "epoch" not in text.lower()
+
+
+def test_why_says_it_in_words(project: Project) -> None:
+    from mammoshift.provenance.why import explain, planned_jobs
+
+    project.edit_study(_one_arm_trains_longer)
+    dry = project.snakemake("--dry-run")
+    sentences = explain(planned_jobs(f"{dry.stdout}\n{dry.stderr}"))
+    assert "train_arm (2 jobs) would run: arm.training.batch_size was 8 and is 4." in sentences
+
+
+def _info(folder: Path) -> Path:
+    return next(path for path in folder.rglob("*") if path.name.lower() == "info.txt")
+
+
+def _add_mias_pair(folder: Path) -> None:
+    """Add the two breasts of one more patient to a small copy of MIAS."""
+    films = sorted(folder.rglob("*.pgm"))
+    number = int(films[-1].stem[3:]) + 1
+    info = _info(folder)
+    lines = info.read_text(encoding="utf-8").splitlines()
+    last = max(i for i, line in enumerate(lines) if line.startswith("mdb"))
+    names = [f"mdb{number + k:03}" for k in (0, 1)]
+    for name, film in zip(names, films[-2:], strict=True):
+        shutil.copyfile(film, film.with_name(f"{name}.pgm"))
+    lines[last + 1 : last + 1] = [f"{name} G NORM" for name in names]
+    info.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _flip_a_label(folder: Path) -> None:
+    info = _info(folder)
+    lines = info.read_text(encoding="utf-8").splitlines()
+    place = next(i for i, line in enumerate(lines) if line.startswith("mdb") and " B" in line)
+    lines[place] = lines[place].replace(" B", " M", 1)
+    info.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from cluster import ACCOUNT, SlurmCluster
-from runs import PROFILE, slurm_run, write_shard
+from runs import PROFILE, slurm_run
 
 pytestmark = pytest.mark.slurm
 
@@ -47,9 +47,10 @@ def test_kinds_of_gpus_are_asked_for_in_the_profile(
         "slurm_partition": "gpu",
         "slurm_extra": "--gpus-per-node=a100-sxm4-80gb:1",
     }
+    # Where a site refuses --gpus.
+    profile["set-resources"]["preprocess_shard"] = {"gpu": 0, "gres": "gpu:1"}
     (tmp_path / "profile").mkdir()
     (tmp_path / "profile" / "config.yaml").write_text(yaml.safe_dump(profile), encoding="utf-8")
-    write_shard(tmp_path)
     target = "results/a/predictions.csv"
     run = slurm_run(accounted_cluster, tmp_path, tmp_path / "profile", target, epochs=1)
     try:
@@ -57,5 +58,7 @@ def test_kinds_of_gpus_are_asked_for_in_the_profile(
     finally:
         run.stop()
     assert {event.device for event in run.history()} == {"2"}
+    shard_log = (tmp_path / "logs" / "preprocess" / "0.log").read_text(encoding="utf-8")
+    assert shard_log in ("gpu 0\n", "gpu 1\n", "gpu 2\n")
     device = (tmp_path / "logs" / "a" / "infer_study.log").read_text(encoding="utf-8").strip()
     assert device in ("0", "1")

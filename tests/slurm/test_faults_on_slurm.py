@@ -57,7 +57,7 @@ def test_trainings_fill_both_gpus_and_the_report_equals_a_local_runs(
     assert jobs[0].job != jobs[1].job
     assert {job.partition for job in jobs} == {"gpu"}
     shard_log = (tmp_path / "cluster" / "logs" / "preprocess" / "0.log").read_text("utf-8")
-    assert shard_log == "cpu\n"
+    assert shard_log == "cpu None\n"
     # The report is made on the submitting machine: jobs went to the queue for the rest only.
     submitted = sorted(
         job.comment.split("_wildcards_")[0] for job in cluster.squeue(there.slurm_id)

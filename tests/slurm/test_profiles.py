@@ -42,3 +42,16 @@ def test_retries_are_in_the_profile_alone(slurm: dict[str, Any]) -> None:
     assert slurm["retries"] >= 1
     for path in (REPOSITORY / "rules").glob("*.smk"):
         assert not re.search(r"^\s*retries:", path.read_text(encoding="utf-8"), re.MULTILINE), path
+
+
+@pytest.mark.parametrize("rule", ["train_arm", "convert_weights", None])
+def test_every_attempt_of_every_rule_fits_a_partition(
+    slurm: dict[str, Any], rule: str | None
+) -> None:
+    text = (PROFILE / "partitions.yaml").read_text(encoding="utf-8")
+    limits = yaml.safe_load(text)["partitions"]["gpu" if rule == "train_arm" else "cpu"]
+    asked = slurm["default-resources"] | slurm["set-resources"].get(rule, {})
+    for attempt in range(1, slurm["retries"] + 2):
+        scope = {"attempt": attempt, "min": min}
+        assert eval(asked["mem_mb"], scope) <= limits["max_mem_mb"]
+        assert eval(asked["runtime"], scope) <= limits["max_runtime"]

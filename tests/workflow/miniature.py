@@ -82,7 +82,10 @@ STUDY = {
         "stages": [{"train": "all", "epochs": 2, "lr": 1.0e-3}],
         "augmentation": {"vertical_flip": 0.5},
     },
-    "arms": {"plain": {"backbone": "tiny"}, "started": {"backbone": "tiny", "initialisation": "pretrained"}},
+    "arms": {
+        "plain": {"backbone": "tiny"},
+        "started": {"backbone": "tiny", "initialisation": "pretrained"},
+    },
     "comparisons": [{"family": "all", "on": "all", "reference": "plain"}],
     "subgroups": ["density"],
     "calibration": ["temperature_source", "temperature_target_crossfit"],

@@ -41,10 +41,9 @@ def _family(study: str, comparison: Mapping[str, Any], grid: Grid) -> Iterator[C
                 study, comparison, cell, pair.arm_a, pair.seed or "", "delong_paired", pair.test
             )
         if found.omnibus is not None:
-            reference = comparison["reference"]
             note = "all arms of the family, joint test of their mean AUC"
             yield comparison_row(
-                study, comparison, cell, reference, "all", "omnibus", found.omnibus, note
+                study, comparison, cell, "all_arms", "all", "omnibus", found.omnibus, note
             )
         if cell.subset == "target":
             for arm in compared_arms(comparison, cell):

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mammoshift.evaluation.drops import arm_weights, difference_of_mean_drops, mean_drop
-from mammoshift.evaluation.families import INDEPENDENCE, compared_arms, compared_cells
+from mammoshift.evaluation.drops import arm_weights, mean_drop
+from mammoshift.evaluation.families import INDEPENDENCE
 from mammoshift.evaluation.grid import SUBGROUP_COLUMNS, Cell, Grid
 from mammoshift.evaluation.rows import MetricRow, counts, defined, joined_notes
 from mammoshift.statistics.auc import AucEstimate, auc_covariance, auc_intervals, logit_interval
@@ -357,33 +357,17 @@ def _drops(study: Mapping[str, Any], grid: Grid) -> Iterator[MetricRow]:
     for target in grid.targets:
         for arm in target.arms:
             drop = mean_drop(grid.test, target, arm)
-            yield _drop_row(study, target, arm, "transfer_drop", "", drop)
-    for arm, reference, target in _referenced(study, grid):
-        drop = difference_of_mean_drops(grid.test, target, arm, reference)
-        yield _drop_row(study, target, arm, "transfer_drop_difference", reference, drop)
+            yield _drop_row(study, target, arm, drop)
 
 
-def _referenced(study: Mapping[str, Any], grid: Grid) -> list[tuple[str, str, Cell]]:
-    found: dict[tuple[str, str, str], Cell] = {}
-    for comparison in study["comparisons"]:
-        for cell in compared_cells(comparison, grid):
-            if cell.subset == "target":
-                for arm in compared_arms(comparison, cell):
-                    found[arm, comparison["reference"], cell.dataset] = cell
-    return [(arm, reference, cell) for (arm, reference, _), cell in found.items()]
-
-
-def _drop_row(
-    study: Mapping[str, Any], target: Cell, arm: str, metric: str, variant: str, drop: Difference
-) -> MetricRow:
+def _drop_row(study: Mapping[str, Any], target: Cell, arm: str, drop: Difference) -> MetricRow:
     return MetricRow(
         study=study["study"],
         dataset=target.dataset,
         subset=target.subset,
         arm=arm,
         seed="mean",
-        metric=metric,
-        variant=variant,
+        metric="transfer_drop",
         value=defined(drop.estimate),
         se=defined(drop.se),
         ci_low=defined(drop.ci_low),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,7 +97,7 @@ def _check_losses(dataset: AuditedDataset, expected: int, decoded: int) -> None:
 
 
 def _reasons(dataset: AuditedDataset) -> Mapping[str, int]:
-    found = [
-        e.reason for folder in dataset.shards for e in read_exclusions(folder / "exclusions.csv")
-    ]
-    return pd.Series(found, dtype=str).value_counts().to_dict()
+    """Return how often each reason was given, the most frequent first."""
+    tables = [read_exclusions(folder / "exclusions.csv") for folder in dataset.shards]
+    counted = Counter(exclusion.reason for table in tables for exclusion in table)
+    return dict(counted.most_common())

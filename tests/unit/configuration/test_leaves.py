@@ -49,8 +49,8 @@ def _all_leaves(project: Project) -> dict[str, object]:
         ("datasets/twins.yaml", "seed: 2", "seed: 9", {"twin cmmd"}),
         (
             "datasets/twins.yaml",
-            "twin: {patients: 50, seed: 2",
-            "tone: percentile\n  twin: {patients: 50, seed: 2",
+            "title: Twin of CMMD",
+            "tone: percentile\n  title: Twin of CMMD",
             {"preprocess cmmd"},
         ),
         (

@@ -106,7 +106,8 @@ class Dataset(Strict):
 
     Either `root` says where the real archive lies, relative to the setting `archives`, or `twin`
     describes the synthetic archive that stands for it. `tone` overrides the studies' tone recipe
-    for this dataset. `expected_images` is for planning alone. A run fails when more than `maximum_lost_share` of the files is unusable.
+    for this dataset. `expected_images` is for planning alone. A run fails when more than
+    `maximum_lost_share` of the files is unusable.
     """
 
     adapter: Adapter

@@ -124,7 +124,6 @@ def report_leaves(project: Project, study: str) -> Leaves:
         "datasets": {
             name: {
                 "title": project.datasets[name].title,
-                "adapter": project.datasets[name].adapter,
                 "licence": project.datasets[name].licence,
                 "synthetic": project.datasets[name].twin is not None,
             }

@@ -71,7 +71,11 @@ QC_COLUMNS = ("dataset", "path", "stage", "reason")
 
 @dataclass(frozen=True)
 class Exclusion:
-    """One file or table row that did not become an image, and why."""
+    """One file or table row that did not become an image, and why.
+
+    `stage` is `ingest` or `preprocess` for a loss, and `selection` for what was left out on
+    purpose, such as a second copy of a film; only losses count towards `maximum_lost_share`.
+    """
 
     dataset: str
     path: str
@@ -121,7 +125,8 @@ def check_manifest(manifest: pd.DataFrame, where: Path) -> None:
         if len(wrong):
             row = manifest.loc[wrong.index[0], "image_id"]
             raise TableError(
-                f"{where}: image {row}: {column} is {wrong.iloc[0]!r}; allowed: {', '.join(allowed)}"
+                f"{where}: image {row}: {column} is {wrong.iloc[0]!r}; "
+                f"allowed: {', '.join(allowed)}"
             )
 
 

@@ -42,7 +42,7 @@ def calibrate_study(study: Mapping[str, Any], grid: Grid) -> list[MetricRow]:
     for cell in grid.reported:
         for a, arm in enumerate(cell.arms):
             per_seed = []
-            for s, seed in enumerate(cell.seeds):
+            for s in range(len(cell.seeds)):
                 own = list(_one_curve(study, cell, grid.validation, a, s))
                 per_seed += own
                 rows += own

@@ -87,9 +87,9 @@ def _mass(
     malignant = lesion.pathology == "malignant"
     ratio = float((1.08 if malignant else 1.0) + 0.03 * whole.standard_normal())
     spicules = int(whole.integers(9, 17)) if malignant and whole.random() < 0.8 else 0
-    roughness = 0.14 if malignant else 0.05
+    roughness = 0.11 if malignant else 0.05
     orders = np.arange(2, 10 if malignant else 4)
-    waves = seen.standard_normal((2, orders.size)) * roughness / (orders - 1.0) ** 0.7
+    waves = seen.standard_normal((2, orders.size)) * roughness / (orders - 1.0) ** 0.45
 
     distance = np.hypot(y[:, None], x[None, :])
     angle = np.arctan2(y[:, None], x[None, :])

@@ -114,8 +114,10 @@ def _count(expected: FloatImage, electronic_noise: float, rng: np.random.Generat
     """
     noise = rng.standard_normal(expected.shape, np.float32)
     if float(expected.min()) >= 100:
-        return expected + np.sqrt(expected + np.float32(electronic_noise**2)) * noise
-    return rng.poisson(expected).astype(np.float32) + np.float32(electronic_noise) * noise
+        spread = np.sqrt(expected + np.float32(electronic_noise**2))
+        return np.asarray(expected + spread * noise, np.float32)
+    counted = rng.poisson(expected) + np.float32(electronic_noise) * noise
+    return np.asarray(counted, np.float32)
 
 
 def develop(exposure: FloatImage, scanner: ScannerModel, rng: np.random.Generator) -> FloatImage:

@@ -8,12 +8,13 @@ import numpy.typing as npt
 import pytest
 from scipy.stats import mannwhitneyu
 
-from mammoshift.configuration.dataset import DensityShares, Population, Scanner
+from mammoshift.configuration.dataset import DensityShares, Population, Scanner, TwinLayout
 from mammoshift.phantoms.anatomy import GLANDULAR_SHARE, Projection, project_breast
 from mammoshift.phantoms.imaging import image_breast
 from mammoshift.phantoms.patient import CaseMix, Density, Patient, draw_patient
 from mammoshift.phantoms.scanner import (
     ScannerModel,
+    Tone,
     detector_position,
     develop,
     expose,
@@ -194,7 +195,7 @@ def test_blur_follows_the_mtf() -> None:
 
 @pytest.mark.parametrize("layout", sorted(OWN_SCANNERS))
 @pytest.mark.parametrize("tone", ["linear", "sigmoid", "film"])
-def test_every_tone_is_bright_where_the_breast_is_dense(layout: str, tone: str) -> None:
+def test_every_tone_is_bright_where_the_breast_is_dense(layout: TwinLayout, tone: Tone) -> None:
     scanner = replace(scanner_for("cmmd", Scanner(), 10), tone=tone, grain=0.0)
     if layout != "cmmd":
         scanner = replace(scanner, digitiser=OWN_SCANNERS[layout].digitiser)
@@ -207,7 +208,8 @@ def test_every_tone_is_bright_where_the_breast_is_dense(layout: str, tone: str) 
 
 
 def test_right_breasts_are_mirrored_and_markers_stay_readable() -> None:
-    scanner = replace(scanner_for("cbis_ddsm", Scanner(), 10), label_share=1.0, dust_per_cm2=0.0)
+    own = scanner_for("cbis_ddsm", Scanner(), 10)
+    scanner = replace(own, digitiser="density", label_share=1.0, dust_per_cm2=0.0)
     patient = patient_of(4)
     left, _ = image_breast(patient, "left", "CC", scanner)
     right, _ = image_breast(patient, "right", "CC", scanner)

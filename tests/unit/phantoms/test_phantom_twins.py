@@ -13,13 +13,13 @@ import pytest
 import tifffile
 
 from mammoshift.archives.adapter import ingest_archive
-from mammoshift.configuration.dataset import Dataset, Population, Twin
+from mammoshift.configuration.dataset import Dataset, Population, Twin, TwinLayout
 from mammoshift.errors import ConfigurationError
 from mammoshift.phantoms.receipt import TwinReceipt
 from mammoshift.phantoms.twin import write_twin
 
-LAYOUTS = ("cbis_ddsm", "cmmd", "dmid", "mias")
-COARSE = {"cbis_ddsm": 40.0, "cmmd": 20.0, "dmid": 40.0, "mias": 10.0}
+LAYOUTS: tuple[TwinLayout, ...] = ("cbis_ddsm", "cmmd", "dmid", "mias")
+COARSE = {"cbis_ddsm": 30.0, "cmmd": 20.0, "dmid": 30.0, "mias": 10.0}
 PATIENTS = 13
 TABLES = (".csv", ".xlsx", "Info.txt")
 
@@ -68,7 +68,7 @@ def test_one_more_patient_changes_no_image(
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_the_adapter_of_the_real_archive_reads_the_twin(
-    layout: str, twins: dict[str, tuple[Path, TwinReceipt]]
+    layout: TwinLayout, twins: dict[str, tuple[Path, TwinReceipt]]
 ) -> None:
     root, _ = twins[layout]
     dataset = Dataset(adapter=layout, title="twin", licence="synthetic", twin=twin_of(layout))
@@ -80,7 +80,7 @@ def test_the_adapter_of_the_real_archive_reads_the_twin(
     assert {exclusion.stage for exclusion in result.exclusions} <= {"selection"}
     if layout in {"cmmd", "mias"}:
         native = {"cmmd": 0.0940909, "mias": 0.2}[layout]
-        assert np.allclose(manifest["pixel_spacing_mm"], native * COARSE[layout], rtol=1e-4)
+        assert np.allclose(manifest["pixel_spacing_mm"], native * COARSE[layout], rtol=0.01)
     if layout != "dmid":
         assert manifest["patient_id"].nunique() == PATIENTS
 
@@ -197,7 +197,7 @@ def test_cbis_ddsm_tables_and_defects(twins: dict[str, tuple[Path, TwinReceipt]]
     }
     twice = [films[name] for name in sorted(films) if name.endswith("_CC")]
     assert len(twice) == 2
-    assert np.array_equal(*twice)
+    assert np.array_equal(twice[0], twice[1])
 
 
 def test_cbis_ddsm_masks_and_crops(twins: dict[str, tuple[Path, TwinReceipt]]) -> None:
@@ -234,7 +234,7 @@ def test_dmid_workbook_reports_and_images(twins: dict[str, tuple[Path, TwinRecei
     assert all(b"\r\n" in text for text in texts)
     image = tifffile.imread(root / "TIFF Images" / "TIFF Images" / "IMG001.tif")
     assert image.dtype == np.uint8
-    assert image.shape == (150, 119, 4)
+    assert image.shape == (200, 158, 4)
     assert (image[..., 3] == 255).all()
     for row in data:
         name = str(row[0]).strip()
@@ -244,7 +244,7 @@ def test_dmid_workbook_reports_and_images(twins: dict[str, tuple[Path, TwinRecei
         else:
             mask = tifffile.imread(path)
             x, y = int(str(row[5])), int(str(row[6]))
-            assert mask[150 - y, x, 0] == 255
+            assert mask[200 - y, x, 0] == 255
 
 
 def test_mias_files_and_coordinates(twins: dict[str, tuple[Path, TwinReceipt]]) -> None:

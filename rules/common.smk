@@ -10,11 +10,11 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 import mammoshift
-from mammoshift.archives.state import archive_state
+from mammoshift.archives.state import archive_state, file_state
 from mammoshift.configuration.load import load_project
 from mammoshift.configuration import leaves
 from mammoshift.errors import MammoshiftError
-from mammoshift.provenance.fingerprint import code_fingerprint
+from mammoshift.provenance.fingerprint import code_fingerprint, file_hashes
 from mammoshift.provenance.job import prepare_jobs
 from mammoshift.training.gpu_claim import local_gpu_identifiers
 
@@ -22,9 +22,7 @@ ENVIRONMENT = "../envs/mammoshift.yaml"
 LIBRARY = Path(mammoshift.__file__).parent.parent
 RESULTS = workflow.pathvars.get("results")
 
-REPORT_ASSETS = [
-    str(path) for path in sorted((Path(workflow.basedir) / "workflow" / "report").iterdir())
-]
+TEMPLATES = Path(workflow.basedir) / "workflow" / "report"
 
 prepare_jobs(LIBRARY)
 
@@ -132,12 +130,6 @@ def weights_path(backbone):
     """Return where the third party's weights file of a backbone should be."""
     weights = PROJECT.backbones[backbone].weights
     return str(Path(PROJECT.settings.weights).expanduser() / weights.file)
-
-
-def present_weights(wildcards):
-    """Return the weights file if it is there, so that a dry run works without it."""
-    path = weights_path(wildcards.backbone)
-    return path if Path(path).is_file() else []
 
 
 def manifests_of(study):

@@ -19,7 +19,6 @@ rule report_study:
         audit="<results>/{study}/audit.csv",
         manifests=lambda wildcards: manifests_of(wildcards.study),
         excluded=lambda wildcards: exclusions_of(wildcards.study),
-        assets=REPORT_ASSETS,
     output:
         "<results>/{study}/report/index.html",
     log:
@@ -29,5 +28,8 @@ rule report_study:
     params:
         study=lambda wildcards: leaves.report_leaves(PROJECT, wildcards.study),
         code=code("report_study.py"),
+        templates=file_hashes(TEMPLATES),
+        # Uses `output`, so that Snakemake does not follow it: where files lie is no result.
+        assets=lambda wildcards, output: str(TEMPLATES),
     script:
         "../workflow/scripts/report_study.py"

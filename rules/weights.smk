@@ -6,8 +6,6 @@ Required input: the file that the backbones file names, below the setting `weigh
 
 
 rule convert_weights:
-    input:
-        present_weights,
     output:
         "<results>/weights/{backbone}.safetensors",
     log:
@@ -17,6 +15,7 @@ rule convert_weights:
     params:
         backbone=lambda wildcards: leaves.backbone_leaves(PROJECT, wildcards.backbone),
         code=code("convert_weights.py"),
+        state=lambda wildcards: file_state(weights_path(wildcards.backbone)),
         # Uses `output`, so that Snakemake does not follow it: where files lie is no result.
         path=lambda wildcards, output: weights_path(wildcards.backbone),
     script:

@@ -145,6 +145,11 @@ class Project:
         assert old in text, f"{file} does not hold {old!r}"
         path.write_text(text.replace(old, new, 1), encoding="utf-8")
 
+    def add_code(self, file: str) -> None:
+        """Add a statement to the end of a Python file."""
+        path = self.folder / file
+        path.write_text(path.read_text(encoding="utf-8") + "\nCHANGED = 1\n", encoding="utf-8")
+
     def edit_yaml(self, file: str, change: object) -> None:
         """Let `change` alter the content of a YAML file in place."""
         path = self.folder / file

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from miniature import Project, write_weights
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("finished")]
 
 REPORT = {"report_study"}
 STATISTICS = {"calibrate_study", "evaluate_study", "compare_arms", "combine_seeds"} | REPORT
@@ -34,6 +34,12 @@ def _fresh_code(project: Project) -> None:
             shutil.copytree(old, path, copy_function=shutil.copyfile)
         else:
             shutil.copyfile(old, path)
+
+
+def _move_data(project: Project) -> None:
+    for name in ("archives", "weights"):
+        (project.folder / name).rename(project.folder / f"elsewhere_{name}")
+        project.edit("config/config.yaml", f"{name}: {name}", f"{name}: elsewhere_{name}")
 
 
 def _new_target(content: dict) -> None:
@@ -94,11 +100,11 @@ PLANNED: dict[str, tuple[Edit, set[str]]] = {
         set(),
     ),
     "a changed loss": (
-        lambda p: p.edit("src/mammoshift/training/losses.py", "import", "CHANGED = 1\nimport"),
+        lambda p: p.add_code("src/mammoshift/training/losses.py"),
         AFTER_TRAINING,
     ),
     "a changed augmentation (code)": (
-        lambda p: p.edit("src/mammoshift/training/augmentation.py", "import", "C = 1\nimport"),
+        lambda p: p.add_code("src/mammoshift/training/augmentation.py"),
         AFTER_TRAINING,
     ),
     "a changed augmentation (study)": (
@@ -107,17 +113,22 @@ PLANNED: dict[str, tuple[Edit, set[str]]] = {
     ),
     "a changed arm": (lambda p: p.edit_study(_one_arm_trains_longer), AFTER_TRAINING),
     "a changed statistic of the calibration": (
-        lambda p: p.edit("src/mammoshift/statistics/calibration.py", "import", "C = 1\nimport"),
+        lambda p: p.add_code("src/mammoshift/statistics/calibration.py"),
         {"calibrate_study"} | REPORT,
     ),
     "a changed statistic of all": (
-        lambda p: p.edit("src/mammoshift/statistics/auc.py", "import", "C = 1\nimport"),
+        lambda p: p.add_code("src/mammoshift/statistics/auc.py"),
         STATISTICS,
     ),
     "a changed table": (
-        lambda p: p.edit("src/mammoshift/report/formatting.py", "import", "C = 1\nimport"),
+        lambda p: p.add_code("src/mammoshift/report/formatting.py"),
         REPORT,
     ),
+    "a changed template": (
+        lambda p: p.edit("workflow/report/report.css", "{", "{ /* a comment counts here */"),
+        REPORT,
+    ),
+    "moved archives and weights": (_move_data, set()),
     "a changed title": (lambda p: p.edit_study(_new_title), REPORT),
     "a changed title of a dataset": (lambda p: p.edit_datasets(_new_dataset_title), REPORT),
     "a new subgroup": (lambda p: p.edit_study(_new_subgroup), {"evaluate_study"} | REPORT),
@@ -190,7 +201,7 @@ def test_a_new_target_scores_no_old_target_again(project: Project) -> None:
 
 
 def test_an_adapter_that_finds_the_same_trains_nothing_again(project: Project) -> None:
-    project.edit("src/mammoshift/archives/adapter.py", "import", "C = 1\nimport")
+    project.add_code("src/mammoshift/archives/adapter.py")
     project.snakemake()
     logs = sorted((project.folder / "logs").rglob("train_arm.log"))
     assert len(logs) == 4

@@ -6,4 +6,6 @@ from mammoshift.weights.convert import convert_weights
 
 with job_log(snakemake.log[0]):
     backbone = Backbone.model_validate(snakemake.params.backbone)
-    convert_weights(Path(snakemake.params.path), backbone, Path(snakemake.output[0]))
+    convert_weights(
+        Path(snakemake.params.path), backbone.weights, backbone, Path(snakemake.output[0])
+    )

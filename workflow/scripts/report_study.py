@@ -30,6 +30,6 @@ with job_log(snakemake.log[0]):
         ),
         exclusions=paths(files.excluded),
         audit=Path(files.audit),
-        assets=Path(files.assets[0]).parent,
+        assets=Path(snakemake.params.assets),
     )
     build_report(inputs, Path(snakemake.output[0]).parent)

@@ -26,6 +26,12 @@ def archive_state(project: Project, dataset: str) -> str:
     return listing_state(root, CACHE / f"{dataset}.json")
 
 
+def file_state(path: str) -> str:
+    """Return the content key of one file, or `absent`."""
+    file = Path(path)
+    return content_key(file) if file.is_file() else "absent"
+
+
 def listing_state(root: Path, cache_file: Path) -> str:
     """Return the digest of all files below `root`, reading only those that look changed.
 

@@ -57,6 +57,15 @@ def code_fingerprint(script: Path, library: Path) -> dict[str, str]:
     return dict(sorted(reached.items()))
 
 
+def file_hashes(folder: Path) -> dict[str, str]:
+    """Return a short hash of the content of each file in `folder`, by name."""
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+        for path in sorted(folder.iterdir())
+        if path.is_file()
+    }
+
+
 def _find(module: str, library: Path) -> Path | None:
     """Return the file of a module, or None for a name inside a module."""
     base = library.joinpath(*module.split("."))

@@ -72,8 +72,9 @@ def run_training(job: TrainingJob, folder: Path) -> None:
         start = start.parent
     with (
         _alone_in(job.run_folder),
-        claim_gpu(local_gpu_identifiers(), default_claim_folder()),
+        claim_gpu(local_gpu_identifiers(), default_claim_folder()) as gpu,
     ):
+        print("no GPU: training on the CPU" if gpu is None else f"GPU {gpu}")
         request = TrainingRequest(
             arm=arm,
             backbone=Backbone.model_validate(job.settings["backbone"]),

@@ -5,13 +5,13 @@ Required input: the archive, or the receipt of its twin.
 Outputs: the manifest (one row for each usable image), the table of what was left out and why,
 and for each shard the list of files that preprocessing reads.
 
-The rules are checkpoints, so that after a new image only the shards whose list changed are
-made again.
+After a new image Snakemake starts the job of every shard, but only those whose list of files
+changed do any work; the others restore what they kept.
 """
 
 for dataset in PROJECT.used_datasets:
 
-    checkpoint:
+    rule:
         name:
             f"ingest_{dataset}"
         input:

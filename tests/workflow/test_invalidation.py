@@ -161,24 +161,33 @@ def test_an_edit_plans_exactly_what_it_concerns(project: Project, edit: str) -> 
     assert project.planned() == rules
 
 
-def test_a_new_image_rebuilds_its_shard_alone(project: Project) -> None:
-    _add_mias_pair(project.folder / "archives" / "mias")
-    executed = project.executed()
-    assert executed.count("preprocess_shard") == 1
-    assert set(executed) == {"ingest_mias", "preprocess_shard", "audit_study"} | AFTER_INFERENCE
+AFTER_INGESTION = {"ingest_mias", "preprocess_shard", "audit_study"} | AFTER_INFERENCE
 
 
-def test_a_removed_image_rebuilds_its_shard_alone(project: Project) -> None:
-    sorted((project.folder / "archives" / "mias").rglob("*.pgm"))[0].unlink()
-    executed = project.executed()
-    assert executed.count("preprocess_shard") == 1
-    assert set(executed) == {"ingest_mias", "preprocess_shard", "audit_study"} | AFTER_INFERENCE
+@pytest.mark.parametrize("change", ["new image", "removed image"])
+def test_another_set_of_images_rebuilds_one_shard_alone(project: Project, change: str) -> None:
+    folder = project.folder / "archives" / "mias"
+    if change == "new image":
+        _add_mias_pair(folder)
+    else:
+        sorted(folder.rglob("*.pgm"))[0].unlink()
+    assert set(project.executed()) == AFTER_INGESTION
+    shards = _logs(project, "preprocess/mias")
+    assert sum("restored" in text for text in shards) == 2
+    assert sum("images stored" in text for text in shards) == 1
+    scored = _logs(project, "small", "infer.log")
+    assert all("mias: scored" in text and "cbis_ddsm: restored" in text for text in scored)
 
 
-def test_a_changed_label_decodes_nothing_again(project: Project) -> None:
+def test_a_changed_label_decodes_nothing_again_and_is_in_the_tables(project: Project) -> None:
+    table = project.folder / "results" / "small" / "tables" / "metrics.csv"
+    before = table.read_bytes()
     _flip_a_label(project.folder / "archives" / "mias")
-    executed = project.executed()
-    assert set(executed) == {"ingest_mias", "audit_study"} | AFTER_INFERENCE
+    assert set(project.executed()) == AFTER_INGESTION
+    assert all("restored" in text for text in _logs(project, "preprocess/mias"))
+    assert all("mias: scored" in text for text in _logs(project, "small", "infer.log"))
+    assert table.read_bytes() != before
+    assert project.planned() == set()
 
 
 def test_a_new_arm_trains_that_arm_alone(project: Project) -> None:
@@ -192,22 +201,22 @@ def test_a_new_target_scores_no_old_target_again(project: Project) -> None:
     project.edit_study(_new_target)
     executed = project.executed()
     assert executed.count("infer_small") == 4
-    logs = sorted((project.folder / "logs").rglob("infer.log"))
-    assert len(logs) == 4
-    for log in logs:
-        text = log.read_text(encoding="utf-8")
-        assert "mias: restored" in text
-        assert "hospital: scored" in text
+    scored = _logs(project, "small", "infer.log")
+    assert len(scored) == 4
+    assert all("mias: restored" in text and "hospital: scored" in text for text in scored)
 
 
-def test_an_adapter_that_finds_the_same_trains_nothing_again(project: Project) -> None:
+def test_an_adapter_that_finds_the_same_trains_and_scores_nothing_again(project: Project) -> None:
+    table = project.folder / "results" / "small" / "tables" / "metrics.csv"
+    before = table.read_bytes()
     project.add_code("src/mammoshift/archives/adapter.py")
     project.snakemake()
-    logs = sorted((project.folder / "logs").rglob("train_arm.log"))
-    assert len(logs) == 4
-    for log in logs:
-        text = log.read_text(encoding="utf-8")
-        assert "restored the finished training" in text or "epoch" not in text.lower()
+    trained = _logs(project, "small", "train_arm.log")
+    assert len(trained) == 4
+    assert all("restored the finished training" in text for text in trained)
+    assert all("scored" not in text for text in _logs(project, "small", "infer.log"))
+    assert all("restored" in text for text in _logs(project, "preprocess"))
+    assert table.read_bytes() == before
 
 
 def test_why_says_it_in_words(project: Project) -> None:
@@ -217,6 +226,13 @@ def test_why_says_it_in_words(project: Project) -> None:
     dry = project.snakemake("--dry-run")
     sentences = explain(planned_jobs(f"{dry.stdout}\n{dry.stderr}"))
     assert "train_arm (2 jobs) would run: arm.training.batch_size was 8 and is 4." in sentences
+
+
+def _logs(project: Project, folder: str, name: str = "*.log") -> list[str]:
+    """Return the texts of all logs of one name below a folder."""
+    logs = sorted((project.folder / "logs" / folder).rglob(name))
+    assert logs
+    return [log.read_text(encoding="utf-8") for log in logs]
 
 
 def _info(folder: Path) -> Path:

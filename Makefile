@@ -12,7 +12,7 @@ help:          ## what can be made
 
 environment: $(BUILT)   ## build .venv from the lock file
 
-$(BUILT): requirements.lock
+$(BUILT):
 	rm -rf .venv
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --require-hashes -r requirements.lock

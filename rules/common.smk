@@ -5,6 +5,7 @@ Nothing here does work; a rule sees only the leaves of the configuration that it
 a change makes nothing else invalid.
 """
 
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -51,7 +52,9 @@ if not workflow.non_local_exec and "gpu" not in workflow.global_resources:
 def code(script):
     """Return a params function: the fingerprint of all first-party code that a script reaches."""
     path = Path(workflow.basedir) / "workflow" / "scripts" / script
-    return lambda wildcards: code_fingerprint(path, LIBRARY)
+    memory = Path(".snakemake") / "mammoshift" / "code.json"
+    fingerprint = cache(lambda: code_fingerprint(path, LIBRARY, memory))
+    return lambda wildcards: fingerprint()
 
 
 def report_message():

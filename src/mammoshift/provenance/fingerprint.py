@@ -12,11 +12,15 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import json
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
+
+from mammoshift.files import write_text_atomically
 
 FIRST_PARTY = "mammoshift"
 
@@ -29,7 +33,7 @@ class _Source:
     imports: tuple[str, ...]
 
 
-def code_fingerprint(script: Path, library: Path) -> dict[str, str]:
+def code_fingerprint(script: Path, library: Path, memory: Path | None = None) -> dict[str, str]:
     """Return a short hash of the code of `script` and of each module that it reaches.
 
     The hashes are kept apart by module, so that a person can be told which one changed.
@@ -40,8 +44,13 @@ def code_fingerprint(script: Path, library: Path) -> dict[str, str]:
         The script of a rule.
     library
         The folder that holds the package `mammoshift`.
+    memory
+        A file that remembers what parsing gave, by the content of the parsed file: parsing
+        everything takes seconds, and every process of a workflow would.
     """
-    first = _parse(script, script.stem, is_package=False)
+    known = _remembered(memory)
+    before = len(known)
+    first = _parse(script, script.stem, False, known)
     reached = {script.name: first.code}
     waiting = list(first.imports)
     while waiting:
@@ -49,11 +58,13 @@ def code_fingerprint(script: Path, library: Path) -> dict[str, str]:
         path = _find(module, library)
         if path is None or module in reached:
             continue
-        source = _parse(path, module, is_package=path.name == "__init__.py")
+        source = _parse(path, module, path.name == "__init__.py", known)
         reached[module] = source.code
         waiting.extend(source.imports)
         if "." in module:
             waiting.append(module.rpartition(".")[0])
+    if memory is not None and len(known) > before:
+        write_text_atomically(memory, json.dumps(known))
     return dict(sorted(reached.items()))
 
 
@@ -75,18 +86,38 @@ def _find(module: str, library: Path) -> Path | None:
     return None
 
 
-def _parse(path: Path, module: str, is_package: bool) -> _Source:
-    status = path.stat()
-    return _parse_version(path, module, is_package, status.st_mtime_ns, status.st_size)
+_Known = dict[str, tuple[str, list[str]]]
 
 
-@lru_cache(maxsize=4096)
-def _parse_version(path: Path, module: str, is_package: bool, _mtime: int, _size: int) -> _Source:
-    tree = ast.parse(path.read_text(encoding="utf-8"), filename=path.name)
-    imports = tuple(dict.fromkeys(_imports(tree, module, is_package)))
-    _drop_docstrings(tree)
-    code = hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:12]
-    return _Source(code, imports)
+@cache
+def _remembered(memory: Path | None) -> _Known:
+    """Return what is known of parsed files, from this process and from `memory`."""
+    if memory is None or not memory.is_file():
+        return {}
+    try:
+        content = json.loads(memory.read_text(encoding="utf-8"))
+        return {key: (str(code), list(imports)) for key, (code, imports) in content.items()}
+    except (ValueError, AttributeError):
+        return {}
+
+
+@cache
+def _own_version() -> str:
+    """Return what, beside a file's content, decides how it is normalised."""
+    return f"{sys.version_info[:2]}{hashlib.sha256(Path(__file__).read_bytes()).hexdigest()}"
+
+
+def _parse(path: Path, module: str, is_package: bool, known: _Known) -> _Source:
+    content = path.read_bytes()
+    place = f"{_own_version()}\0{module}\0{is_package}\0".encode()
+    key = hashlib.sha256(place + content).hexdigest()
+    if key not in known:
+        tree = ast.parse(content, filename=path.name)
+        imports = list(dict.fromkeys(_imports(tree, module, is_package)))
+        _drop_docstrings(tree)
+        known[key] = (hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:12], imports)
+    code, imports = known[key]
+    return _Source(code, tuple(imports))
 
 
 def _drop_docstrings(tree: ast.Module) -> None:

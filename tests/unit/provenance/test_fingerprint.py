@@ -93,3 +93,14 @@ def test_a_changed_statement_anywhere_below_is_seen_and_named(
     _edit(tree, name, old, new)
     after = _fingerprint(tree)
     assert {key for key in before if before[key] != after[key]} == {changed}
+
+
+def test_what_is_remembered_never_hides_a_change(tree: Path) -> None:
+    memory = tree / "memory" / "code.json"
+    script = tree / "script.py"
+    before = code_fingerprint(script, tree / "lib", memory)
+    assert memory.is_file()
+    _edit(tree, "lib/mammoshift/b/third.py", "math.pi", "math.e ")
+    after = code_fingerprint(script, tree / "lib", memory)
+    assert {key for key in before if before[key] != after[key]} == {"mammoshift.b.third"}
+    assert after == code_fingerprint(script, tree / "lib")

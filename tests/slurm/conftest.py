@@ -53,6 +53,7 @@ def start_training(cluster: SlurmCluster, tmp_path: Path) -> Iterator[StartRun]:
                 cluster.scancel(job.job_id)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of this folder in one process: one private cluster runs at a time."""
     for item in items:

@@ -51,11 +51,3 @@ def start_training(cluster: SlurmCluster, tmp_path: Path) -> Iterator[StartRun]:
         for job in cluster.squeue():
             if job.state in ("RUNNING", "PENDING"):
                 cluster.scancel(job.job_id)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of this folder in one process: one private cluster runs at a time."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("slurm"))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from miniature import Project, write_weights
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("finished")]
+pytestmark = pytest.mark.workflow
 
 REPORT = {"report_study"}
 STATISTICS = {"calibrate_study", "evaluate_study", "compare_arms", "combine_seeds"} | REPORT

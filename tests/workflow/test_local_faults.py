@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from miniature import Project, create_project
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("faults")]
+pytestmark = pytest.mark.workflow
 
 RECIPE = "image_mask_none_crop_breast_dicom_voi_64x48_pad_chest_wall_left"
 SHARD = f"results/pixels/mias/{RECIPE}/0/shard.npy"

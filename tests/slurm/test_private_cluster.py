@@ -27,6 +27,12 @@ with running_cluster(Path(sys.argv[1])) as running:
 """
 
 
+@pytest.fixture
+def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a short name: SLURM puts sockets of limited length below it."""
+    return tmp_path_factory.mktemp("s")
+
+
 @pytest.fixture(autouse=True)
 def _available() -> None:
     if reason := why_unavailable():

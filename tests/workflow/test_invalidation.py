@@ -164,7 +164,9 @@ def test_an_edit_plans_exactly_what_it_concerns(project: Project, edit: str) -> 
 AFTER_INGESTION = {"ingest_mias", "preprocess_shard", "audit_study"} | AFTER_INFERENCE
 
 
-@pytest.mark.parametrize("change", ["new image", "removed image"])
+@pytest.mark.parametrize(
+    "change", ["new image", pytest.param("removed image", marks=pytest.mark.slow)]
+)
 def test_another_set_of_images_rebuilds_one_shard_alone(project: Project, change: str) -> None:
     folder = project.folder / "archives" / "mias"
     if change == "new image":
@@ -190,6 +192,7 @@ def test_a_changed_label_decodes_nothing_again_and_is_in_the_tables(project: Pro
     assert project.planned() == set()
 
 
+@pytest.mark.slow
 def test_a_new_arm_trains_that_arm_alone(project: Project) -> None:
     project.edit_study(_new_arm)
     executed = project.executed()

@@ -59,7 +59,7 @@ def test_the_paper_study_has_its_arms(folder: Path) -> None:
         (STUDY, "[cmmd, dmid", "[cmmd, cmmd", ["cmmd is given more than once"]),
         (STUDY, "[cmmd, dmid", "[cbis_ddsm, dmid", ["cbis_ddsm is the source"]),
         (STUDY, "train: 0.6", "train: 0.7", ["source.shares", "sum to 1"]),
-        (STUDY, "lr: 2.0e-3", "lr: -2", ["training.stages.0.lr", "greater than 0"]),
+        (STUDY, "lr: 3.0e-3", "lr: -2", ["training.stages.0.lr", "greater than 0"]),
         (STUDY, "seeds: [0, 1]", "seeds: [0, 0]", ["seeds", "more than once"]),
         (STUDY, "seeds: [0, 1]", "seeds: []", ["seeds"]),
         (

@@ -15,7 +15,7 @@ sys.path.append(str(Path(__file__).parents[1] / "workflow"))
 
 from miniature import Project, create_project
 
-pytestmark = pytest.mark.slurm
+pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
 HASTE = ("--slurm-init-seconds-before-status-checks", "5", "--latency-wait", "5")
 STEADY = Path(__file__).parent / "steady_snakemake.py"

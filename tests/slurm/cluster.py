@@ -354,6 +354,9 @@ StorageLoc=slurm
             f"AccountingStorageHost={ADDRESS}\n"
             f"AccountingStoragePort={self.ports['slurmdbd']}\n"
             f"AccountingStoragePass={self.folder}/munge.socket\n"
+            # The plugin writes rule and wildcards of a job into its comment.
+            f"AccountingStoreFlags=job_comment\n"
+            f"AccountingStorageTRES=gres/gpu\n"
             if self.accounting
             else "AccountingStorageType=accounting_storage/none\n"
         )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ sys.path.append(str(Path(__file__).parents[1] / "workflow"))
 
 from miniature import Project, create_project
 
-pytestmark = [pytest.mark.slurm, pytest.mark.slow]
+pytestmark = pytest.mark.slurm
 
 HASTE = ("--slurm-init-seconds-before-status-checks", "5", "--latency-wait", "5")
 STEADY = Path(__file__).parent / "steady_snakemake.py"
@@ -49,16 +51,41 @@ def _tables(project: Project) -> Path:
     return project.folder / "results" / "small" / "tables"
 
 
+@dataclass(frozen=True)
+class _Training:
+    """A training as the accounting database and its own log have it."""
+
+    start: datetime
+    end: datetime
+    visible: str
+
+    def overlaps(self, other: _Training) -> bool:
+        return self.start < other.end and other.start < self.end
+
+
 def _assert_trainings_had_gpus_of_their_own(cluster: SlurmCluster, project: Project) -> None:
-    """Every training had one GPU of its allocation, and two trainings ran at one time."""
-    logs = sorted((project.folder / "logs" / "small").rglob("train_arm.log"))
-    assert len(logs) == 4
-    for log in logs:
-        assert "GPU " in log.read_text(encoding="utf-8")
-    fields = "Comment,AllocTRES,Start,End,State"
-    listing = cluster.client("sacct", "-X", "-n", "-P", "-o", fields)
-    jobs = [line.split("|") for line in listing.splitlines() if "train_arm" in line]
-    assert len(jobs) == 4
-    assert all("gres/gpu=1" in job[1] and job[4] == "COMPLETED" for job in jobs)
-    spans = sorted((datetime.fromisoformat(job[2]), datetime.fromisoformat(job[3])) for job in jobs)
-    assert any(later[0] < earlier[1] for earlier, later in pairwise(spans))
+    """Every training had one GPU of its allocation, and trainings at one time had different ones."""
+    trainings = _trainings(cluster, project)
+    assert len(trainings) == 4
+    at_once = [pair for pair in combinations(trainings, 2) if pair[0].overlaps(pair[1])]
+    assert at_once
+    assert all(one.visible != other.visible for one, other in at_once)
+
+
+def _trainings(cluster: SlurmCluster, project: Project) -> list[_Training]:
+    listing = cluster.client("sacct", "-X", "-n", "-P", "-o", "Comment,AllocTRES,State,Start,End")
+    logs = {
+        f"small_{log.parts[-3]}_{log.parts[-2].removeprefix('seed-')}": log
+        for log in (project.folder / "logs" / "small").rglob("train_arm.log")
+    }
+    found = []
+    for job in (line.split("|") for line in listing.splitlines() if "train_arm" in line):
+        comment, allocated, state, start, end = job
+        assert "gres/gpu=1" in allocated
+        assert state == "COMPLETED"
+        log = logs.pop(comment.removeprefix("rule_train_arm_wildcards_"))
+        visible = re.findall(r"^GPU (\S+)", log.read_text(encoding="utf-8"), re.MULTILINE)
+        times = (datetime.fromisoformat(time) for time in (start, end))
+        found.append(_Training(*times, *visible))
+    assert not logs
+    return found

@@ -148,15 +148,19 @@ def exclusions_of(study):
     return ingested + study_shards(study, ["exclusions.csv"])
 
 
-def run_files(study, file):
-    """Return one file of every run of a study: arms x seeds."""
+def arm_files(study, file):
+    """Return one file of every seed of an arm, the arm a wildcard."""
     return expand(
-        "<results>/{study}/{arm}/seed-{seed}/{file}",
+        "<results>/{study}/{{arm}}/seed-{seed}/{file}",
         study=study,
-        arm=PROJECT.arms[study],
         seed=PROJECT.studies[study].seeds,
         file=file,
     )
+
+
+def run_files(study, file):
+    """Return one file of every run of a study: arms x seeds."""
+    return [path.format(arm=arm) for arm in PROJECT.arms[study] for path in arm_files(study, file)]
 
 
 def predictions_of(wildcards):

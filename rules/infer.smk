@@ -1,8 +1,9 @@
 """
-Scoring the source's held-out patients and every target with one trained model.
+Scoring the source's held-out patients and every target with the trained models of one arm.
 
-One job scores all datasets, since starting costs more than scoring a small one; each dataset's
-table is kept under a key, so that a new target does not score the old ones again.
+One job scores all datasets with the models of all seeds, since starting costs more than scoring
+a small one, and an image is read once. Each table is kept under a key, so that a new target or
+seed does not score the old ones again.
 """
 
 for study in PROJECT.studies:
@@ -11,19 +12,19 @@ for study in PROJECT.studies:
         name:
             f"infer_{study}"
         input:
-            model=f"<results>/{study}/{{arm}}/seed-{{seed}}/model.safetensors",
-            recipe=f"<results>/{study}/{{arm}}/seed-{{seed}}/model.json",
+            models=arm_files(study, "model.safetensors"),
+            recipes=arm_files(study, "model.json"),
             split=f"<results>/{study}/split.parquet",
             manifests=manifests_of(study),
             pixels=lambda wildcards, study=study: scored_pixels(study, wildcards.arm),
         output:
-            expand(
-                "<results>/{study}/{{arm}}/seed-{{seed}}/{dataset}/predictions.parquet",
-                study=study,
-                dataset=PROJECT.studies[study].datasets,
-            ),
+            [
+                path
+                for dataset in PROJECT.studies[study].datasets
+                for path in arm_files(study, f"{dataset}/predictions.parquet")
+            ],
         log:
-            f"<logs>/{study}/{{arm}}/seed-{{seed}}/infer.log",
+            f"<logs>/{study}/{{arm}}/infer.log",
         conda:
             ENVIRONMENT
         resources:

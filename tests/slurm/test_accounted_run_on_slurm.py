@@ -13,7 +13,6 @@ from runs import PROFILE, slurm_run
 pytestmark = pytest.mark.slurm
 
 
-@pytest.mark.slow
 def test_the_shipped_profile_runs_under_its_account_and_sacct_sees_every_job(
     accounted_cluster: SlurmCluster, tmp_path: Path
 ) -> None:

@@ -64,7 +64,7 @@ class _Training:
 
 
 def _assert_trainings_had_gpus_of_their_own(cluster: SlurmCluster, project: Project) -> None:
-    """Every training had one GPU of its allocation, and trainings at one time had different ones."""
+    """Every training had one GPU of its allocation; trainings at one time had different ones."""
     trainings = _trainings(cluster, project)
     assert len(trainings) == 4
     at_once = [pair for pair in combinations(trainings, 2) if pair[0].overlaps(pair[1])]

@@ -1,3 +1,4 @@
+import itertools
 from pathlib import Path
 
 from mammoshift.inference.run import ScoringJob, run_scoring
@@ -10,16 +11,16 @@ with job_log(snakemake.log[0]):
         dataset: [path.parent for path in indexes if path.parts[-4] == dataset]
         for dataset in settings["datasets"]
     }
-    model = Path(snakemake.input.model).parent
+    folders = [Path(path).parent for path in snakemake.input.models]
     job = ScoringJob(
         settings=settings,
         code=snakemake.params.code,
-        model=model,
+        models=dict(zip(settings["seeds"], folders, strict=True)),
         split=Path(snakemake.input.split),
         manifests=tuple(Path(path) for path in snakemake.input.manifests),
         pixels=pixels,
-        kept=model / "kept_predictions",
         threads=snakemake.threads,
     )
-    outputs = dict(zip(settings["datasets"], map(Path, snakemake.output), strict=True))
-    run_scoring(job, outputs)
+    tables = itertools.product(settings["datasets"], settings["seeds"])
+    outputs = zip(tables, snakemake.output, strict=True)
+    run_scoring(job, {(seed, dataset): Path(path) for (dataset, seed), path in outputs})

@@ -80,13 +80,14 @@ def arm_leaves(project: Project, study: str, arm: str) -> Leaves:
 
 
 def scoring_leaves(project: Project, study: str, arm: str) -> Leaves:
-    """Return what scoring the datasets of a study with one arm reads."""
+    """Return what scoring the datasets of a study with the models of one arm reads."""
     record = project.studies[study]
     shards = {name: project.datasets[name].shards for name in record.datasets}
     return {
         "task": record.source.task,
         "source": record.source.dataset,
         "datasets": list(record.datasets),
+        "seeds": list(record.seeds),
         "shards": shards,
         "input": input_name(project.arms[study][arm].input),
     }

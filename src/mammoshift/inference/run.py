@@ -1,13 +1,15 @@
-"""From a trained model to the prediction tables of a study's datasets: the rules `infer_*`."""
+"""From an arm's trained models to its prediction tables: the rules `infer_*`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mammoshift.contracts.manifest import read_manifest
 from mammoshift.contracts.predictions import write_predictions
@@ -25,7 +27,7 @@ FILE = "predictions.parquet"
 
 @dataclass(frozen=True)
 class ScoringJob:
-    """The files and settings of scoring one model on all datasets of a study.
+    """The files and settings of scoring all datasets of a study with the models of one arm.
 
     Attributes
     ----------
@@ -33,51 +35,53 @@ class ScoringJob:
         The leaves `task`, `source`, `datasets`, `shards` and `input`.
     code
         Fingerprint of the code.
-    model
-        Folder of the trained model.
+    models
+        Seed -> folder of the model that was trained with it.
     split
         The source's split.
     manifests
         One for each dataset, in the order of `datasets`.
     pixels
         Dataset -> folders of its pixel store.
-    kept
-        Where finished tables are kept under their keys.
     threads
         CPU threads.
     """
 
     settings: Mapping[str, Any]
     code: Mapping[str, str]
-    model: Path
+    models: Mapping[int, Path]
     split: Path
     manifests: tuple[Path, ...]
     pixels: Mapping[str, list[Path]]
-    kept: Path
     threads: int
 
 
-def run_scoring(job: ScoringJob, outputs: Mapping[str, Path]) -> None:
-    """Write one prediction table for each dataset; a table that is still valid is restored."""
+def run_scoring(job: ScoringJob, outputs: Mapping[tuple[int, str], Path]) -> None:
+    """Write one prediction table for each seed and dataset; one that is still valid is restored.
+
+    Finished tables are kept under their keys beside the models. An image is read once for the
+    models of all seeds.
+    """
     manifests = dict(zip(job.settings["datasets"], job.manifests, strict=True))
-    keys = {dataset: _key(job, dataset, path) for dataset, path in manifests.items()}
-    missing = []
-    for dataset, key in keys.items():
-        if restore(job.kept / dataset, key, {FILE: outputs[dataset]}):
-            print(f"{dataset}: restored")
+    keys = {(seed, name): _key(job, seed, name, manifests[name]) for seed, name in outputs}
+    missing: dict[str, list[int]] = {}
+    for (seed, dataset), key in keys.items():
+        if restore(_kept(job, seed, dataset), key, {FILE: outputs[seed, dataset]}):
+            print(f"{dataset}, seed {seed}: restored")
         else:
-            missing.append(dataset)
+            missing.setdefault(dataset, []).append(seed)
     tables = {dataset: _cases(job, dataset, manifests[dataset]) for dataset in missing}
-    if tables:
-        _score(job, tables)
-    for dataset, table in tables.items():
-        write_predictions(table, outputs[dataset])
-        keep(job.kept / dataset, keys[dataset], {FILE: outputs[dataset]})
-        print(f"{dataset}: scored {len(table)} images")
+    for dataset, seed, logits in _logits(job, missing, tables) if missing else ():
+        output = outputs[seed, dataset]
+        write_predictions(tables[dataset].assign(logit=logits), output)
+        keep(_kept(job, seed, dataset), keys[seed, dataset], {FILE: output})
+        print(f"{dataset}, seed {seed}: scored {len(logits)} images")
 
 
-def _score(job: ScoringJob, tables: Mapping[str, pd.DataFrame]) -> None:
-    """Add the column `logit` to each dataset's table, with the model loaded once.
+def _logits(
+    job: ScoringJob, missing: Mapping[str, list[int]], tables: Mapping[str, pd.DataFrame]
+) -> Iterator[tuple[str, int, NDArray[np.float64]]]:
+    """Yield dataset, seed and the logits of the dataset's cases, for all that is missing.
 
     On a machine with several GPUs one is claimed, before torch first looks for it. Torch takes
     seconds to import, so that a job with nothing to score does without.
@@ -90,19 +94,25 @@ def _score(job: ScoringJob, tables: Mapping[str, pd.DataFrame]) -> None:
     with claim_gpu(local_gpu_identifiers(), default_claim_folder()):
         device = choose_device("auto")
         with deterministic_torch(device, job.threads):
-            classifier, record = load_model(job.model, device)
-            for dataset, table in tables.items():
+            seeds = sorted({seed for own in missing.values() for seed in own})
+            models = {seed: load_model(job.models[seed], device) for seed in seeds}
+            for dataset, own in missing.items():
                 pixels = PixelStore.open(job.pixels[dataset])
-                image_ids = table["image_id"].tolist()
-                table["logit"] = score_with(
-                    classifier, record, pixels, image_ids, BATCH_SIZE, device
-                )
+                image_ids = tables[dataset]["image_id"].tolist()
+                classifiers = [models[seed][0] for seed in own]
+                size = models[own[0]][1].arm.input.size
+                logits = score_with(classifiers, size, pixels, image_ids, BATCH_SIZE, device)
+                yield from ((dataset, seed, row) for seed, row in zip(own, logits, strict=True))
 
 
-def _key(job: ScoringJob, dataset: str, manifest: Path) -> str:
+def _kept(job: ScoringJob, seed: int, dataset: str) -> Path:
+    return job.models[seed] / "kept_predictions" / dataset
+
+
+def _key(job: ScoringJob, seed: int, dataset: str, manifest: Path) -> str:
     is_source = dataset == job.settings["source"]
     indexes = [folder / "index.parquet" for folder in job.pixels[dataset]]
-    model = [job.model / "model.safetensors", job.model / "model.json"]
+    model = [job.models[seed] / "model.safetensors", job.models[seed] / "model.json"]
     split = [job.split] if is_source else []
     parameters = {"task": job.settings["task"], "source": is_source, "code": dict(job.code)}
     return result_key(parameters, [*model, manifest, *split, *indexes])

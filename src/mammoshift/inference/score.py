@@ -11,7 +11,7 @@ import torch
 from mammoshift.training.batches import BatchLoader, BatchReader, PixelSource
 from mammoshift.training.determinism import deterministic_torch
 from mammoshift.training.model import Classifier
-from mammoshift.training.saved_model import ModelRecord, load_model
+from mammoshift.training.saved_model import load_model
 
 
 def score_images(
@@ -54,28 +54,37 @@ def score_images(
     """
     with deterministic_torch(device, threads):
         classifier, record = load_model(model_folder, device)
-        return score_with(classifier, record, pixels, image_ids, batch_size, device, workers)
+        size = record.arm.input.size
+        return score_with([classifier], size, pixels, image_ids, batch_size, device, workers)[0]
 
 
 def score_with(
-    classifier: Classifier,
-    record: ModelRecord,
+    classifiers: Sequence[Classifier],
+    size: tuple[int, int],
     pixels: PixelSource,
     image_ids: Sequence[str],
     batch_size: int,
     device: torch.device,
     workers: int = 0,
 ) -> np.ndarray:
-    """Score images with a model that is already loaded; see `score_images`.
+    """Score images with K models of one input size that are already loaded; see `score_images`.
 
-    For several targets in one process: the model is loaded once.
+    Each image is read once for all models.
+
+    Returns
+    -------
+    numpy.ndarray
+        (K, N) float64.
     """
-    reader = BatchReader(pixels, image_ids, record.arm.input.size)
+    reader = BatchReader(pixels, image_ids, size)
     places = np.arange(len(image_ids))
     plan = [places[first : first + batch_size] for first in range(0, len(places), batch_size)]
-    logits = [torch.empty(0)]
-    classifier.eval()
+    logits = np.empty((len(classifiers), len(image_ids)))
+    for classifier in classifiers:
+        classifier.eval()
     with torch.inference_mode():
         loader = BatchLoader(reader, workers, device)
-        logits.extend(classifier(images).logit for images in loader.batches(plan))
-        return torch.cat([batch.to("cpu") for batch in logits]).double().numpy()
+        for batch, images in zip(plan, loader.batches(plan), strict=True):
+            scored = torch.stack([classifier(images).logit for classifier in classifiers])
+            logits[:, batch] = scored.to("cpu").double().numpy()
+    return logits

@@ -89,7 +89,7 @@ def _jobs(project: Project, study: str, recipes: int, runs: int) -> dict[str, in
         "audit_study": 1,
         "convert_weights": len(pretrained),
         "train_arm": runs,
-        "infer": runs,
+        "infer": len(arms),
         "statistics": 4,
         "report_study": 1,
     }

@@ -51,14 +51,12 @@ class Flag(StrEnum):
     FEW_CLUSTERS = f"fewer than {FEW_CLUSTERS} patients of one class: prefer a patient bootstrap"
 
 
-@dataclass(frozen=True)
-class AucEstimate:
-    """AUC of K curves on the same cases.
+@dataclass(frozen=True, kw_only=True)
+class CurveEstimates:
+    """What is known of a summary of K curves on the same cases beside its values.
 
     Attributes
     ----------
-    auc
-        [K], in [0, 1]; NaN where undefined, and then `flags` says why.
     covariance
         [K, K]; all NaN when the variance is undefined (which depends on the labels and clusters
         alone, so it holds for every curve or for none).
@@ -72,7 +70,6 @@ class AucEstimate:
         For each curve what limits its estimate; empty where nothing does.
     """
 
-    auc: FloatArray
     covariance: FloatArray
     n: int
     n_pos: int
@@ -90,6 +87,19 @@ class AucEstimate:
     def notes(self) -> tuple[str, ...]:
         """The flags of each curve as one text, empty where there are none."""
         return tuple("; ".join(flags) for flags in self.flags)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AucEstimate(CurveEstimates):
+    """AUC of K curves on the same cases.
+
+    Attributes
+    ----------
+    auc
+        [K], in [0, 1]; NaN where undefined, and then `flags` says why.
+    """
+
+    auc: FloatArray
 
 
 @dataclass(frozen=True)
@@ -175,7 +185,16 @@ def auc_covariance(
         (*undefined, *degenerate_flags(auc[k], covariance[k, k], bool(constant[k])), *warnings)
         for k in range(K)
     )
-    return AucEstimate(auc, covariance, positive.size, m, n, n_clusters, codes is None, flags)
+    return AucEstimate(
+        auc=auc,
+        covariance=covariance,
+        n=positive.size,
+        n_pos=m,
+        n_neg=n,
+        n_clusters=n_clusters,
+        independence_assumed=codes is None,
+        flags=flags,
+    )
 
 
 def auc_intervals(

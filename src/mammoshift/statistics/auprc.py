@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mammoshift.statistics.auc import (
-    Flag,
+    CurveEstimates,
     FloatArray,
     Intervals,
     checked_cases,
@@ -37,28 +37,17 @@ from mammoshift.statistics.auc import (
 )
 
 
-@dataclass(frozen=True)
-class AuprcEstimate:
-    """Average precision of K curves on the same cases; see `AucEstimate` for the fields."""
+@dataclass(frozen=True, kw_only=True)
+class AuprcEstimate(CurveEstimates):
+    """Average precision of K curves on the same cases.
+
+    Attributes
+    ----------
+    auprc
+        [K], in [0, 1]; NaN where undefined, and then `flags` says why.
+    """
 
     auprc: FloatArray
-    covariance: FloatArray
-    n: int
-    n_pos: int
-    n_neg: int
-    n_clusters: int
-    independence_assumed: bool
-    flags: tuple[tuple[Flag, ...], ...]
-
-    @property
-    def se(self) -> FloatArray:
-        """Standard errors, [K]; NaN where undefined."""
-        return np.sqrt(np.diag(self.covariance))
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """The flags of each curve as one text, empty where there are none."""
-        return tuple("; ".join(flags) for flags in self.flags)
 
 
 def auprc_covariance(
@@ -94,7 +83,16 @@ def auprc_covariance(
         (*undefined, *degenerate_flags(auprc[k], covariance[k, k], bool(constant[k])), *warnings)
         for k in range(K)
     )
-    return AuprcEstimate(auprc, covariance, positive.size, m, n, n_clusters, codes is None, flags)
+    return AuprcEstimate(
+        auprc=auprc,
+        covariance=covariance,
+        n=positive.size,
+        n_pos=m,
+        n_neg=n,
+        n_clusters=n_clusters,
+        independence_assumed=codes is None,
+        flags=flags,
+    )
 
 
 def auprc_intervals(

@@ -9,9 +9,16 @@ import torch
 
 from mammoshift.configuration.model import Arm, Backbone
 from mammoshift.errors import ConfigurationError, WeightsError
-from mammoshift.inference.score import score_images
+from mammoshift.inference.score import score_images, score_with
+from mammoshift.training.determinism import deterministic_torch
 from mammoshift.training.model import build_classifier
-from mammoshift.training.saved_model import ModelRecord, Versions, read_record, write_model
+from mammoshift.training.saved_model import (
+    ModelRecord,
+    Versions,
+    load_model,
+    read_record,
+    write_model,
+)
 
 CPU = torch.device("cpu")
 IDS = [f"image-{number}" for number in range(7)]
@@ -83,6 +90,16 @@ def test_logits_are_those_of_the_model_that_was_saved(tmp_path: Path) -> None:
         expected = model.eval()(torch.from_numpy(pixels)).logit.numpy()
     found = score_images(folder, NoiseImages(), IDS, 4, CPU)
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_several_models_score_each_image_as_each_does_alone(tmp_path: Path) -> None:
+    plain = make_model(tmp_path / "plain", "test_resnet")
+    density = make_model(tmp_path / "density", "test_vit", density=True)
+    models = [load_model(folder, CPU)[0] for folder in (plain, density)]
+    with deterministic_torch(CPU, 1):
+        logits = score_with(models, (32, 48), NoiseImages(), IDS, 3, CPU)
+    for folder, row in zip((plain, density), logits, strict=True):
+        np.testing.assert_array_equal(score_images(folder, NoiseImages(), IDS, 3, CPU), row)
 
 
 def test_no_images_no_logits(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ def _project(name: str):
 
 def test_the_published_study_is_planned_in_full() -> None:
     plan = plan_study(_project("paper"), "cross_sensor")
-    assert plan.jobs["train_arm"] == plan.jobs["infer"] == 8 * 3
+    assert (plan.jobs["train_arm"], plan.jobs["infer"]) == (8 * 3, 8)
     assert plan.jobs["preprocess_shard"] == 2 * (32 + 32 + 8 + 4)
     assert plan.jobs["convert_weights"] == 5
     assert plan.unknown == ()
@@ -28,6 +28,11 @@ def test_the_published_study_is_planned_in_full() -> None:
     assert plan.training_hours is not None
     assert plan.scoring_hours is not None
     assert plan.training_hours > plan.scoring_hours > 0
+
+
+def test_the_table_in_the_documentation_is_what_plan_prints() -> None:
+    printed = as_markdown([plan_study(_project("paper"), "cross_sensor")])
+    assert printed in (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
 
 
 def test_what_is_unknown_is_said_and_not_guessed() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,29 +13,33 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from mammoshift.commands.one_arm import (
-    INDEPENDENCE,
+    OneArm,
+    OneArmTable,
+    as_logits,
+    read_one_arm,
+    refuse_the_same_table,
+)
+from mammoshift.commands.options import (
     ArmOption,
     ClusterOption,
     JsonOption,
     LevelOption,
-    OneArm,
-    OneArmTable,
+    Row,
     SeedOption,
     TableArgument,
-    as_logits,
     checked_level,
-    read_one_arm,
-    refuse_the_same_table,
+    write_json,
 )
 from mammoshift.commands.text_tables import (
+    cell_with_interval,
     number,
     print_notes,
     print_table,
     result_console,
+    titled,
     with_interval,
 )
 from mammoshift.errors import StatisticsError, TableError
-from mammoshift.files import write_text_atomically
 from mammoshift.statistics.auc import FloatArray, auc_covariance
 from mammoshift.statistics.calibration import (
     DEFAULT_BINS,
@@ -53,13 +56,9 @@ from mammoshift.statistics.recalibration import (
     prior_shift,
 )
 from mammoshift.statistics.recalibration_budget import recalibration_budget
-from mammoshift.statistics.seeding import generator_for
 
 FITS = {"temperature": fit_temperature, "platt": fit_platt}
 COMMAND = "calibrate"
-
-Row = dict[str, Any]
-"""One row of the JSON output; None is null."""
 
 
 @dataclass(frozen=True)
@@ -133,8 +132,7 @@ def calibrate(
     report.settings["scale"] = scale
     report.settings["fit_on"] = None if fit_on is None else fit_on.name
     print_report(report, result_console())
-    if json_out is not None:
-        write_text_atomically(json_out, json.dumps(vars(report), indent=1, allow_nan=False) + "\n")
+    write_json(report, json_out)
 
 
 def calibrate_table(
@@ -176,7 +174,7 @@ def calibrate_table(
                     part.scores,
                     part.labels,
                     fit,
-                    _rng(reported, part, variant),
+                    reported.generator(COMMAND, part, variant),
                     patients=part.patients,
                     folds=folds,
                 )
@@ -192,20 +190,15 @@ def calibrate_table(
             if isinstance(logits, str):
                 measures.append({"dataset": part.dataset, "variant": variant, "note": logits})
                 continue
-            rng = _rng(reported, part, f"{variant}:null")
+            rng = reported.generator(COMMAND, part, f"{variant}:null")
             measures.append(_measure_row(part, variant, logits, rng, level))
             reliability += _reliability_rows(part, variant, logits, level)
         if budget:
             points += _budget_rows(reported, part, level)
     settings: Row = {
-        "table": reported.path.name,
-        "arm": reported.arm or None,
-        "seed": reported.seed,
-        "cluster": reported.cluster_column,
+        **reported.settings(level),
         "folds": folds,
-        "level": level,
         "ece": f"P(y = 1), {DEFAULT_BINS} bins of equal width, right-closed",
-        "note": "" if reported.cluster_column else INDEPENDENCE,
     }
     return CalibrationReport(settings, measures, maps, reliability, points)
 
@@ -256,13 +249,13 @@ def print_report(report: CalibrationReport, console: Console) -> None:
         ),
         [
             (
-                _title(row),
+                titled(row, "variant"),
                 f"{row['n']} ({row['n_pos']} positive)",
                 number(row["auc"]),
                 number(row["nll"]),
                 number(row["brier"]),
-                _cell(row, "in_the_large", 2),
-                _cell(row, "slope", 2),
+                cell_with_interval(row, "in_the_large", 2),
+                cell_with_interval(row, "slope", 2),
                 number(row["ece"]),
                 f"{row['ece_null_mean']:.3f}, up to {row['ece_null_high']:.3f}",
             )
@@ -275,7 +268,7 @@ def print_report(report: CalibrationReport, console: Console) -> None:
         ("map", "fold", "temperature", "scale", "shift", "fitted on"),
         [
             (
-                _title(row),
+                titled(row, "variant"),
                 None if row["fold"] is None else str(row["fold"]),
                 number(row["temperature"]),
                 number(row["scale"], 4),
@@ -292,7 +285,7 @@ def print_report(report: CalibrationReport, console: Console) -> None:
             ("measure", "k", "mean (range)", "no fit possible"),
             [
                 (
-                    f"{_title(row)}, {row['metric']}",
+                    f"{titled(row, 'variant')}, {row['metric']}",
                     str(row["patients"]),
                     with_interval(row["mean"], row["low"], row["high"]),
                     f"{100.0 * row['failed']:.0f} %",
@@ -300,13 +293,9 @@ def print_report(report: CalibrationReport, console: Console) -> None:
                 for row in report.budget
             ],
         )
-    missing = [f"{_title(row)}: {row['note']}" for row in report.measures if row["note"]]
-    maps = [f"{_title(row)}: {row['note']}" for row in report.maps if row["note"]]
+    missing = [f"{titled(row, 'variant')}: {row['note']}" for row in report.measures if row["note"]]
+    maps = [f"{titled(row, 'variant')}: {row['note']}" for row in report.maps if row["note"]]
     print_notes(console, [*missing, *maps, report.settings["note"]])
-
-
-def _rng(table: OneArmTable, part: OneArm, what: str) -> np.random.Generator:
-    return generator_for(COMMAND, part.dataset or "", table.arm, table.seed or "", what)
 
 
 def _measure_row(
@@ -391,26 +380,16 @@ def _reliability_rows(part: OneArm, variant: str, logits: FloatArray, level: flo
 
 
 def _budget_rows(table: OneArmTable, part: OneArm, level: float) -> list[Row]:
-    where = f"{table.path}, dataset {part.dataset}" if part.dataset else str(table.path)
     try:
         found = recalibration_budget(
             part.scores,
             part.labels,
-            _rng(table, part, "budget"),
+            table.generator(COMMAND, part, "budget"),
             patients=part.patients,
             level=level,
         )
     except StatisticsError as error:
-        raise TableError(f"{where}, column label: {error}") from error
+        raise TableError(f"{table.where(part)}, column label: {error}") from error
     return [
         {"dataset": part.dataset, "variant": point.method, **vars(point)} for point in found.points
     ]
-
-
-def _title(row: Row) -> str:
-    words = str(row["variant"]).replace("_", " ")
-    return f"{row['dataset']}, {words}" if row["dataset"] else words
-
-
-def _cell(row: Row, name: str, digits: int) -> str | None:
-    return with_interval(row[name], row[f"{name}_ci_low"], row[f"{name}_ci_high"], digits)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,17 +9,29 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
+from mammoshift.commands.options import (
+    INDEPENDENCE,
+    ClusterOption,
+    JsonOption,
+    LevelOption,
+    Row,
+    checked_level,
+    write_json,
+)
+from mammoshift.commands.text_tables import (
+    number,
+    p_value,
+    print_notes,
+    print_table,
+    result_console,
+)
 from mammoshift.contracts.external_predictions import (
     ExternalPredictions,
     read_external_predictions,
 )
 from mammoshift.errors import StatisticsError, TableError
-from mammoshift.files import write_text_atomically
 from mammoshift.statistics.arm_comparison import ArmComparison, compare_arms
 from mammoshift.statistics.comparisons import ChiSquareTest, Combined, detectable_difference
 from mammoshift.statistics.meta_analysis import random_effects, weighted_stouffer
@@ -28,15 +39,10 @@ from mammoshift.statistics.multiplicity import CORRECTIONS, Correction, adjust
 from mammoshift.statistics.multireader import NESTED
 
 ALL_DATASETS = "all"
-PLAIN_WIDTH = 160
-INDEPENDENCE = "No patients given: every case counts as independent"
 SCOPE = (
     f"{NESTED} is the test for claims about architectures (seeds random), "
     "exact_fixed that for these checkpoints (seeds fixed)"
 )
-
-Row = dict[str, Any]
-"""One row of the JSON output; None is null."""
 
 
 @dataclass(frozen=True)
@@ -69,32 +75,20 @@ def compare(
     reference: Annotated[
         str | None, typer.Option(help="Compare every arm with this one; default: all pairs.")
     ] = None,
-    cluster: Annotated[
-        str | None,
-        typer.Option(
-            help="Column that groups dependent cases; default: patient_id where there is one. "
-            "`none` treats all cases as independent."
-        ),
-    ] = None,
-    json_out: Annotated[
-        Path | None, typer.Option("--json", help="Write all results to this file.")
-    ] = None,
+    cluster: ClusterOption = None,
+    json_out: JsonOption = None,
     correct: Annotated[
         str, typer.Option(help=f"Correction for multiple tests: {', '.join(CORRECTIONS)}.")
     ] = "bh",
-    level: Annotated[float, typer.Option(help="Level of the confidence intervals.")] = 0.95,
+    level: LevelOption = 0.95,
 ) -> None:
     """Compare the AUC of arms on the same cases: per seed, over seeds and over datasets."""
     predictions = read_external_predictions(table, cluster)
     report = compare_predictions(
         predictions, reference, checked_correction(correct), checked_level(level), table.name
     )
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=PLAIN_WIDTH)
-    print_report(report, console)
-    if json_out is not None:
-        write_text_atomically(json_out, json.dumps(vars(report), indent=1, allow_nan=False) + "\n")
+    print_report(report, result_console())
+    write_json(report, json_out)
 
 
 def compare_predictions(
@@ -165,13 +159,6 @@ def checked_correction(name: str) -> Correction:
     raise typer.BadParameter(f"{name!r}: allowed are {', '.join(CORRECTIONS)}")
 
 
-def checked_level(level: float) -> float:
-    """Return a confidence level in [0.5, 1), or raise a usage error."""
-    if not 0.5 <= level < 1.0:
-        raise typer.BadParameter(f"{level}: the level lies between 0.5 and 1, for example 0.95")
-    return level
-
-
 def print_report(report: Report, console: Console) -> None:
     """Print the report as tables, with the notes numbered below each."""
     percent = f"{100.0 * report.settings['level']:g} %"
@@ -182,7 +169,7 @@ def print_report(report: Report, console: Console) -> None:
         ("dataset", "arm", "seed"),
         report.curves,
         lambda row: {
-            "AUC": _number(row["auc"]),
+            "AUC": number(row["auc"]),
             "interval": _interval(row),
             "positives": str(row["n_pos"]),
             "negatives": str(row["n_neg"]),
@@ -195,11 +182,11 @@ def print_report(report: Report, console: Console) -> None:
         ("dataset", "arm_a", "arm_b", "seed"),
         report.pairs,
         lambda row: {
-            "a - b": _number(row["difference"], sign=True),
+            "a - b": number(row["difference"], sign=True),
             "interval": _interval(row, sign=True),
-            "z": _number(row["z"], digits=2, sign=True),
+            "z": number(row["z"], digits=2, sign=True),
             **_p_cells(row),
-            "detectable": _number(row["detectable_difference"]),
+            "detectable": number(row["detectable_difference"]),
         },
     )
     _print_table(
@@ -208,10 +195,10 @@ def print_report(report: Report, console: Console) -> None:
         ("dataset", "arm_a", "arm_b", "method"),
         report.combined,
         lambda row: {
-            "a - b": _number(row["estimate"], sign=True),
+            "a - b": number(row["estimate"], sign=True),
             "interval": _interval(row, sign=True),
-            "statistic": _number(row["statistic"], digits=2, sign=True),
-            "df": _number(row["df"], digits=1),
+            "statistic": number(row["statistic"], digits=2, sign=True),
+            "df": number(row["df"], digits=1),
             **_p_cells(row),
         },
     )
@@ -221,16 +208,13 @@ def print_report(report: Report, console: Console) -> None:
         ("dataset",),
         report.omnibus,
         lambda row: {
-            "chi-square": _number(row["statistic"], digits=2),
+            "chi-square": number(row["statistic"], digits=2),
             "df": str(row["df"]),
-            "p": _p(row["p"]),
+            "p": p_value(row["p"]),
         },
     )
-    notes = [report.settings["note"]]
-    if any(row["method"] == NESTED for row in report.combined):
-        notes.append(SCOPE)
-    for note in filter(None, notes):
-        console.print(f"{note}.", markup=False, highlight=False)
+    nested = any(row["method"] == NESTED for row in report.combined)
+    print_notes(console, [report.settings["note"], SCOPE if nested else ""])
 
 
 def _curve(row: Any) -> Row:
@@ -353,48 +337,34 @@ def _print_table(
     rows: Sequence[Row],
     cells: Callable[[Row], dict[str, str | None]],
 ) -> None:
-    """Print the named columns, then `cells` of each row; notes become footnotes."""
+    """Print the named columns that are filled, then `cells` of each row."""
     if not rows:
         return
     named = [name for name in names if any(row[name] is not None for row in rows)]
-    footnotes = {note: i for i, note in enumerate(dict.fromkeys(row["note"] for row in rows), 1)}
-    if "" in footnotes:
-        del footnotes[""]
-        footnotes = {note: i for i, note in enumerate(footnotes, 1)}
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for name in named:
-        table.add_column(name.replace("_", " "), overflow="fold")
-    for name in cells(rows[0]):
-        table.add_column(name, justify="right", no_wrap=True)
-    if footnotes:
-        table.add_column("note", justify="right")
-    for row in rows:
-        note = str(footnotes.get(row["note"], "")) if footnotes else None
-        values = [row[name] for name in named] + list(cells(row).values())
-        shown = ["-" if value is None else _plain(str(value)) for value in values]
-        table.add_row(*shown, *([note] if note is not None else []))
-    console.print(table)
-    for note, number in footnotes.items():
-        console.print(f"{number}  {note}", markup=False, highlight=False)
-
-
-def _plain(text: str) -> str:
-    """Return text from the table without markup or control characters."""
-    return escape("".join(c if c.isprintable() else "?" for c in text))
+    print_table(
+        console,
+        title,
+        [*(name.replace("_", " ") for name in named), *cells(rows[0])],
+        [
+            [
+                *(None if row[name] is None else str(row[name]) for name in named),
+                *cells(row).values(),
+            ]
+            for row in rows
+        ],
+        names=len(named),
+        notes=[row["note"] for row in rows],
+    )
 
 
 def _p_cells(row: Row) -> dict[str, str | None]:
-    return {"p": _p(row["p"]), "adjusted": _p(row["p_adjusted"]), "m": str(row["family_size"])}
-
-
-def _number(value: float | None, digits: int = 3, sign: bool = False) -> str | None:
-    return None if value is None else f"{value:{'+' if sign else ''}.{digits}f}"
+    return {
+        "p": p_value(row["p"]),
+        "adjusted": p_value(row["p_adjusted"]),
+        "m": str(row["family_size"]),
+    }
 
 
 def _interval(row: Row, sign: bool = False) -> str | None:
-    low, high = _number(row["ci_low"], sign=sign), _number(row["ci_high"], sign=sign)
+    low, high = number(row["ci_low"], sign=sign), number(row["ci_high"], sign=sign)
     return None if low is None or high is None else f"{low} to {high}"
-
-
-def _p(value: float | None) -> str | None:
-    return None if value is None else "<0.001" if value < 0.001 else f"{value:.3f}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import pyarrow.compute as pc
@@ -14,30 +13,15 @@ import typer
 from numpy.typing import NDArray
 from scipy.special import logit
 
+from mammoshift.commands.options import INDEPENDENCE, Row
 from mammoshift.contracts.external_predictions import DatasetScores, read_external_predictions
 from mammoshift.errors import TableError
 from mammoshift.statistics.auc import FloatArray
+from mammoshift.statistics.seeding import generator_for
 
-INDEPENDENCE = "No patients given: every case counts as independent"
 SCALES = ("logit", "probability")
 NEAREST_TO_CERTAIN = 2.0**-24
 """Distance from 0 and 1 that a certain probability is moved to: what float32 can still tell."""
-
-TableArgument = Annotated[
-    Path,
-    typer.Argument(help="CSV or Parquet with case_id, label, score and optionally patient_id."),
-]
-ClusterOption = Annotated[
-    str | None,
-    typer.Option(
-        help="Column that groups dependent cases; default: patient_id where there is one. "
-        "`none` treats all cases as independent."
-    ),
-]
-ArmOption = Annotated[str | None, typer.Option(help="The arm, where the table has several.")]
-SeedOption = Annotated[str | None, typer.Option(help="The seed, where the arm has several.")]
-JsonOption = Annotated[Path | None, typer.Option("--json", help="Write all results to this file.")]
-LevelOption = Annotated[float, typer.Option(help="Level of the confidence intervals.")]
 
 
 @dataclass(frozen=True)
@@ -74,6 +58,25 @@ class OneArmTable:
     arm: str
     seed: str | None
     cluster_column: str | None
+
+    def settings(self, level: float) -> Row:
+        """Return what a report says of this table."""
+        return {
+            "table": self.path.name,
+            "arm": self.arm or None,
+            "seed": self.seed,
+            "cluster": self.cluster_column,
+            "level": level,
+            "note": "" if self.cluster_column else INDEPENDENCE,
+        }
+
+    def generator(self, command: str, part: OneArm, what: str) -> np.random.Generator:
+        """Return the random stream of one purpose, the same in every run of the command."""
+        return generator_for(command, part.dataset or "", self.arm, self.seed or "", what)
+
+    def where(self, part: OneArm) -> str:
+        """Name one dataset of the table, for messages."""
+        return f"{self.path}, dataset {part.dataset}" if part.dataset else str(self.path)
 
     def only(self, option: str) -> OneArm:
         """Return the single dataset, or raise `TableError` that names `option`."""
@@ -138,13 +141,6 @@ def as_logits(table: OneArmTable, scale: str) -> OneArmTable:
                 "probability in [0, 1]; give logits with --scale logit"
             )
     return replace(table, parts=tuple(_as_logits(part) for part in table.parts))
-
-
-def checked_level(level: float) -> float:
-    """Return a confidence level in [0.5, 1), or raise a usage error."""
-    if not 0.5 <= level < 1.0:
-        raise typer.BadParameter(f"{level}: the level lies between 0.5 and 1, for example 0.95")
-    return level
 
 
 def _as_logits(part: OneArm) -> OneArm:

@@ -2,38 +2,40 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import numpy as np
 import typer
 from rich.console import Console
 
 from mammoshift.commands.one_arm import (
-    INDEPENDENCE,
+    OneArm,
+    OneArmTable,
+    read_one_arm,
+    refuse_the_same_table,
+)
+from mammoshift.commands.options import (
     ArmOption,
     ClusterOption,
     JsonOption,
     LevelOption,
-    OneArm,
-    OneArmTable,
+    Row,
     SeedOption,
     TableArgument,
     checked_level,
-    read_one_arm,
-    refuse_the_same_table,
+    write_json,
 )
 from mammoshift.commands.text_tables import (
+    cell_with_interval,
     number,
     print_notes,
     print_table,
     result_console,
+    titled,
     with_interval,
 )
 from mammoshift.errors import StatisticsError, TableError
-from mammoshift.files import write_text_atomically
 from mammoshift.statistics.bootstrap import DEFAULT_RESAMPLES
 from mammoshift.statistics.confusion import (
     clustered_confusion_metrics,
@@ -50,13 +52,9 @@ from mammoshift.statistics.operating_points import (
     transferred_operating_point,
     youden_threshold,
 )
-from mammoshift.statistics.seeding import generator_for
 
 CRITERIA = ("specificity", "youden", "g-mean")
 COMMAND = "operating-point"
-
-Row = dict[str, Any]
-"""One row of the JSON output; None is null."""
 
 
 @dataclass(frozen=True)
@@ -132,8 +130,7 @@ def operating_point(
     )
     report.settings["threshold_from"] = None if threshold_from is None else threshold_from.name
     print_report(report, result_console())
-    if json_out is not None:
-        write_text_atomically(json_out, json.dumps(vars(report), indent=1, allow_nan=False) + "\n")
+    write_json(report, json_out)
 
 
 def operating_points_of_table(
@@ -173,7 +170,7 @@ def operating_points_of_table(
             validation.labels,
             validation.scores,
             specificity,
-            _rng(reported, validation, "threshold"),
+            reported.generator(COMMAND, validation, "threshold"),
             patients=validation.patients,
             resamples=resamples,
         )
@@ -186,7 +183,7 @@ def operating_points_of_table(
                     part.labels,
                     part.scores,
                     value,
-                    _rng(reported, part, "transferred"),
+                    reported.generator(COMMAND, part, "transferred"),
                     patients=part.patients,
                     resamples=resamples,
                     level=level,
@@ -198,7 +195,7 @@ def operating_points_of_table(
                     part.labels,
                     part.scores,
                     value,
-                    _rng(reported, part, "both"),
+                    reported.generator(COMMAND, part, "both"),
                     patients=part.patients,
                     threshold_replicates=replicates,
                     level=level,
@@ -208,26 +205,20 @@ def operating_points_of_table(
                 part.labels,
                 part.scores,
                 specificity,
-                _rng(reported, part, "reestimated"),
+                reported.generator(COMMAND, part, "reestimated"),
                 patients=part.patients,
                 resamples=resamples,
                 level=level,
             )
             points.append(_point_row(part, own, "reestimated"))
         except StatisticsError as error:
-            where = f", dataset {part.dataset}" if part.dataset else ""
-            raise TableError(f"{reported.path}{where}, column label: {error}") from error
+            raise TableError(f"{reported.where(part)}, column label: {error}") from error
     settings: Row = {
-        "table": reported.path.name,
-        "arm": reported.arm or None,
-        "seed": reported.seed,
-        "cluster": reported.cluster_column,
+        **reported.settings(level),
         "criterion": criterion,
         "specificity": specificity,
         "resamples": resamples,
-        "level": level,
         "threshold": None if chosen is None else vars(chosen),
-        "note": "" if reported.cluster_column else INDEPENDENCE,
     }
     return OperatingPointReport(settings, points, metrics)
 
@@ -253,10 +244,10 @@ def print_report(report: OperatingPointReport, console: Console) -> None:
         ("threshold", "value", "sensitivity", "specificity", "TP", "FN", "TN", "FP", "patients"),
         [
             (
-                _title(row),
+                titled(row, "provenance"),
                 f"{row['threshold']:.4g}",
-                _cell(row, "sensitivity"),
-                _cell(row, "specificity"),
+                cell_with_interval(row, "sensitivity"),
+                cell_with_interval(row, "specificity"),
                 *(str(row[cell]) for cell in ("tp", "fn", "tn", "fp")),
                 str(row["n_patients"]),
             )
@@ -270,7 +261,7 @@ def print_report(report: OperatingPointReport, console: Console) -> None:
             ("metric", "value", "method"),
             [
                 (
-                    f"{row['dataset']}, {row['metric']}" if row["dataset"] else row["metric"],
+                    titled(row, "metric"),
                     with_interval(row["value"], row["ci_low"], row["ci_high"])
                     or number(row["value"]),
                     row["method"] or row["note"],
@@ -299,10 +290,6 @@ def _chosen(validation: OneArm, criterion: str, specificity: float, where: str) 
         return threshold_at_specificity(labels, scores, specificity)
     except StatisticsError as error:
         raise TableError(f"{where}: columns label and score: {error}") from error
-
-
-def _rng(table: OneArmTable, part: OneArm, what: str) -> np.random.Generator:
-    return generator_for(COMMAND, part.dataset or "", table.arm, table.seed or "", what)
 
 
 def _point_row(part: OneArm, point: OperatingPoint, provenance: str) -> Row:
@@ -341,7 +328,7 @@ def _metric_rows(
             part.labels,
             called,
             part.patients,
-            _rng(table, part, "transferred"),
+            table.generator(COMMAND, part, "transferred"),
             resamples=resamples,
             level=level,
         )
@@ -349,12 +336,3 @@ def _metric_rows(
         {"dataset": part.dataset, "metric": name, **vars(estimate)}
         for name, estimate in vars(found).items()
     ]
-
-
-def _title(row: Row) -> str:
-    words = str(row["provenance"]).replace("_", " ").replace("reestimated", "re-estimated")
-    return f"{row['dataset']}, {words}" if row["dataset"] else words
-
-
-def _cell(row: Row, name: str) -> str | None:
-    return with_interval(row[name], row[f"{name}_ci_low"], row[f"{name}_ci_high"])

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-PLAIN_WIDTH = 160
+PLAIN_WIDTH = 200
 
 
 def result_console() -> Console:
@@ -19,15 +20,41 @@ def result_console() -> Console:
 
 
 def print_table(
-    console: Console, title: str, header: Sequence[str], rows: Sequence[Sequence[str | None]]
+    console: Console,
+    title: str,
+    header: Sequence[str],
+    rows: Sequence[Sequence[str | None]],
+    *,
+    names: int = 1,
+    notes: Sequence[str] | None = None,
 ) -> None:
-    """Print rows of text, None as a dash; the first column is aligned left, the others right."""
+    """Print rows of text, None as a dash, with their notes as numbered footnotes.
+
+    Parameters
+    ----------
+    names
+        So many columns name the row and are aligned left; the others hold numbers.
+    notes
+        One for each row, empty where there is nothing to say.
+    """
+    footnotes = {note: i for i, note in enumerate(dict.fromkeys(filter(None, notes or ())), 1)}
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for i, name in enumerate(header):
-        table.add_column(name, justify="right" if i else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*("-" if cell is None else plain(cell) for cell in row))
+    for i, name in enumerate((*header, "note") if footnotes else header):
+        is_number = i >= names
+        table.add_column(
+            name,
+            justify="right" if is_number else "left",
+            no_wrap=is_number,
+            overflow="fold",
+        )
+    for i, row in enumerate(rows):
+        cells = ["-" if cell is None else plain(cell) for cell in row]
+        if footnotes and notes:
+            cells.append(str(footnotes.get(notes[i], "")))
+        table.add_row(*cells)
     console.print(table)
+    for note, sign in footnotes.items():
+        console.print(f"{sign}  {plain(note)}", highlight=False)
 
 
 def print_notes(console: Console, notes: Sequence[str]) -> None:
@@ -41,9 +68,20 @@ def plain(text: str) -> str:
     return escape("".join(c if c.isprintable() else "?" for c in text))
 
 
-def number(value: float | None, digits: int = 3) -> str | None:
+def titled(row: Mapping[str, Any], name: str) -> str:
+    """Return the words in the column `name`, the dataset before them where there are several."""
+    words = str(row[name]).replace("_", " ").replace("reestimated", "re-estimated")
+    return f"{row['dataset']}, {words}" if row["dataset"] else words
+
+
+def number(value: float | None, digits: int = 3, sign: bool = False) -> str | None:
     """Return a number with fixed digits, None for None."""
-    return None if value is None else f"{value:.{digits}f}"
+    return None if value is None else f"{value:{'+' if sign else ''}.{digits}f}"
+
+
+def p_value(p: float | None) -> str | None:
+    """Return a p-value, those too small for three digits as a bound."""
+    return None if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def with_interval(
@@ -55,3 +93,8 @@ def with_interval(
     if low is None or high is None:
         return f"{value:.{digits}f}"
     return f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def cell_with_interval(row: Mapping[str, Any], name: str, digits: int = 3) -> str | None:
+    """Return `with_interval` of a row's columns `name`, `name_ci_low` and `name_ci_high`."""
+    return with_interval(row[name], row[f"{name}_ci_low"], row[f"{name}_ci_high"], digits)

@@ -1,0 +1,45 @@
+"""What the commands on anyone's predictions share: their options and what they write."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mammoshift.files import write_text_atomically
+
+INDEPENDENCE = "No patients given: every case counts as independent"
+
+Row = dict[str, Any]
+"""One row of the JSON output; None is null."""
+
+TableArgument = Annotated[
+    Path,
+    typer.Argument(help="CSV or Parquet with case_id, label, score and optionally patient_id."),
+]
+ClusterOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Column that groups dependent cases; default: patient_id where there is one. "
+        "`none` treats all cases as independent."
+    ),
+]
+ArmOption = Annotated[str | None, typer.Option(help="The arm, where the table has several.")]
+SeedOption = Annotated[str | None, typer.Option(help="The seed, where the arm has several.")]
+JsonOption = Annotated[Path | None, typer.Option("--json", help="Write all results to this file.")]
+LevelOption = Annotated[float, typer.Option(help="Level of the confidence intervals.")]
+
+
+def checked_level(level: float) -> float:
+    """Return a confidence level in [0.5, 1), or raise a usage error."""
+    if not 0.5 <= level < 1.0:
+        raise typer.BadParameter(f"{level}: the level lies between 0.5 and 1, for example 0.95")
+    return level
+
+
+def write_json(report: object, path: Path | None) -> None:
+    """Write the lists of rows that a report holds by name; without a path nothing."""
+    if path is not None:
+        write_text_atomically(path, json.dumps(vars(report), indent=1, allow_nan=False) + "\n")

@@ -26,6 +26,7 @@ localrules:
     all,
     split_source,
     audit_study,
+    audit_predictions,
     calibrate_study,
     evaluate_study,
     compare_arms,

@@ -4,6 +4,9 @@ Scoring the source's held-out patients and every target with the trained models 
 One job scores all datasets with the models of all seeds, since starting costs more than scoring
 a small one, and an image is read once. Each table is kept under a key, so that a new target or
 seed does not score the old ones again.
+
+audit_predictions   the split and all predictions -> proof that no model was judged on an image
+                    that it was trained on; fails on one that was
 """
 
 for study in PROJECT.studies:
@@ -36,3 +39,20 @@ for study in PROJECT.studies:
             code=code("infer_targets.py"),
         script:
             "../workflow/scripts/infer_targets.py"
+
+
+rule audit_predictions:
+    input:
+        split="<results>/{study}/split.parquet",
+        predictions=predictions_of,
+    output:
+        "<results>/{study}/predictions_audit.csv",
+    log:
+        "<logs>/{study}/audit_predictions.log",
+    conda:
+        ENVIRONMENT
+    params:
+        datasets=lambda wildcards: leaves.audit_leaves(PROJECT, wildcards.study)["datasets"],
+        code=code("audit_predictions.py"),
+    script:
+        "../workflow/scripts/audit_predictions.py"

@@ -16,7 +16,7 @@ rule report_study:
         histories=lambda wildcards: run_files(wildcards.study, "history.csv"),
         recipes=lambda wildcards: run_files(wildcards.study, "model.json"),
         split="<results>/{study}/split.parquet",
-        audit="<results>/{study}/audit.csv",
+        audits=expand("<results>/{{study}}/{file}", file=["audit.csv", "predictions_audit.csv"]),
         manifests=lambda wildcards: manifests_of(wildcards.study),
         excluded=lambda wildcards: exclusions_of(wildcards.study),
     output:

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.workflow
 
 REPORT = {"report_study"}
 STATISTICS = {"calibrate_study", "evaluate_study", "compare_arms", "combine_seeds"} | REPORT
-AFTER_INFERENCE = {"infer_small"} | STATISTICS
+AFTER_INFERENCE = {"infer_small", "audit_predictions"} | STATISTICS
 AFTER_TRAINING = {"train_arm"} | AFTER_INFERENCE
 
 

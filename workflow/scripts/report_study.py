@@ -29,7 +29,7 @@ with job_log(snakemake.log[0]):
             )
         ),
         exclusions=paths(files.excluded),
-        audit=Path(files.audit),
+        audits=paths(files.audits),
         assets=Path(snakemake.params.assets),
     )
     build_report(inputs, Path(snakemake.output[0]).parent)

@@ -159,7 +159,8 @@ def _describe(error: ValidationError, form: Any, where: str) -> str:
 def _is_type_label(part: Any) -> bool:
     """Tell whether a location part is pydantic's name of a union member, not a key."""
     text = str(part)
-    return "[" in text or text in {"int", "float", "str", "bool", "FromArm", "constrained-float"}
+    named = text in {"int", "float", "str", "bool", "FromArm"}
+    return named or "[" in text or text.startswith("constrained-")
 
 
 def _without_union_noise(problems: list[Any]) -> list[Any]:

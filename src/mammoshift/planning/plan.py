@@ -90,6 +90,7 @@ def _jobs(project: Project, study: str, recipes: int, runs: int) -> dict[str, in
         "convert_weights": len(pretrained),
         "train_arm": runs,
         "infer": len(arms),
+        "audit_predictions": 1,
         "statistics": 4,
         "report_study": 1,
     }

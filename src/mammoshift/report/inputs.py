@@ -51,8 +51,8 @@ class ReportInputs:
         The trained models.
     exclusions
         Quality-control tables of all datasets and stages.
-    audit
-        The summary of the leakage audit, or None when none was made.
+    audits
+        The summaries of the leakage audits, of the split and of the predictions.
     assets
         The folder with the template, the style sheet, the captions and the methods' descriptions.
     """
@@ -65,7 +65,7 @@ class ReportInputs:
     predictions: tuple[Path, ...]
     runs: tuple[TrainingRun, ...]
     exclusions: tuple[Path, ...]
-    audit: Path | None
+    audits: tuple[Path, ...]
     assets: Path
 
     def predictions_of(self, dataset: str) -> tuple[Path, ...]:
@@ -142,7 +142,7 @@ def load_report_data(inputs: ReportInputs) -> ReportData:
         comparisons=_rows_of_study(facts, inputs.comparisons, read_comparisons),
         cohort=_cohort(inputs, exclusions),
         exclusions=exclusions,
-        audit=None if inputs.audit is None else _read_audit(inputs.audit),
+        audit=_read_audits(inputs.audits),
         runs=tuple(
             Run(run.arm, run.seed, _read_history(run.history), read_model_facts(run.record))
             for run in inputs.runs
@@ -245,8 +245,10 @@ def _count_exclusions(paths: tuple[Path, ...]) -> pd.DataFrame:
     return counts.rename("files").reset_index()
 
 
-def _read_audit(path: Path) -> pd.DataFrame:
-    return _read_text_table(path, AUDIT_COLUMNS)[list(AUDIT_COLUMNS)]
+def _read_audits(paths: tuple[Path, ...]) -> pd.DataFrame | None:
+    """Return the checks of all audits, or None when none was made."""
+    tables = [_read_text_table(path, AUDIT_COLUMNS)[list(AUDIT_COLUMNS)] for path in paths]
+    return pd.concat(tables, ignore_index=True) if tables else None
 
 
 def _read_history(path: Path) -> pd.DataFrame:

@@ -6,7 +6,7 @@ merely look alike, and images whose patient nobody knows, are listed for a perso
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -129,11 +129,10 @@ def audit_split(
     split: pd.DataFrame,
     source: str,
     images: Iterable[pd.DataFrame],
-    predictions: Mapping[str, pd.DataFrame] | None = None,
     *,
     maximum_pairs: int = 100_000,
 ) -> AuditReport:
-    """Check a split of the dataset `source` against itself, the pixels and the predictions.
+    """Check a split of the dataset `source` against itself and the pixels.
 
     Parameters
     ----------
@@ -144,8 +143,6 @@ def audit_split(
     images
         `image_table` of the source and of every target. All images of a target are its subset
         `target`; images of the source that are not in the split are `unused`.
-    predictions
-        Prediction tables of models that were fitted on this split, by dataset name.
     maximum_pairs
         Near-duplicates beyond this number are not listed, and the summary says so. Those of
         one patient are not listed either.
@@ -165,10 +162,35 @@ def audit_split(
         _images_listed_once(split, source),
         _patients_in_one_subset(split, source, table),
         _pixels_in_one_subset(table),
-        _predictions_follow_split(split, source, predictions or {}),
         _near_duplicates(table, maximum_pairs),
         _patients_unknown(split, source),
     ]
+    return _report(parts)
+
+
+def audit_predictions(
+    split: pd.DataFrame, source: str, predictions: Iterable[tuple[str, pd.DataFrame]]
+) -> AuditReport:
+    """Check that models which were fitted on a split are judged on images they never saw.
+
+    Parameters
+    ----------
+    split, source
+        As for `audit_split`.
+    predictions
+        Dataset and prediction table of each model; they are looked at one at a time.
+
+    Returns
+    -------
+    AuditReport
+        Call `raise_on_leak` on it to fail. A prediction of the source is a leak unless it is of
+        an image that the split has in the subset that the prediction states, and that is not
+        `train`.
+    """
+    return _report([_predictions_follow_split(split, source, predictions)])
+
+
+def _report(parts: Sequence[tuple[CheckSummary, list[Finding]]]) -> AuditReport:
     findings = [finding for _, found in parts for finding in found]
     findings.sort(key=lambda finding: not finding.leak)
     return AuditReport(tuple(summary for summary, _ in parts), tuple(findings))
@@ -260,13 +282,13 @@ def _pixels_in_one_subset(table: pd.DataFrame) -> tuple[CheckSummary, list[Findi
 
 
 def _predictions_follow_split(
-    split: pd.DataFrame, source: str, predictions: Mapping[str, pd.DataFrame]
+    split: pd.DataFrame, source: str, predictions: Iterable[tuple[str, pd.DataFrame]]
 ) -> tuple[CheckSummary, list[Finding]]:
     """Every prediction on the source is on an image of its subset, none on a training image."""
     subset_of = split.drop_duplicates("image_id").set_index("image_id")["subset"]
     findings = []
     examined = 0
-    for dataset, table in predictions.items():
+    for dataset, table in predictions:
         examined += len(table)
         if dataset == source:
             actual = table["image_id"].map(subset_of).fillna(UNUSED_SUBSET)

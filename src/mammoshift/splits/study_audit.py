@@ -10,11 +10,18 @@ from pathlib import Path
 import pandas as pd
 
 from mammoshift.contracts.manifest import read_exclusions, read_manifest
+from mammoshift.contracts.predictions import read_predictions
 from mammoshift.contracts.split import read_split
 from mammoshift.errors import ArchiveError
 from mammoshift.files import atomic_path
 from mammoshift.pixelstore.index import read_index
-from mammoshift.splits.audit import AuditReport, CheckSummary, audit_split, image_table
+from mammoshift.splits.audit import (
+    AuditReport,
+    CheckSummary,
+    audit_predictions,
+    audit_split,
+    image_table,
+)
 
 SUMMARY_COLUMNS = ("check", "outcome", "detail")
 DESCRIPTIONS = {
@@ -60,13 +67,33 @@ def audit_study(split: Path, datasets: Sequence[AuditedDataset]) -> AuditReport:
     return report
 
 
-def write_audit(report: AuditReport, summary: Path, findings: Path) -> None:
+def audit_study_predictions(
+    split: Path, source: str, predictions: Mapping[str, Sequence[Path]]
+) -> AuditReport:
+    """Audit the prediction tables of a study, by dataset, against the split of its source.
+
+    Raises
+    ------
+    LeakageError
+        If a model was judged on an image that it was trained on, or under another subset's name.
+    """
+    tables = (
+        (dataset, read_predictions(path))
+        for dataset, paths in predictions.items()
+        for path in paths
+    )
+    report = audit_predictions(read_split(split), source, tables)
+    report.raise_on_leak()
+    return report
+
+
+def write_audit(report: AuditReport, summary: Path, findings: Path | None = None) -> None:
     """Write what was checked with its outcome, and every pair that was found, as CSV."""
     rows = [(check.check, _outcome(check), _detail(check)) for check in report.checks]
-    for path, table in (
-        (summary, pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS))),
-        (findings, report.findings_table()),
-    ):
+    tables = [(summary, pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS)))]
+    if findings is not None:
+        tables.append((findings, report.findings_table()))
+    for path, table in tables:
         with atomic_path(path) as temporary:
             table.to_csv(temporary, index=False)
 

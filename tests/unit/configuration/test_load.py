@@ -55,6 +55,12 @@ def test_the_paper_study_has_its_arms(folder: Path) -> None:
             "backbone: tiny_eff",
             ["arms.efficientnet.backbone"],
         ),
+        (
+            STUDY,
+            "backbone: tiny_efficientnet",
+            "backbone: Tiny-Efficientnet",
+            ["arms.efficientnet.backbone: 'Tiny-Efficientnet' is not a name"],
+        ),
         (STUDY, "[cmmd, dmid", "[cmmd, dmmid", ["targets.1", "'dmid'", "twins.yaml"]),
         (STUDY, "[cmmd, dmid", "[cmmd, cmmd", ["cmmd is given more than once"]),
         (STUDY, "[cmmd, dmid", "[cbis_ddsm, dmid", ["cbis_ddsm is the source"]),

@@ -114,7 +114,7 @@ def fabricate(folder: Path, recipe: Recipe = Recipe()) -> ReportInputs:
         predictions=tuple(predictions),
         runs=tuple(_run(folder, arm, seed, rng) for arm in recipe.arms for seed in recipe.seeds),
         exclusions=(folder / "excluded.csv",),
-        audit=folder / "audit.csv",
+        audits=(folder / "audit.csv",),
         assets=ASSETS,
     )
 

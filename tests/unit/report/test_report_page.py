@@ -273,7 +273,7 @@ def test_reporting_facts_are_strict_json_and_complete(report: Path) -> None:
 
 def test_a_study_without_targets_comparisons_or_audit_still_has_a_report(tmp_path: Path) -> None:
     inputs = fabricate(tmp_path / "in", replace(SMALL, arms=("resnet",), targets=()))
-    text = build_report(replace(inputs, audit=None, runs=()), tmp_path / "out").read_text("utf-8")
+    text = build_report(replace(inputs, audits=(), runs=()), tmp_path / "out").read_text("utf-8")
     for sentence in ("No transfer drop was evaluated", "No arms were compared", "No audit"):
         assert sentence in text
     assert "resnet" in text

@@ -9,7 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mammoshift.errors import LeakageError, TableError
-from mammoshift.splits.audit import FINDING_COLUMNS, audit_split, image_table
+from mammoshift.splits.audit import (
+    FINDING_COLUMNS,
+    audit_predictions,
+    audit_split,
+    image_table,
+)
 from mammoshift.splits.near_duplicates import (
     close_pairs,
     find_near_duplicates,
@@ -134,7 +139,6 @@ def test_clean_split_passes_and_says_what_was_examined() -> None:
         "image_listed_once": 60,
         "patient_in_one_subset": 30,
         "pixels_in_one_subset": 80,
-        "predictions_follow_split": 0,
         "near_duplicates": 80,
         "patient_unknown": 60,
     }
@@ -218,7 +222,7 @@ def test_near_duplicates_are_listed_across_datasets_but_not_within_a_patient() -
     found = {(f.image_id, f.other_image_id, f.distance) for f in report.findings}
     assert found == {("i0_0", "t5", 0), ("i0_1", "t5", 0)}
     assert {f.other_subset for f in report.findings} == {"target"}
-    assert not audit(alike, maximum_pairs=1).checks[4].complete
+    assert not audit(alike, maximum_pairs=1).checks[3].complete
 
 
 def test_unknown_patients_are_listed() -> None:
@@ -234,9 +238,11 @@ def test_predictions_on_training_images_are_a_leak() -> None:
     split, _, _ = clean()
     held_out = split[split["subset"] != "train"][["image_id", "subset"]]
     target = pd.DataFrame({"image_id": ["t1", "t2"], "subset": "target"})
-    assert audit(predictions={"source": held_out, "target_a": target}).passed
+    clean_report = audit_predictions(split, "source", [("source", held_out), ("target_a", target)])
+    assert clean_report.passed
+    assert [check.examined for check in clean_report.checks] == [len(held_out) + 2]
     wrong = pd.concat([held_out, pd.DataFrame({"image_id": ["i0_0"], "subset": ["test"]})])
-    report = audit(predictions={"source": wrong})
+    report = audit_predictions(split, "source", [("source", wrong)])
     assert [(f.check, f.image_id, f.other_subset) for f in report.findings] == [
         ("predictions_follow_split", "i0_0", "train")
     ]

@@ -43,10 +43,10 @@ rule train:
     shell: "true"
 rule infer:
     input:
-        "r/m{{a}}/{{s}}/model",
+        expand("r/m{{{{a}}}}/{{s}}/model", s=S),
         expand("r/p{{t}}/{{k}}/a", t=T, k=K),
         expand("r/d{{t}}/manifest", t=T),
-    output: expand("r/m{{{{a}}}}/{{{{s}}}}/{{t}}/predictions", t=T)
+    output: expand("r/m{{{{a}}}}/{{s}}/{{t}}/predictions", s=S, t=T)
     shell: "true"
 rule table:
     input: expand("r/m{{a}}/{{s}}/{{t}}/predictions", a=A, s=S, t=T)
@@ -54,7 +54,7 @@ rule table:
     shell: "true"
 rule report:
     input:
-        expand("r/table{{n}}", n=range(4)),
+        expand("r/table{{n}}", n=range(6)),
         expand("r/m{{a}}/{{s}}/{{t}}/predictions", a=A, s=S, t=T),
     output: "r/report"
     shell: "true"

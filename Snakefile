@@ -25,6 +25,7 @@ include: "rules/report.smk"
 localrules:
     all,
     split_source,
+    audit_split,
     audit_study,
     audit_predictions,
     calibrate_study,

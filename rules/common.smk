@@ -90,11 +90,15 @@ def study_shards(study, files):
     ]
 
 
-def audited_shards(study):
-    """Return the indexes and exclusions that the audit compares: those of the first arm's input."""
+def audited_shards(study, datasets):
+    """Return the indexes that an audit compares: those of the first arm's input."""
     recipe = next(iter(PROJECT.arms[study].values())).input
-    datasets = PROJECT.studies[study].datasets
     return [path for dataset in datasets for path in shard_files(dataset, recipe, "index.parquet")]
+
+
+def audited_source_shards(wildcards):
+    """Return the indexes of a study's source that are compared with each other."""
+    return audited_shards(wildcards.study, [PROJECT.studies[wildcards.study].source.dataset])
 
 
 def scored_pixels(study, arm):

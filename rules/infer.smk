@@ -18,6 +18,7 @@ for study in PROJECT.studies:
             models=arm_files(study, "model.safetensors"),
             recipes=arm_files(study, "model.json"),
             split=f"<results>/{study}/split.parquet",
+            audit=f"<results>/{study}/audit.csv",
             manifests=manifests_of(study),
             pixels=lambda wildcards, study=study: scored_pixels(study, wildcards.arm),
         output:

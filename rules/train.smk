@@ -2,7 +2,7 @@
 Training one arm with one seed.
 
 Required inputs: the source's split and pixel store; a weights file or another arm's model where
-the arm starts from one. The audit must have passed, but its listing changes no model.
+the arm starts from one. The split's audit must have passed.
 Outputs: the model with everything needed to apply it, and its training history. State for
 resuming lies in the undeclared folder `run`, since a declared output is deleted on failure.
 """
@@ -14,7 +14,7 @@ rule train_arm:
         manifest=source_manifest,
         pixels=source_pixels,
         weights=start_of,
-        audit=ancient("<results>/{study}/audit.csv"),
+        audit="<results>/{study}/split_audit.csv",
     output:
         model="<results>/{study}/{arm}/seed-{seed}/model.safetensors",
         recipe="<results>/{study}/{arm}/seed-{seed}/model.json",

@@ -16,6 +16,7 @@ REPORT = {"report_study"}
 STATISTICS = {"calibrate_study", "evaluate_study", "compare_arms", "combine_seeds"} | REPORT
 AFTER_INFERENCE = {"infer_small", "audit_predictions"} | STATISTICS
 AFTER_TRAINING = {"train_arm"} | AFTER_INFERENCE
+AUDITS = {"audit_split", "audit_study"}
 
 
 def _touch_everything(project: Project) -> None:
@@ -54,6 +55,18 @@ def _new_seed(content: dict) -> None:
     content["seeds"].append(7)
 
 
+def _remove_the_target(content: dict) -> None:
+    content["targets"] = []
+
+
+def _remove_a_seed(content: dict) -> None:
+    content["seeds"] = [0]
+
+
+def _remove_an_arm(content: dict) -> None:
+    del content["arms"]["started"]
+
+
 def _new_augmentation(content: dict) -> None:
     content["training"]["augmentation"] = {"vertical_flip": 0.25}
 
@@ -76,6 +89,16 @@ def _new_tone(content: dict) -> None:
 
 def _new_twin(content: dict) -> None:
     content["cbis_ddsm"]["twin"]["seed"] = 2
+
+
+def _allow_more_loss(content: dict) -> None:
+    content["mias"]["maximum_lost_share"] = 0.5
+
+
+def _allow_more_loss_and_change_the_loss(project: Project) -> None:
+    """Two changes at once, of which the first concerns an audit before the training."""
+    project.edit_datasets(_allow_more_loss)
+    project.add_code("src/mammoshift/training/losses.py")
 
 
 def _new_dataset_title(content: dict) -> None:
@@ -138,6 +161,16 @@ PLANNED: dict[str, tuple[Edit, set[str]]] = {
         lambda p: p.edit_study(_new_target),
         {"ingest_hospital", "preprocess_shard", "audit_study"} | AFTER_INFERENCE,
     ),
+    "a removed target": (
+        lambda p: p.edit_study(_remove_the_target),
+        {"audit_study"} | AFTER_INFERENCE,
+    ),
+    "a removed seed": (lambda p: p.edit_study(_remove_a_seed), AFTER_INFERENCE),
+    "a removed arm": (lambda p: p.edit_study(_remove_an_arm), STATISTICS | {"audit_predictions"}),
+    "more of a target may be lost, and a changed loss": (
+        _allow_more_loss_and_change_the_loss,
+        {"ingest_mias", "preprocess_shard", "audit_study"} | AFTER_TRAINING,
+    ),
     "a new version of a weights file": (
         lambda p: write_weights(p.folder / "weights" / "tiny.safetensors", seed=1),
         {"convert_weights"} | AFTER_TRAINING,
@@ -148,7 +181,8 @@ PLANNED: dict[str, tuple[Edit, set[str]]] = {
     ),
     "another twin": (
         lambda p: p.edit_datasets(_new_twin),
-        {"make_twin", "ingest_cbis_ddsm", "preprocess_shard", "split_source", "audit_study"}
+        {"make_twin", "ingest_cbis_ddsm", "preprocess_shard", "split_source"}
+        | AUDITS
         | AFTER_TRAINING,
     ),
 }

@@ -6,6 +6,7 @@ Every function returns plain values that can be compared and written as JSON.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from mammoshift.configuration.load import Project
@@ -57,7 +58,15 @@ def source_leaves(project: Project, study: str) -> Leaves:
 
 def audit_leaves(project: Project, study: str) -> Leaves:
     """Return what the audit reads: the datasets' order and the share each may lose."""
-    names = project.studies[study].datasets
+    return _audited(project, project.studies[study].datasets)
+
+
+def source_audit_leaves(project: Project, study: str) -> Leaves:
+    """Return what the audit of the split alone reads."""
+    return _audited(project, [project.studies[study].source.dataset])
+
+
+def _audited(project: Project, names: Iterable[str]) -> Leaves:
     return {
         "datasets": list(names),
         "maximum_lost_share": [project.datasets[name].maximum_lost_share for name in names],

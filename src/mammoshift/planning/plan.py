@@ -86,6 +86,7 @@ def _jobs(project: Project, study: str, recipes: int, runs: int) -> dict[str, in
         "ingest": len(record.datasets),
         "preprocess_shard": shards * recipes,
         "split_source": 1,
+        "audit_split": 1,
         "audit_study": 1,
         "convert_weights": len(pretrained),
         "train_arm": runs,

@@ -172,8 +172,13 @@ class SlurmCluster:
         self.scancel(urgent)
 
     def start_now(self, job_id: str) -> None:
-        """Lift the two minutes for which SLURM holds a requeued job back."""
-        self.client("scontrol", "update", f"JobId={job_id}", "StartTime=now")
+        """Shorten the two minutes for which SLURM holds a requeued job back to two seconds.
+
+        A node does not start a job in the second in which it has killed it: the credential of
+        the new start would be as old as the order to kill, which revokes all credentials until
+        then.
+        """
+        self.client("scontrol", "update", f"JobId={job_id}", "StartTime=now+2")
 
     def expire(self, job_id: str) -> None:
         """Let the time limit of a running job strike now; SLURM's shortest limit is a minute."""

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from mammoshift.archives.headers import ImageHeader, quiet_reading, read_header
-from mammoshift.archives.listing import ListedFile, content_key, iterate_files
+from mammoshift.archives.listing import ListedFile, content_key, iterate_files, table_key
 from mammoshift.configuration.dataset import Dataset
 from mammoshift.contracts.manifest import Exclusion
 from mammoshift.errors import ArchiveError, UnreadableImageError
@@ -100,9 +100,15 @@ class Archive:
         found = self.named(pattern)
         if not found:
             raise self.error(f"{what} was not found anywhere below the root")
-        if len({content_key(self.root / path) for path in found}) > 1:
+        if len(found) > 1 and len({self._table_key(path) for path in found}) > 1:
             raise self.error(f"there are several files that could be {what}: {', '.join(found)}")
         return found[0]
+
+    def _table_key(self, path: str) -> str:
+        try:
+            return table_key(self.root / path)
+        except OSError as error:
+            raise self.error(f"{path} cannot be read: {error.strerror}") from None
 
     def error(self, what: str) -> ArchiveError:
         """Return an error that names the dataset, the root, and what should lie there."""

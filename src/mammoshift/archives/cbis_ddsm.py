@@ -52,9 +52,11 @@ _PATHOLOGIES = {
     "BENIGN_WITHOUT_CALLBACK": "benign",
 }
 _SUFFIXES = DICOM_SUFFIXES | {".png", ".jpg", ".jpeg"}
-_PATIENT = re.compile(r"P_\d{5}")
+_PATIENT = re.compile(r"P_\d{5,7}", re.ASCII)
 _METADATA = re.compile(r"metadata\.csv", re.IGNORECASE)
 _NO_FULL_IMAGE = re.compile(r"mask|crop", re.IGNORECASE)
+
+Place = tuple[str, str | None, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +95,9 @@ def read_records(archive: Archive) -> Iterator[ImageRecord]:
     that was published twice, with the masses and with the calcifications, becomes one image.
     A patient with films in both subsets is put in the test subset as a whole, so that no
     patient of the official test set is trained on; a patient whose rows disagree on density
-    has none.
+    has none. A view with a row that is not understood is lost.
     """
-    lesions, roi_series = _read_tables(archive)
+    lesions, roi_series, unclear = _read_tables(archive)
     files = _usable_files(archive, {lesion.film for lesion in lesions}, roi_series)
     split = _patient_splits(lesions)
     density = _patient_densities(lesions)
@@ -105,6 +107,10 @@ def read_records(archive: Archive) -> Iterator[ImageRecord]:
     for (patient_id, laterality, view), rows in images.items():
         film_files = [files[film] for film in _films(rows) if film in files]
         if not film_files:
+            continue
+        if (patient_id, laterality, view) in unclear:
+            for file in film_files:
+                archive.lose(file.path, "a row of the view cannot be used, so it has no sure label")
             continue
         for duplicate in film_files[1:]:
             archive.leave_out(duplicate.path, "duplicate film: the same view is there already")
@@ -124,9 +130,13 @@ def read_records(archive: Archive) -> Iterator[ImageRecord]:
         )
 
 
-def _read_tables(archive: Archive) -> tuple[list[Lesion], set[str]]:
-    """Return the lesions of the four tables and the series that hold masks or crops."""
+def _read_tables(archive: Archive) -> tuple[list[Lesion], set[str], set[Place]]:
+    """Return the lesions of the tables, the series that hold masks or crops, and unclear views.
+
+    A view is unclear when one of its rows is not understood: its label is then not certain.
+    """
     lesions: list[Lesion] = []
+    unclear: set[Place] = set()
     roi_series: set[str] = set()
     for kind in ("mass", "calc"):
         for split in ("train", "test"):
@@ -136,11 +146,12 @@ def _read_tables(archive: Archive) -> tuple[list[Lesion], set[str]]:
                 lesion = _lesion(row.cells, kind, split)
                 if isinstance(lesion, str):
                     archive.lose(f"{table}: row {row.number}", lesion)
+                    unclear.add(_place(row.cells))
                     continue
                 lesions.append(lesion)
                 parts = (row.cells[column].split("/") for column in ROI_COLUMNS)
                 roi_series.update(part[2] for part in parts if len(part) == 4)
-    return lesions, roi_series
+    return lesions, roi_series, unclear
 
 
 def _lesion(cells: dict[str, str], kind: str, split: str) -> Lesion | str:
@@ -168,6 +179,11 @@ def _lesion(cells: dict[str, str], kind: str, split: str) -> Lesion | str:
         pathology=pathology,
         split=split,
     )
+
+
+def _place(cells: dict[str, str]) -> Place:
+    """Return patient, side and view of one row."""
+    return cells["patient_id"], side_of(cells["left or right breast"]), view_of(cells["image view"])
 
 
 def _films(rows: Iterable[Lesion]) -> list[Film]:
@@ -216,6 +232,9 @@ def _usable_files(
             archive.lose(film.path, "the image of a table's row is not in the archive")
         for path, reason in problems[film]:
             archive.lose(path, reason)
+    for film in sorted(problems.keys() & chosen.keys(), key=lambda film: film.path):
+        for path, reason in problems[film]:
+            archive.leave_out(path, reason)
     return chosen
 
 

@@ -169,10 +169,12 @@ def _read_entries(archive: Archive) -> Iterator[Entry]:
             cells["View"],
         ):
             problem = "name, patient, side, type and view of the row contradict each other"
+        if name is not None:
+            # A row that cannot be used still has its own file among those of the same name.
+            names[name[0]] += 1
         if name is None or problem:
             archive.lose(f"{workbook}: row {row.number}", str(problem))
             continue
-        names[name[0]] += 1
         yield Entry(
             row=row,
             patient=int(name["patient"]),

@@ -27,6 +27,7 @@ SOURCE = (
 )
 
 _WORKBOOK = re.compile(r"CMMD[ _-]?clinical[ _-]?data.*\.xlsx", re.IGNORECASE)
+_REVISED_WORKBOOK = re.compile(r"CMMD[ _-]?clinical[ _-]?data.*revision.*\.xlsx", re.IGNORECASE)
 _WANTED = ("ID1", "LeftRight", "Age", "abnormality", "classification")
 _PATHOLOGIES = {"benign": "benign", "malignant": "malignant"}
 _LESION_TYPES = {
@@ -34,7 +35,7 @@ _LESION_TYPES = {
     "calcification": ("calcification",),
     "both": ("calcification", "mass"),
 }
-_PATIENT = re.compile(r"D[12]-\d{4}")
+_PATIENT = re.compile(r"D[12]-\d{4,7}", re.ASCII)
 _EXPECTED_VIEWS = ("CC", "MLO")
 
 Breast = tuple[str, str]
@@ -56,7 +57,7 @@ def read_records(archive: Archive) -> Iterator[ImageRecord]:
     The other breast of a D2 patient has none: the option `cmmd.unlabelled` leaves it out or
     takes it for normal.
     """
-    labels = _read_labels(archive)
+    labels, unclear = _read_labels(archive)
     patients = {patient for patient, _ in labels}
     views_seen: dict[Breast, set[str]] = defaultdict(set)
     keys_seen: dict[tuple[str, str, str], set[str]] = defaultdict(set)
@@ -67,6 +68,9 @@ def read_records(archive: Archive) -> Iterator[ImageRecord]:
             continue
         header = file.header
         patient, side, view = str(header.patient_id), str(header.laterality), str(header.view)
+        if not unclear.isdisjoint({(patient, side), (patient, None)}):
+            archive.lose(file.path, "the workbook's row of the breast cannot be used")
+            continue
         label = labels.get((patient, side))
         if patient not in patients:
             archive.lose(file.path, "the patient is not in the clinical workbook")
@@ -94,16 +98,22 @@ def read_records(archive: Archive) -> Iterator[ImageRecord]:
     _lose_missing_views(archive, labels, views_seen)
 
 
-def _read_labels(archive: Archive) -> dict[Breast, Label]:
-    """Return the labels of the breasts; of two rows for one breast the worse counts."""
+def _read_labels(archive: Archive) -> tuple[dict[Breast, Label], set[tuple[str, str | None]]]:
+    """Return the labels of the breasts, and the breasts with a row that is not understood.
+
+    Of two rows for one breast the worse counts. Where the side is not understood, None stands
+    for both.
+    """
     workbook = _workbook(archive)
     labels: dict[Breast, Label] = {}
+    unclear: set[tuple[str, str | None]] = set()
     for row in read_sheet_with_header(archive.root / workbook, _WANTED):
         where = f"{workbook}: row {row.number}"
         patient, side = row.cells["ID1"], side_of(row.cells["LeftRight"])
         pathology = _PATHOLOGIES.get(row.cells["classification"].lower())
         if not _PATIENT.fullmatch(patient) or side is None or pathology is None:
             archive.lose(where, "ID1, LeftRight or classification is not one of the known values")
+            unclear.add((patient, side))
             continue
         lesion_types = _LESION_TYPES.get(row.cells["abnormality"].lower(), ("other",))
         age = whole_years(row.cells["Age"])
@@ -112,13 +122,12 @@ def _read_labels(archive: Archive) -> dict[Breast, Label]:
             pathology = str(worst_pathology((pathology, earlier.pathology)))
             lesion_types = (*lesion_types, *earlier.lesion_types)
         labels[patient, side] = Label(pathology, lesion_types, age, where)
-    return labels
+    return labels, unclear
 
 
 def _workbook(archive: Archive) -> str:
     """Return the clinical workbook; the revised one where the earlier one is there as well."""
-    revised = [path for path in archive.named(_WORKBOOK) if "revision" in path.lower()]
-    pattern = re.compile(r".*revision.*\.xlsx", re.IGNORECASE) if revised else _WORKBOOK
+    pattern = _REVISED_WORKBOOK if archive.named(_REVISED_WORKBOOK) else _WORKBOOK
     return archive.the_one(pattern, "the clinical workbook CMMD_clinicaldata_revision.xlsx")
 
 

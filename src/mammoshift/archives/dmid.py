@@ -17,7 +17,7 @@ from pathlib import PurePosixPath
 
 from mammoshift.archives.archive import Archive, ImageRecord, InspectedFile
 from mammoshift.archives.headers import DICOM_SUFFIXES
-from mammoshift.archives.tables import read_sheet
+from mammoshift.archives.tables import read_sheet, read_text
 from mammoshift.archives.vocabulary import (
     density_of,
     highest_birads,
@@ -25,6 +25,7 @@ from mammoshift.archives.vocabulary import (
     side_of,
     worst_pathology,
 )
+from mammoshift.errors import ArchiveError
 
 SOURCE = (
     "DMID is at figshare (doi 10.6084/m9.figshare.24522883): unpack the TIFF or the DICOM images "
@@ -32,8 +33,8 @@ SOURCE = (
 )
 
 _WORKBOOK = re.compile(r"metadata.*\.xlsx", re.IGNORECASE)
-_IDENTIFIER = re.compile(r"IMG\s*(\d{1,4})", re.IGNORECASE)
-_REPORT = re.compile(r"img\s*(\d{1,4})\.txt", re.IGNORECASE)
+_IDENTIFIER = re.compile(r"IMG\s*(\d{1,7})", re.IGNORECASE)
+_REPORT = re.compile(r"img\s*(\d{1,7})\.txt", re.IGNORECASE)
 _VIEW = re.compile(r"(CC|MLO)\s*(LT|RT)", re.IGNORECASE)
 _MASK_FOLDER = re.compile(r"mask|roi", re.IGNORECASE)
 _SUFFIXES = DICOM_SUFFIXES | {".tif", ".tiff"}
@@ -51,11 +52,14 @@ _FINDINGS = {
 }
 
 _ACR = re.compile(r"\bACR[\s-]*([A-D])\b", re.IGNORECASE)
-_BIRADS_LINE = re.compile(r"^\s*BI-?(?:RADS|ARDS)\s*:(.*)$", re.IGNORECASE | re.MULTILINE)
+_BIRADS_LINE = re.compile(r"^[ \t]*BI-?(?:RADS|ARDS)[ \t]*:(.*)$", re.IGNORECASE | re.MULTILINE)
 _BIRADS = re.compile(r"\b[0-6][abc]?\b", re.IGNORECASE)
 
 _LARGEST_EXAM = 8
 """Images that one patient may plausibly have here; a PatientID shared by more is a filler."""
+
+
+_LARGEST_REPORT_BYTES = 1024**2
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +133,11 @@ def _read_workbook(archive: Archive) -> tuple[str, dict[int, list[Finding]]]:
     """Return the workbook's name and the rows of each image.
 
     Data begins at the first row that holds an image id followed by a view; all before is prose.
+    An image with a row that is not understood has no certain label and is left off.
     """
     workbook = archive.the_one(_WORKBOOK, "the workbook Metadata.xlsx")
     findings: dict[int, list[Finding]] = defaultdict(list)
+    unclear: set[int] = set()
     first: int | None = None
     for row_number, cells in read_sheet(archive.root / workbook):
         if first is None:
@@ -144,6 +150,7 @@ def _read_workbook(archive: Archive) -> tuple[str, dict[int, list[Finding]]]:
         finding = _finding(view, tissue, abnormality, label)
         if match is None or finding is None:
             archive.lose(where, "the row has no known image id, view or class")
+            unclear.update(int(known[1]) for known in [match] if known)
             continue
         number = int(match[1])
         if findings[number] and _place(findings[number][0]) != _place(finding):
@@ -152,7 +159,7 @@ def _read_workbook(archive: Archive) -> tuple[str, dict[int, list[Finding]]]:
         findings[number].append(finding)
     if not findings:
         raise archive.error(f"{workbook} has no row that starts with an image id and a view")
-    return workbook, dict(findings)
+    return workbook, {image: rows for image, rows in findings.items() if image not in unclear}
 
 
 def _first_column(cells: tuple[str, ...]) -> int | None:
@@ -190,9 +197,14 @@ def _read_reports(archive: Archive) -> dict[int, Report]:
     reports: dict[int, Report] = {}
     for path in archive.named(_REPORT):
         match = _REPORT.fullmatch(PurePosixPath(path).name)
-        if match is not None:
-            text = (archive.root / path).read_bytes().decode("utf-8", errors="replace")
-            reports[int(match[1])] = parse_report(text)
+        if match is None:
+            continue
+        try:
+            text = read_text(archive.root / path, _LARGEST_REPORT_BYTES)
+        except ArchiveError:
+            archive.leave_out(path, "the report cannot be read or is too large")
+            continue
+        reports[int(match[1])] = parse_report(text)
     return reports
 
 
@@ -209,7 +221,7 @@ def _choose_files(
         if match is None:
             archive.lose(path, "the name is not IMG followed by a number")
         elif int(match[1]) not in findings:
-            archive.lose(path, "the workbook has no row for the image")
+            archive.lose(path, "the workbook has no usable row for the image")
         else:
             numbers[path] = int(match[1])
     chosen: dict[int, InspectedFile] = {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import math
 import re
+import struct
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from PIL import Image, UnidentifiedImageError
 from pydicom.config import disable_value_validation
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import FileDataset
+from pydicom.filereader import read_file_meta_info
 from pydicom.multival import MultiValue
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
@@ -35,7 +37,10 @@ _MAXIMUM_VALUE_BYTES = 64 * 1024
 _MAXIMUM_INFLATED_BYTES = 1024**3
 _LONGEST_TEXT = 64
 _HEAD_BYTES = 2048
-_DEFLATED = DeflatedExplicitVRLittleEndian.encode()
+_BLOCK = 64 * 1024
+_META_GROUP, _TRANSFER_SYNTAX = 0x0002, (0x0002, 0x0010)
+_SHORT_META_VRS = frozenset({b"AE", b"SH", b"UI", b"UL"})
+_LONG_META_VRS = frozenset({b"OB", b"UR"})
 
 _KEYWORDS = (
     "Rows",
@@ -145,8 +150,7 @@ def read_header(path: Path) -> ImageHeader:
 
 def _dicom_header(path: Path, size: int, start: bytes) -> ImageHeader:
     try:
-        if _DEFLATED in start:
-            _check_inflated_size(path)
+        _check_inflated_size(path, start)
         dataset = _read_dataset(path)
         header = _describe(dataset)
         needed = _bytes_of_native_pixels(dataset)
@@ -173,18 +177,51 @@ def _read_dataset(path: Path) -> FileDataset:
     return dataset
 
 
-def _check_inflated_size(path: Path) -> None:
-    """Raise when a deflated file unpacks to more than a bound, without keeping what it unpacks."""
-    content = path.read_bytes()
-    # The preamble, the prefix and the group length element take 144 bytes; the length follows.
-    start = 144 + int.from_bytes(content[140:144], "little")
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    pending, total = content[start:], 0
-    while pending and not inflater.eof:
-        total += len(inflater.decompress(pending, 1024 * 1024))
-        pending = inflater.unconsumed_tail
-        if total > _MAXIMUM_INFLATED_BYTES:
-            raise UnreadableImageError("the deflated file unpacks to more than 1 GiB")
+def _check_inflated_size(path: Path, start: bytes) -> None:
+    """Raise when a deflated file unpacks to more than a bound, without keeping what it unpacks.
+
+    `start` is the beginning of the file.
+    """
+    syntax, data_set_at = _walk_meta(start)
+    if data_set_at is None:
+        syntax = str(read_file_meta_info(path).get("TransferSyntaxUID", ""))
+    if syntax != DeflatedExplicitVRLittleEndian:
+        return
+    if data_set_at is None:
+        raise UnreadableImageError("the file is deflated and its file meta information is unusual")
+    inflater, total = zlib.decompressobj(-zlib.MAX_WBITS), 0
+    with path.open("rb") as stream:
+        stream.seek(data_set_at)
+        while not inflater.eof and (pending := stream.read(_BLOCK)):
+            while pending and not inflater.eof:
+                total += len(inflater.decompress(pending, 1024 * 1024))
+                pending = inflater.unconsumed_tail
+                if total > _MAXIMUM_INFLATED_BYTES:
+                    raise UnreadableImageError("the deflated file unpacks to more than 1 GiB")
+
+
+def _walk_meta(start: bytes) -> tuple[str, int | None]:
+    """Return the transfer syntax and where the data set begins.
+
+    The place is None when the file meta information is not wholly in `start`, or is not encoded
+    as DICOM PS3.10 section 7.1 demands; the group length that it states is not relied on.
+    """
+    syntax, position = "", 132
+    while position + 12 <= len(start) and start[128:132] == b"DICM":
+        tag = struct.unpack_from("<HH", start, position)
+        vr = start[position + 4 : position + 6]
+        if tag[0] != _META_GROUP:
+            return syntax, position
+        if vr in _SHORT_META_VRS:
+            length, value_at = struct.unpack_from("<H", start, position + 6)[0], position + 8
+        elif vr in _LONG_META_VRS:
+            length, value_at = struct.unpack_from("<L", start, position + 8)[0], position + 12
+        else:
+            break
+        position = value_at + length
+        if tag == _TRANSFER_SYNTAX:
+            syntax = start[value_at:position].decode("ascii", "replace").strip("\0 ")
+    return "", None
 
 
 def _describe(dataset: FileDataset) -> ImageHeader:
@@ -217,7 +254,11 @@ def _describe(dataset: FileDataset) -> ImageHeader:
 def _bytes_of_native_pixels(dataset: FileDataset) -> int:
     """Return the size of the uncompressed pixels of a file; 0 where they are compressed."""
     syntax = dataset.file_meta.get("TransferSyntaxUID")
-    if syntax is None or syntax.is_compressed or syntax == DeflatedExplicitVRLittleEndian:
+    if syntax is None:
+        return 0
+    if not syntax.is_transfer_syntax:
+        raise UnreadableImageError("the transfer syntax is not one that DICOM defines")
+    if syntax.is_compressed or syntax == DeflatedExplicitVRLittleEndian:
         return 0
     samples = _whole(dataset, "SamplesPerPixel") or 1
     bits = dataset.Rows * dataset.Columns * samples * dataset.BitsAllocated
@@ -287,7 +328,8 @@ def _raster_header(path: Path, start: bytes) -> ImageHeader:
 
 _PNG_BIT_DEPTH_OFFSET = 24
 _TIFF_BITS_PER_SAMPLE = 258
-_PGM_HEADER = re.compile(rb"^P5(?:\s+|#[^\n]*\n)+\d+(?:\s+|#[^\n]*\n)+\d+(?:\s+|#[^\n]*\n)+(\d+)\s")
+_BLANK = rb"(?:\s|#[^\n]*\n)+"
+_PGM_HEADER = re.compile(rb"P5" + 2 * (_BLANK + rb"\d+") + _BLANK + rb"(\d+)\s")
 
 
 def _bits_of_raster(image: Image.Image, start: bytes) -> int:

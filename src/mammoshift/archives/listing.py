@@ -5,6 +5,7 @@ Standard library only: this is imported while Snakemake parses.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from mammoshift.errors import ArchiveError
 _BLOCK = 64 * 1024
 _JUNK_NAMES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "lost+found"})
 _JUNK_PREFIXES = (".", "~$")
+_TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".txt", ".xlsx", ".xls", ".json", ".xml"})
+_LEADS_NOWHERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +34,19 @@ def iterate_files(root: Path) -> Iterator[ListedFile]:
 
     Hidden files and what operating systems and office programs leave behind (`.DS_Store`,
     `._*`, `~$*`, `Thumbs.db`) are passed over. Links are followed, so that an archive may be
-    put together from several disks; a link that leads back to a folder above it, or nowhere,
-    is passed over.
+    put together from several disks; a link that leads nowhere, or to a folder that was listed
+    already or lies above it, is passed over.
 
     Raises
     ------
     ArchiveError
-        If a folder may not be read, or a name is not valid UTF-8.
+        If a folder or a link may not be read, or a name is not valid UTF-8.
     FileNotFoundError
         If `root` does not exist.
     """
     entries, identity = _entries(str(root))
     open_folders = [(iter(entries), "", identity)]
+    listed = {identity}
     while open_folders:
         remaining, prefix, _ = open_folders[-1]
         entry = next(remaining, None)
@@ -52,12 +56,18 @@ def iterate_files(root: Path) -> Iterator[ListedFile]:
         try:
             if entry.is_dir():
                 entries, identity = _entries(entry.path)
-                if all(identity != above for _, _, above in open_folders):
+                above = {identity for _, _, identity in open_folders}
+                if identity not in (listed if entry.is_symlink() else above):
                     open_folders.append((iter(entries), f"{prefix}{entry.name}/", identity))
+                    listed.add(identity)
             elif entry.is_file():
                 yield ListedFile(prefix + entry.name, entry.stat().st_size)
-        except FileNotFoundError:
-            continue
+        except OSError as error:
+            if error.errno not in _LEADS_NOWHERE:
+                raise ArchiveError(
+                    f"{entry.path}: the link or file cannot be read: {error.strerror}; check its "
+                    "permissions"
+                ) from None
 
 
 def listing_digest(root: Path) -> str:
@@ -91,6 +101,20 @@ def content_key(path: Path) -> str:
                 stream.seek(offset)
                 digest.update(stream.read(_BLOCK))
     return digest.hexdigest()
+
+
+def table_key(path: Path) -> str:
+    """Return 24 hexadecimal digits that follow from all of a file's content."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=12)).hexdigest()
+
+
+def change_key(path: Path) -> str:
+    """Return the key that tells a changed file: of all of a table, and of blocks of an image.
+
+    One cell of a table may change anywhere and keep its length; tables are told by their suffix.
+    """
+    return table_key(path) if path.suffix.lower() in _TABLE_SUFFIXES else content_key(path)
 
 
 def _entries(folder: str) -> tuple[list[os.DirEntry[str]], tuple[int, int]]:

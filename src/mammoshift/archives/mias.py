@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from mammoshift.archives.archive import Archive, ImageRecord, InspectedFile
+from mammoshift.archives.tables import read_text
 from mammoshift.archives.vocabulary import joined_lesion_types, worst_pathology
 
 SOURCE = (
@@ -25,12 +26,12 @@ FRAME_MM = 204.8
 """Width of the square that every film was centred in: 1024 pixels of 0.2 mm."""
 
 _INFO = re.compile(r"info.*\.txt|readme.*", re.IGNORECASE)
-_IMAGE = re.compile(r"mdb(\d{3})\.pgm", re.IGNORECASE)
+_IMAGE = re.compile(r"mdb(\d{3,7})\.pgm", re.IGNORECASE)
 _ROW = re.compile(
-    r"mdb(?P<number>\d{3})\s+(?P<tissue>[FGD])\s+(?P<finding>[A-Z]{4})(?:\s+(?P<severity>[BM]))?"
+    r"mdb(?P<number>\d{3,7})\s+(?P<tissue>[FGD])\s+(?P<finding>[A-Z]{4})(?:\s+(?P<severity>[BM]))?"
     r"(?:\s+\d+\s+\d+\s+\d+|\s+\*NOTE\s*\d\*?)?"
 )
-_ROW_START = re.compile(r"mdb\d{3}\s")
+_ROW_START = re.compile(r"mdb(\d{3,7})\s")
 _SEVERITIES = {"B": "benign", "M": "malignant"}
 _FINDINGS = {
     "CALC": "calcification",
@@ -59,9 +60,9 @@ def read_records(archive: Archive) -> Iterator[ImageRecord]:
     for path in archive.paths(frozenset({".pgm"})):
         match = _IMAGE.fullmatch(PurePosixPath(path).name)
         if match is None:
-            archive.lose(path, "the name is not mdb followed by three digits")
+            archive.lose(path, "the name is not mdb followed by a number")
         elif int(match[1]) not in findings:
-            archive.lose(path, "the text file has no row for the image")
+            archive.lose(path, "the text file has no usable row for the image")
         elif int(match[1]) in paths:
             archive.leave_out(path, "a second file with the number of another image")
         else:
@@ -99,7 +100,7 @@ def _read_info(archive: Archive) -> tuple[str, dict[int, list[Finding]]]:
     whose prose is in a file of its own.
     """
     for path in archive.named(_INFO):
-        text = (archive.root / path).read_bytes().decode("latin-1")
+        text = read_text(archive.root / path)
         lines = [line.strip() for line in text.splitlines()]
         rows = [(n, line) for n, line in enumerate(lines, start=1) if _ROW_START.match(line)]
         if rows:
@@ -108,11 +109,14 @@ def _read_info(archive: Archive) -> tuple[str, dict[int, list[Finding]]]:
 
 
 def _findings(archive: Archive, path: str, rows: list[tuple[int, str]]) -> dict[int, list[Finding]]:
+    """Return the findings of each image; one with a row that is not understood has no label."""
     findings: dict[int, list[Finding]] = defaultdict(list)
+    unclear: set[int] = set()
     for line_number, line in rows:
         match = _ROW.fullmatch(line)
         if match is None or match["finding"] not in _FINDINGS:
             archive.lose(f"{path}: line {line_number}", "the row is not of the known form")
+            unclear.update(int(start[1]) for start in [_ROW_START.match(line)] if start)
             continue
         normal = match["finding"] == "NORM"
         findings[int(match["number"])].append(
@@ -122,4 +126,4 @@ def _findings(archive: Archive, path: str, rows: list[tuple[int, str]]) -> dict[
                 lesion_type=_FINDINGS[match["finding"]],
             )
         )
-    return dict(findings)
+    return {number: rows for number, rows in findings.items() if number not in unclear}

@@ -19,12 +19,17 @@ import openpyxl
 from mammoshift.errors import ArchiveError
 
 MAXIMUM_CSV_BYTES = 1024**3
-MAXIMUM_XLSX_BYTES = 256 * 1024**2
+MAXIMUM_XLSX_BYTES = 64 * 1024**2
+MAXIMUM_XLSX_RATIO = 200
+"""How far a part of a workbook may unpack: a table reaches ten to thirty times its packed size,
+and a megabyte of empty elements, which takes a hundred megabytes of memory, eight hundred."""
 MAXIMUM_XLSX_MEMBERS = 2000
 MAXIMUM_SHEET_ROWS = 200_000
 MAXIMUM_SHEET_COLUMNS = 64
 _DELIMITERS = (",", ";", "\t")
 _XML_HEAD_BYTES = 64 * 1024
+_SMALL_PART_BYTES = 1024**2
+_NAMES_SHOWN, _NAME_SHOWN = 40, 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,7 @@ def read_csv(path: Path, wanted: Sequence[str]) -> Iterator[TableRow]:
         If a column is missing or occurs twice, a row has more cells than the header, or the
         file is too large or cannot be parsed.
     """
-    text = _text(path)
+    text = read_text(path)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
     try:
         header = [cell.strip() for cell in next(reader, [])]
@@ -134,14 +139,21 @@ def read_sheet_with_header(
         yield TableRow(number, {name: named.get(name, "") for name in first if name})
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path, maximum_bytes: int | None = None) -> str:
+    """Return a text file's content: UTF-8, with or without a byte order mark, or else Latin-1.
+
+    Raises
+    ------
+    ArchiveError
+        If the file cannot be read or has more than `maximum_bytes` (`MAXIMUM_CSV_BYTES`).
+    """
     try:
         size = path.stat().st_size
-        if size > MAXIMUM_CSV_BYTES:
-            raise ArchiveError(f"{path}: {size} bytes are too many for a table")
+        if size > (maximum_bytes or MAXIMUM_CSV_BYTES):
+            raise ArchiveError(f"{path}: {size} bytes are too many for a table or text")
         content = path.read_bytes()
     except OSError as error:
-        raise ArchiveError(f"{path}: the table cannot be read: {error.strerror}") from None
+        raise ArchiveError(f"{path}: the file cannot be read: {error.strerror}") from None
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -156,9 +168,11 @@ def _delimiter(text: str) -> str:
 def _check_header(path: Path, header: list[str], wanted: Sequence[str]) -> None:
     missing = [column for column in wanted if column not in header]
     if missing:
+        shown = ", ".join(repr(name[:_NAME_SHOWN]) for name in header[:_NAMES_SHOWN])
+        more = f" and {len(header) - _NAMES_SHOWN} more" if len(header) > _NAMES_SHOWN else ""
         raise ArchiveError(
             f"{path}: the header lacks {', '.join(map(repr, missing))}; it has "
-            f"{', '.join(map(repr, header)) or 'no columns'}"
+            f"{shown or 'no columns'}{more}"
         )
     twice = sorted({column for column in wanted if header.count(column) > 1})
     if twice:
@@ -176,6 +190,12 @@ def _check_workbook_size(path: Path) -> None:
                     f"than {MAXIMUM_XLSX_BYTES} or {MAXIMUM_XLSX_MEMBERS}; it is not read"
                 )
             for member in members:
+                ratio = member.file_size / max(member.compress_size, 1)
+                if member.file_size > _SMALL_PART_BYTES and ratio > MAXIMUM_XLSX_RATIO:
+                    raise ArchiveError(
+                        f"{path}: a part of the workbook unpacks to {ratio:.0f} times its size, "
+                        f"more than {MAXIMUM_XLSX_RATIO}; it is not read"
+                    )
                 if not member.filename.endswith((".xml", ".rels")):
                     continue
                 with archive.open(member) as stream:

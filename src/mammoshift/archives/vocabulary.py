@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from mammoshift.contracts.manifest import LESION_TYPES
+from mammoshift.contracts.manifest import BIRADS, LESION_TYPES
 
-BIRADS_IN_ORDER = ("0", "1", "2", "3", "4", "4a", "4b", "4c", "5", "6")
+BIRADS_IN_ORDER = BIRADS
 """BI-RADS assessment categories, the least suspicious first; 0 (incomplete) says least."""
 
 _PATHOLOGIES_IN_ORDER = ("normal", "benign", "malignant")

@@ -16,6 +16,9 @@ LATERALITIES = ("left", "right")
 VIEWS = ("CC", "MLO", "ML", "LM", "AT", "XCCL", "other")
 PATHOLOGIES = ("normal", "benign", "malignant")
 DENSITY_SCALES = ("birads", "mias")
+DENSITIES = ("a", "b", "c", "d", "f", "g")
+BIRADS = ("0", "1", "2", "3", "4", "4a", "4b", "4c", "5", "6")
+OFFICIAL_SPLITS = ("train", "test")
 LESION_TYPES = ("mass", "calcification", "distortion", "asymmetry", "enhancement", "other")
 
 MANIFEST_SCHEMA = pa.schema(
@@ -66,6 +69,8 @@ path              relative to the archive's root, with forward slashes
 content_key       key of the file's content: see `mammoshift.archives.listing.content_key`
 """
 
+_SAFE_ID = "[A-Za-z0-9_.-]{1,200}"
+
 QC_COLUMNS = ("dataset", "path", "stage", "reason")
 
 
@@ -89,8 +94,8 @@ def write_manifest(manifest: pd.DataFrame, path: Path) -> None:
     Raises
     ------
     TableError
-        If a column is missing or unknown, an `image_id` occurs twice, or a value lies outside
-        its vocabulary.
+        If a column is missing or unknown, an `image_id` occurs twice or is not made of safe
+        characters, or a value lies outside its vocabulary.
     """
     check_manifest(manifest, path)
     table = pa.Table.from_pandas(manifest, schema=MANIFEST_SCHEMA, preserve_index=False)
@@ -113,11 +118,21 @@ def check_manifest(manifest: pd.DataFrame, where: Path) -> None:
     repeated = manifest["image_id"][manifest["image_id"].duplicated()]
     if len(repeated):
         raise TableError(f"{where}: image_id {repeated.iloc[0]!r} occurs more than once")
+    ids = manifest["image_id"].astype("string")
+    unsafe = manifest["image_id"][~ids.str.fullmatch(_SAFE_ID).fillna(False).astype(bool)]
+    if len(unsafe):
+        raise TableError(
+            f"{where}: image_id {unsafe.iloc[0]!r} must be 1 to 200 of the characters "
+            "A-Z a-z 0-9 _ . -"
+        )
     vocabularies = {
         "laterality": LATERALITIES,
         "view": VIEWS,
         "pathology": PATHOLOGIES,
+        "density": DENSITIES,
         "density_scale": DENSITY_SCALES,
+        "birads": BIRADS,
+        "official_split": OFFICIAL_SPLITS,
     }
     for column, allowed in vocabularies.items():
         given = manifest[column].dropna()

@@ -40,9 +40,7 @@ config.settings.reading_validation_mode = config.IGNORE
 warnings.filterwarnings("ignore", module=r"pydicom(\..*)?$")
 logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
-_NATIVE = frozenset(
-    {"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.113619.5.2"}
-)
+_NATIVE = frozenset({"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"})
 _BIG_ENDIAN = "1.2.840.10008.1.2.2"
 _RLE = "1.2.840.10008.1.2.5"
 _JPEG = frozenset(f"1.2.840.10008.1.2.4.{part}" for part in (50, 51, 57, 70))
@@ -51,6 +49,7 @@ _JPEG_2000 = frozenset(f"1.2.840.10008.1.2.4.{part}" for part in (90, 91))
 _HTJ2K = frozenset(f"1.2.840.10008.1.2.4.{part}" for part in (201, 202, 203))
 
 _PIXEL_DATA = 0x7FE00010
+_LARGEST_WINDOW = 1e9
 _UNDEFINED_LENGTH = 0xFFFFFFFF
 _LONG_VRS = (b"OB", b"OW", b"OF", b"OD", b"OL", b"OV", b"UN", b"UC", b"UR", b"UT", b"SQ")
 
@@ -371,7 +370,11 @@ def _window(header: Dataset, units: _ToDisplay) -> VoiWindow | None:
         raise UnreadableImageError("the window width is not positive")
     if function == "LINEAR":
         center, width = center - 0.5, width - 1.0
-    return VoiWindow(units.to_pixels(center), width / abs(units.a), function == "SIGMOID")
+    window = VoiWindow(units.to_pixels(center), width / abs(units.a), function == "SIGMOID")
+    is_sane = abs(window.center) <= _LARGEST_WINDOW and window.width <= _LARGEST_WINDOW
+    if not is_sane or 0.0 < window.width < 1.0 / _LARGEST_WINDOW:
+        raise UnreadableImageError("the window lies absurdly far from the pixels' values")
+    return window
 
 
 def _voi_lut(header: FileDataset, units: _ToDisplay, layout: _Layout) -> NDArray[np.float32] | None:

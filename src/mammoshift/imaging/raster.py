@@ -25,6 +25,13 @@ _BLANK = rb"(?:\s|#[^\n]*\n)+"
 _PGM_HEADER = re.compile(rb"P([25])" + 3 * (_BLANK + rb"(\d{1,9})") + rb"\s")
 _PGM_HEADER_BYTES = 4096
 _PNG_START = b"\x89PNG\r\n\x1a\n"
+_TIFF_COLOURS = frozenset(
+    {
+        tifffile.PHOTOMETRIC.MINISWHITE,
+        tifffile.PHOTOMETRIC.MINISBLACK,
+        tifffile.PHOTOMETRIC.RGB,
+    }
+)
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
@@ -116,15 +123,22 @@ def decode_tiff(path: Path) -> DecodedImage:
     Raises
     ------
     UnreadableImageError
-        If the file has several pages of one size, or pixels that are not unsigned integers.
+        If the file has several pages of one size, pixels that are not unsigned integers of 8 or
+        16 bits, or colours that are neither grey nor red, green and blue.
     """
     with tifffile.TiffFile(path) as file:
         page = file.pages.first
         check_size(page.imagelength, page.imagewidth, page.samplesperpixel)
         if len(file.pages) > 1 and file.pages[1].shape == page.shape:
             raise UnreadableImageError(f"the TIFF has {len(file.pages)} pages of the same size")
-        if page.dtype not in (np.uint8, np.uint16):
+        if page.dtype not in (np.uint8, np.uint16) or page.bitspersample not in (8, 16):
             raise UnreadableImageError("the TIFF's pixels are not 8-bit or 16-bit integers")
+        # tifffile turns YCbCr into RGB where the JPEG codec stored it, and nowhere else.
+        is_jpeg = page.compression == tifffile.COMPRESSION.JPEG
+        if page.photometric not in _TIFF_COLOURS and not (
+            is_jpeg and page.photometric == tifffile.PHOTOMETRIC.YCBCR
+        ):
+            raise UnreadableImageError("the TIFF's colours are neither grey nor RGB")
         size = path.stat().st_size
         segments = zip(page.dataoffsets, page.databytecounts, strict=True)
         if any(offset + count > size for offset, count in segments):
@@ -133,8 +147,6 @@ def decode_tiff(path: Path) -> DecodedImage:
         if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE and array.ndim == 3:
             array = np.moveaxis(array, 0, -1)
         image = _from_array(array, (page.imagelength, page.imagewidth))
-        if page.photometric == tifffile.PHOTOMETRIC.PALETTE:
-            raise UnreadableImageError("a TIFF with a colour palette is not supported")
         if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
             return DecodedImage(~image.pixels, image.bits, inverted=True)
         return image

@@ -142,7 +142,8 @@ def _preprocess(source: _Source, root: Path, recipe: InputRecipe) -> _Stored | E
         image = decode_image(_inside(root, source.path))
     except UnreadableImageError as error:
         return Exclusion(source.dataset, source.path, _STAGE, str(error))
-    if image.pixel_spacing_mm is None and source.pixel_spacing_mm > 0.0:
+    # The manifest has the file's own spacing, unless the archive's tables know better.
+    if source.pixel_spacing_mm > 0.0:
         image = replace(image, pixel_spacing_mm=2 * (source.pixel_spacing_mm,))
     done = preprocess_image(image, recipe)
     mean, std = cv2.meanStdDev(done.array)

@@ -149,6 +149,18 @@ def test_a_renamed_file_is_found_by_the_uid_inside(tmp_path, write_file, dicom_b
     assert result.manifest["path"].tolist() == ["flat/0002.dcm"]
 
 
+def test_a_broken_second_file_of_a_series_is_listed(tmp_path, write_file, dicom_bytes, ingest):
+    cases = Cases()
+    film = cases.add(MASS_TRAIN, 1)
+    cases.write_tables(tmp_path)
+    write_file(tmp_path / _place("D", film), dicom_bytes())
+    write_file(tmp_path / f"CBIS-DDSM/{film}/1-2.dcm", b"no image")
+    result = ingest("cbis_ddsm", tmp_path, maximum_lost_share=0.0)
+    assert [(e.path, e.stage) for e in result.exclusions] == [
+        (f"CBIS-DDSM/{film}/1-2.dcm", "selection")
+    ]
+
+
 def test_masks_and_crops_are_never_taken_for_the_image(tmp_path, write_file, dicom_bytes, ingest):
     cases = Cases()
     good = cases.add(MASS_TRAIN, 1)
@@ -266,6 +278,33 @@ def test_a_broken_row_is_a_loss(tmp_path, write_file, dicom_bytes, ingest):
         (f"{MASS_TRAIN}: row 3", "the pathology is unknown"),
         (f"{MASS_TRAIN}: row 4", "side or view is unknown"),
     ]
+
+
+def test_a_view_with_a_broken_row_has_no_sure_label(tmp_path, write_file, dicom_bytes, ingest):
+    cases = Cases()
+    film = cases.add(MASS_TRAIN, 1, pathology="BENIGN")
+    cases.add(MASS_TRAIN, 1, pathology="MALIGNANT?", lesion=2)
+    other = cases.add(MASS_TRAIN, 1, view="MLO")
+    cases.write_tables(tmp_path)
+    for path in (film, other):
+        write_file(tmp_path / _place("D", path), dicom_bytes())
+    result = ingest("cbis_ddsm", tmp_path, maximum_lost_share=0.9)
+    assert result.manifest["image_id"].tolist() == ["P_00001_LEFT_MLO"]
+    assert [e.path for e in result.exclusions] == [f"{MASS_TRAIN}: row 3", _place("D", film)]
+
+
+def test_tables_that_differ_in_one_cell_are_ambiguous(tmp_path, ingest):
+    cases = Cases()
+    for patient in range(1, 1500):
+        cases.add(MASS_TRAIN, patient)
+    cases.write_tables(tmp_path)
+    content = (tmp_path / MASS_TRAIN).read_text(encoding="utf-8")
+    place = content.index("P_00400,2,")
+    changed = f"{content[:place]}P_00400,3,{content[place + 10 :]}"
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "copy" / MASS_TRAIN).write_text(changed, encoding="utf-8")
+    with pytest.raises(ArchiveError, match="several files that could be mass_case"):
+        ingest("cbis_ddsm", tmp_path)
 
 
 def test_a_missing_or_ambiguous_table_is_an_error(tmp_path, ingest):

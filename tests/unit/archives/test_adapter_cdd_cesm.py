@@ -126,6 +126,18 @@ def test_subtracted_images(make, ingest, workbook, prefix):
     assert second["detector"] == "machine 2"
 
 
+def test_a_broken_row_leaves_the_next_of_its_name_in_place(make, ingest):
+    rows = [
+        _row("P99_L_DM_MLO", pathology="Unclear"),
+        _row("P99_L_DM_MLO", pathology="Malignant"),
+        *(row for row in ROWS if row[0] != "P99_L_DM_MLO"),
+    ]
+    manifest = ingest("cdd_cesm", make(rows), maximum_lost_share=0.9).manifest
+    labelled = manifest[manifest["patient_id"] == "P99"]
+    assert labelled["path"].tolist() == [f"{LOW}/P99_L_DM_MLO_2.jpg"]
+    assert labelled["pathology"].tolist() == ["malignant"]
+
+
 def test_missing_files_and_contradicting_rows_are_listed(make, ingest):
     rows = [
         *ROWS,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 
 import openpyxl
 import pydicom
@@ -84,6 +85,17 @@ def test_unlabelled_breasts_are_left_out_or_normal(archive, ingest):
     assert normal.manifest["age"].dropna().tolist() == [44, 44, 51, 51, 30, 30]
 
 
+@pytest.mark.parametrize("broken", [("R", "Malignan"), ("?", "Malignant")])
+def test_a_breast_whose_row_is_broken_is_never_normal(archive, ingest, write_workbook, broken):
+    side, pathology = broken
+    rows = [*ROWS, ("D2-0007", side, 51, 2, "mass", pathology, None)]
+    write_workbook(archive / "clinical" / WORKBOOK, {"Sheet1": [HEADER, *rows]})
+    result = ingest("cmmd", archive, maximum_lost_share=0.9, cmmd={"unlabelled": "normal"})
+    assert "normal" not in set(result.manifest["pathology"])
+    lost = Counter(e.reason for e in result.exclusions if e.path.endswith(".dcm"))
+    assert lost["the workbook's row of the breast cannot be used"] == (2 if side == "R" else 4)
+
+
 def test_losses(archive, ingest, write_file, make_image):
     folder = archive / "manifest-1" / "CMMD"
     write_file(folder / "D1-0009" / "1-1.dcm", make_image("D1-0009", "L", "CC"))
@@ -130,6 +142,11 @@ def test_the_workbook_is_found_by_several_names_and_the_revision_wins(
     (archive / "CMMD_clinicaldata.xlsx").unlink()
     with pytest.raises(ArchiveError, match=r"CMMD_clinicaldata_revision\.xlsx was not found"):
         ingest("cmmd", archive)
+
+
+def test_another_revised_workbook_does_no_harm(archive, ingest, write_workbook):
+    write_workbook(archive / "lesion masks revision.xlsx", {"Sheet1": [["x"]]})
+    assert len(ingest("cmmd", archive).manifest) == 4
 
 
 def test_two_rows_for_one_breast_give_the_worse_label(archive, ingest, write_workbook):

@@ -17,7 +17,7 @@ from mammoshift.contracts.manifest import (
     write_exclusions,
     write_manifest,
 )
-from mammoshift.errors import ArchiveError
+from mammoshift.errors import ArchiveError, TableError
 
 PGM = b"P5\n4 4\n255\n" + bytes(16)
 
@@ -108,3 +108,21 @@ def test_choosing_an_adapter_imports_no_other():
         "assert not {m.rpartition('.')[2] for m in loaded} & {'mias', 'cmmd', 'dmid'}, loaded"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("image_id", "../mdb001"),
+        ("image_id", "D1-\u0660001"),
+        ("density", "e"),
+        ("birads", "7"),
+        ("official_split", "validation"),
+        ("view", "mlo"),
+    ],
+)
+def test_a_manifest_outside_its_vocabulary_is_refused(tmp_path, mias, ingest, column, value):
+    manifest = ingest("mias", mias).manifest.astype({column: "object"})
+    manifest.loc[1, column] = value
+    with pytest.raises(TableError, match=column):
+        write_manifest(manifest, tmp_path / "manifest.parquet")

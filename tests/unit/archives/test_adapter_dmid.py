@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections import Counter
 
 import pytest
@@ -127,6 +128,27 @@ def test_a_workbook_without_rows_is_an_error(archive, ingest, write_workbook):
     write_workbook(archive / "Metadata.xlsx", {"Sheet1": PROSE})
     with pytest.raises(ArchiveError, match="no row that starts with an image id and a view"):
         ingest("dmid", archive)
+
+
+def test_an_image_with_a_row_that_is_not_understood_is_lost(archive, ingest, write_workbook):
+    rows = [*ROWS, ("IMG001", "CCLT", "G", "CIRC", "malignant?", 1, 2, 3)]
+    write_workbook(archive / "Metadata.xlsx", {"Sheet1": [*PROSE, *rows]})
+    result = ingest("dmid", archive, maximum_lost_share=0.9)
+    assert "IMG001" not in set(result.manifest["image_id"])
+    assert any("IMG001.tif" in e.path and e.stage == "ingest" for e in result.exclusions)
+
+
+def test_a_report_of_absurd_size_is_listed_and_not_read(archive, ingest, write_file):
+    write_file(archive / "Reports" / "Reports" / "Img001.txt", b"\n" * 2_000_000)
+    result = ingest("dmid", archive)
+    assert [e.path for e in result.exclusions] == ["Reports/Reports/Img001.txt"]
+    assert result.manifest.set_index("image_id")["birads"].isna()["IMG001"]
+
+
+def test_a_report_of_many_lines_takes_no_time():
+    start = time.process_time()
+    assert parse_report("\n" * 900_000 + "BIRADS: 3").birads == "3"
+    assert time.process_time() - start < 5.0
 
 
 @pytest.mark.parametrize(

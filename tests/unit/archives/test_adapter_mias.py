@@ -118,3 +118,23 @@ def test_the_real_archive(tmp_path, shared_data, ingest):
     assert (manifest.groupby("patient_id")["density"].nunique() == 1).all()
     assert manifest.set_index("image_id").loc["mdb144", "pathology"] == "malignant"
     assert manifest["pixel_spacing_mm"].to_numpy() == pytest.approx(0.2)
+
+
+def test_an_image_with_a_row_that_is_not_understood_is_lost(archive, ingest, write_file):
+    rows = ROWS.replace("ASYM M 1 2 3", "ASYM M 1 2")
+    write_file(archive / "all-mias" / "Info.txt", rows)
+    result = ingest("mias", archive, maximum_lost_share=0.5)
+    assert "mdb007" not in set(result.manifest["image_id"])
+    assert [e.path for e in result.exclusions] == [
+        "all-mias/Info.txt: line 9",
+        "all-mias/mdb007.pgm",
+    ]
+
+
+def test_a_text_file_that_cannot_be_read_is_an_error(archive, ingest, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("pathlib.Path.read_bytes", refuse)
+    with pytest.raises(ArchiveError, match=r"Info\.txt: the file cannot be read: Permission"):
+        ingest("mias", archive)

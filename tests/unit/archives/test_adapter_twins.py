@@ -8,6 +8,7 @@ import pytest
 
 from mammoshift.configuration.dataset import Twin
 from mammoshift.phantoms.twin import write_twin
+from mammoshift.phantoms.twins.mias import write_patient, write_tables
 
 PATIENTS = 8
 
@@ -55,3 +56,11 @@ def test_a_twin_of_cmmd_has_unlabelled_breasts_and_coarse_pixels(twin_root, inge
 def test_a_twin_of_mias_keeps_the_frame(twin_root, ingest):
     manifest = ingest("mias", twin_root("mias")).manifest
     assert manifest["pixel_spacing_mm"].to_numpy() == pytest.approx(16 * 0.2)
+
+
+def test_a_large_twin_of_mias_has_longer_numbers(tmp_path, ingest):
+    twin = Twin(patients=501, seed=3, magnification_of_pitch=32.0)
+    write_tables(twin, iter([write_patient(twin, n, tmp_path) for n in (1, 501)]), tmp_path)
+    manifest = ingest("mias", tmp_path, maximum_lost_share=0.0).manifest
+    assert manifest["image_id"].tolist() == ["mdb001", "mdb002", "mdb1001", "mdb1002"]
+    assert manifest["patient_id"].tolist() == ["pair001", "pair001", "pair501", "pair501"]

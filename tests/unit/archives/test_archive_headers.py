@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import time
 import zlib
 
 import numpy as np
@@ -10,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from pydicom.sequence import Sequence
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from mammoshift.archives import headers
 from mammoshift.archives.headers import quiet_reading, read_header
@@ -159,6 +161,54 @@ def test_a_deflated_file_is_read_but_not_a_bomb(tmp_path, dicom_bytes, monkeypat
     monkeypatch.setattr(headers, "_MAXIMUM_INFLATED_BYTES", 10_000)
     with pytest.raises(UnreadableImageError, match="unpacks to more"):
         read_header(path)
+
+
+def _meta_element(number: int, vr: bytes, value: bytes) -> bytes:
+    return struct.pack("<HH2sH", 2, number, vr, len(value)) + value
+
+
+@pytest.mark.parametrize("padding", [10, 5000])
+@pytest.mark.parametrize("stated_length", [0, 99])
+def test_a_deflated_bomb_is_seen_whatever_its_meta_information_says(
+    tmp_path, write_file, monkeypatch, padding, stated_length
+):
+    monkeypatch.setattr(headers, "_MAXIMUM_INFLATED_BYTES", 10_000)
+    deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    value = struct.pack("<HH2sHL", 9, 0x1010, b"OB", 0, 500_000) + bytes(500_000)
+    content = (
+        bytes(128)
+        + b"DICM"
+        + _meta_element(0, b"UL", struct.pack("<L", stated_length))
+        + _meta_element(3, b"UI", b"1.2" + bytes(padding - 3))
+        + _meta_element(16, b"UI", DeflatedExplicitVRLittleEndian.encode())
+        + deflater.compress(value)
+        + deflater.flush()
+    )
+
+    def refuse(*_, **__):
+        raise AssertionError("the file was handed to the reader, which inflates all of it")
+
+    monkeypatch.setattr(headers, "_read_dataset", refuse)
+    path = write_file(tmp_path / "a.dcm", content)
+    with pytest.raises(UnreadableImageError, match=r"unpacks to more|meta information is unusual"):
+        read_header(path)
+
+
+def test_a_private_transfer_syntax_is_named_as_the_reason(tmp_path, write_file, dicom_bytes):
+    syntax = ExplicitVRLittleEndian.encode()
+    private = b"1.2.840.113619.5.2\0"
+    content = dicom_bytes().replace(syntax + b"\0" * (len(syntax) % 2), private + b"\0")
+    assert private in content
+    with pytest.raises(UnreadableImageError, match="transfer syntax is not one"):
+        read_header(write_file(tmp_path / "a.dcm", content))
+
+
+@pytest.mark.parametrize("blank", [b" " * 3000, b" " * 40 + b"#" * 3000 + b"\n"])
+def test_a_long_blank_in_a_pgm_header_takes_no_time(tmp_path, write_file, blank):
+    path = write_file(tmp_path / "a.pgm", b"P5" + blank + b"4 6\n255\n" + bytes(24))
+    start = time.process_time()
+    assert read_header(path).rows == 6
+    assert time.process_time() - start < 2.0
 
 
 def test_the_message_never_quotes_the_header(tmp_path, write_file, dicom_bytes):

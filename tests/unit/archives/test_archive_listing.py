@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mammoshift.archives.listing import content_key, iterate_files, listing_digest
+from mammoshift.archives.listing import change_key, content_key, iterate_files, listing_digest
 from mammoshift.errors import ArchiveError
 
 
@@ -42,6 +42,24 @@ def test_links_are_followed_but_never_in_circles(tmp_path, write_file):
     (root / "sub" / "up").symlink_to(root)
     (root / "broken").symlink_to(tmp_path / "nothing")
     assert _paths(root) == ["linked/1.dcm", "sub/2.dcm"]
+
+
+def test_links_that_lead_nowhere_are_passed_over(tmp_path, write_file):
+    write_file(tmp_path / "1.dcm", b"x")
+    (tmp_path / "itself").symlink_to("itself")
+    (tmp_path / "below_a_file").symlink_to("1.dcm/sub")
+    assert _paths(tmp_path) == ["1.dcm"]
+
+
+def test_links_between_folders_do_not_multiply_the_files(tmp_path, write_file):
+    folders = [tmp_path / f"d{number}" for number in range(8)]
+    for folder in folders:
+        write_file(folder / "1.dcm", b"x")
+        for other in folders:
+            (folder / f"to_{other.name}").symlink_to(other)
+    paths = _paths(tmp_path)
+    assert {f"{folder.name}/1.dcm" for folder in folders} <= set(paths)
+    assert len(paths) <= 2 * len(folders)
 
 
 def test_a_name_that_is_no_text_is_an_error(tmp_path):
@@ -108,3 +126,20 @@ def test_content_key_ignores_name_and_times(tmp_path):
     assert key == content_key(other)
     assert len(key) == 24
     assert int(key, 16) >= 0
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "LABELS.XLSX", "Info.txt"])
+def test_change_key_sees_every_cell_of_a_table(tmp_path, name):
+    content = bytearray(b"1,2\n" * 250_000)
+    path = tmp_path / name
+    path.write_bytes(content)
+    first = change_key(path)
+    content[150_000] = ord("9")
+    path.write_bytes(content)
+    assert change_key(path) != first
+
+
+def test_change_key_of_an_image_is_its_content_key(tmp_path):
+    path = tmp_path / "1.dcm"
+    path.write_bytes(bytes(300_000))
+    assert change_key(path) == content_key(path)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mammoshift.archives import state
-from mammoshift.archives.state import listing_state
+from mammoshift.archives.state import file_state, listing_state
 
 
 @pytest.fixture
@@ -32,6 +32,15 @@ def test_a_label_of_the_same_length_is_seen(archive: Path, tmp_path: Path) -> No
     assert listing_state(archive, tmp_path / "cache.json") != before
 
 
+def test_a_label_anywhere_in_a_long_table_is_seen(archive: Path, tmp_path: Path) -> None:
+    rows = [f"{number:06d},B\n" for number in range(40_000)]
+    (archive / "labels.csv").write_text("".join(rows), encoding="utf-8")
+    before = listing_state(archive, tmp_path / "cache.json")
+    rows[15_000] = rows[15_000].replace("B", "M")
+    (archive / "labels.csv").write_text("".join(rows), encoding="utf-8")
+    assert listing_state(archive, tmp_path / "cache.json") != before
+
+
 def test_a_new_and_a_removed_file_are_seen(archive: Path, tmp_path: Path) -> None:
     states = {listing_state(archive, tmp_path / "cache.json")}
     (archive / "a" / "2.pgm").write_bytes(b"2")
@@ -49,7 +58,7 @@ def test_an_unchanged_file_is_not_read_again(
     def refuse(path: Path) -> str:
         raise AssertionError(f"{path} was read again")
 
-    monkeypatch.setattr(state, "content_key", refuse)
+    monkeypatch.setattr(state, "change_key", refuse)
     assert listing_state(archive, tmp_path / "cache.json") == before
 
 
@@ -60,3 +69,17 @@ def test_the_cache_decides_nothing(archive: Path, tmp_path: Path) -> None:
     moved = archive.rename(tmp_path / "elsewhere")
     assert listing_state(moved, tmp_path / "cache.json") == before
     assert listing_state(archive, tmp_path / "cache.json") == "absent"
+
+
+def test_a_changed_byte_anywhere_in_a_weights_file_is_seen(tmp_path: Path) -> None:
+    weights = tmp_path / "weights.safetensors"
+    content = bytearray(1_000_000)
+    weights.write_bytes(content)
+    before = file_state(str(weights), tmp_path / "cache")
+    os.utime(weights, (1.0, 1.0))
+    assert file_state(str(weights), tmp_path / "cache") == before
+    content[300_000] = 1
+    weights.write_bytes(content)
+    assert file_state(str(weights), tmp_path / "cache") != before
+    weights.unlink()
+    assert file_state(str(weights), tmp_path / "cache") == "absent"

@@ -50,6 +50,13 @@ def test_a_wrong_csv_is_an_error_with_its_place(tmp_path, write_file, content, m
     assert str(path) in str(raised.value)
 
 
+def test_the_message_about_a_long_header_is_short(tmp_path, write_file):
+    path = write_file(tmp_path / "t.csv", ",".join(f"c{number}" for number in range(10_000)))
+    with pytest.raises(ArchiveError, match=r"lacks 'a'; it has 'c0'.*and 9960 more") as raised:
+        list(read_csv(path, ("a",)))
+    assert len(str(raised.value)) < 2000
+
+
 def test_a_missing_or_oversized_csv_is_an_error(tmp_path, write_file, monkeypatch):
     with pytest.raises(ArchiveError, match="cannot be read"):
         list(read_csv(tmp_path / "none.csv", ()))
@@ -109,6 +116,20 @@ def test_a_workbook_that_unpacks_to_too_much_is_not_read(tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "MAXIMUM_XLSX_BYTES", 1_000_000)
     with pytest.raises(ArchiveError, match="unpacks to 2000000 bytes"):
         list(read_sheet(path))
+
+
+def test_a_workbook_of_empty_elements_is_not_read(tmp_path, write_workbook):
+    path = write_workbook(tmp_path / "t.xlsx", {"s": [["a"]]})
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/more.xml", b"<c/>" * 500_000)
+    with pytest.raises(ArchiveError, match=r"unpacks to \d+ times its size, more than 200"):
+        list(read_sheet(path))
+
+
+def test_a_long_table_is_no_bomb(tmp_path, write_workbook):
+    row = ("D1-0001", "R", 44, 2, "calcification", "Benign", None)
+    path = write_workbook(tmp_path / "t.xlsx", {"s": [row] * 20_000})
+    assert sum(1 for _ in read_sheet(path)) == 20_000
 
 
 def test_a_workbook_with_entities_is_not_read(tmp_path):

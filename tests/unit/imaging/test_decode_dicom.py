@@ -95,6 +95,37 @@ def test_odd_number_of_bytes_in_big_endian_words(tmp_path: Path) -> None:
     np.testing.assert_array_equal(decode_image(path).pixels, stored)
 
 
+@pytest.mark.parametrize(
+    ("center", "width", "slope"),
+    [("0", "1e-300", "1"), ("1e39", "10", "1"), ("0", "1e39", "1"), ("1", "1", "1e-320")],
+)
+def test_a_window_that_overflows_is_refused(
+    tmp_path: Path, center: str, width: str, slope: str
+) -> None:
+    path = write_dicom(
+        tmp_path / "a.dcm",
+        ramp(),
+        bits=12,
+        WindowCenter=center,
+        WindowWidth=width,
+        VOILUTFunction="SIGMOID",
+        RescaleSlope=slope,
+        RescaleIntercept="0",
+    )
+    with pytest.raises(UnreadableImageError, match="the window lies absurdly far"):
+        decode_image(path)
+
+
+def test_a_private_transfer_syntax_is_refused(tmp_path: Path) -> None:
+    path = write_dicom(tmp_path / "a.dcm", ramp(), bits=12, syntax=EXPLICIT)
+    stated, private = b"UI\x14\0" + EXPLICIT.encode() + b"\0", b"1.2.840.113619.5.2\0\0"
+    content = path.read_bytes()
+    assert content.count(stated) == 1
+    path.write_bytes(content.replace(stated, b"UI\x14\0" + private))
+    with pytest.raises(UnreadableImageError, match="an unknown one"):
+        decode_image(path)
+
+
 @pytest.mark.parametrize("function", ["LINEAR", "LINEAR_EXACT", "SIGMOID"])
 @pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
 @pytest.mark.parametrize(("slope", "intercept"), [(1.0, 0.0), (2.5, -300.0)])

@@ -9,6 +9,7 @@ import pytest
 import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from mammoshift.errors import UnreadableImageError
 from mammoshift.imaging.decode import decode_image
@@ -109,6 +110,25 @@ def test_tiff_where_zero_is_white_is_inverted(tmp_path: Path) -> None:
     image = decode_image(path)
     assert image.inverted
     np.testing.assert_array_equal(image.pixels, 65535 - pixels)
+
+
+@pytest.mark.parametrize("bits", [2, 4, 12])
+def test_tiff_of_other_depths_is_refused(tmp_path: Path, bits: int) -> None:
+    path = tmp_path / "a.tif"
+    pixels = noise(2**bits - 1).astype(np.uint16 if bits > 8 else np.uint8)
+    tifffile.imwrite(path, pixels, bitspersample=bits, photometric="minisblack")
+    with pytest.raises(UnreadableImageError, match="8-bit or 16-bit"):
+        decode_image(path)
+
+
+@pytest.mark.parametrize(("mode", "photometric"), [("CMYK", 5), ("YCbCr", 6), ("LAB", 8), ("P", 3)])
+def test_tiff_of_other_colours_is_refused(tmp_path: Path, mode: str, photometric: int) -> None:
+    path = tmp_path / "a.tif"
+    Image.new(mode, (31, 40)).save(path)
+    with tifffile.TiffFile(path) as file:
+        assert file.pages.first.photometric == photometric
+    with pytest.raises(UnreadableImageError, match="neither grey nor RGB"):
+        decode_image(path)
 
 
 def test_tiff_of_several_pages_or_floats_is_refused(tmp_path: Path) -> None:

@@ -12,10 +12,13 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydicom.dataset import Dataset
+from pydicom.uid import SecondaryCaptureImageStorage
 
 from mammoshift.configuration.model import InputRecipe
 from mammoshift.contracts.manifest import read_exclusions
 from mammoshift.errors import TableError
+from mammoshift.phantoms.twins.output import write_dicom
 from mammoshift.pixelstore import writer
 from mammoshift.pixelstore.assignment import shard_of
 from mammoshift.pixelstore.fingerprints import (
@@ -110,6 +113,17 @@ def test_unreadable_images_are_listed_and_the_rest_is_stored(tmp_path: Path) -> 
     assert store.image_ids == ("im000", "im002")
     with pytest.raises(TableError, match="no image im001"):
         store.read("im001")
+
+
+def test_the_spacing_of_the_manifest_holds(tmp_path: Path) -> None:
+    manifest = archive(tmp_path, 1).assign(path="a.dcm", pixel_spacing_mm=0.05)
+    dataset = Dataset()
+    dataset.SOPClassUID, dataset.SOPInstanceUID = SecondaryCaptureImageStorage, "2.25.1"
+    dataset.ImagerPixelSpacing = [0.2, 0.2]
+    write_dicom(dataset, breast(1), tmp_path / "a.dcm")
+    write_shard(manifest, tmp_path, RECIPE, tmp_path / "s")
+    index = read_index(tmp_path / "s")
+    assert index["pixel_spacing_down_mm"][0] == pytest.approx(0.05 * 120 / 43, rel=1e-6)
 
 
 def test_number_of_workers_and_order_do_not_matter(tmp_path: Path) -> None:

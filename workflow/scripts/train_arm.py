@@ -8,9 +8,11 @@ with job_log(snakemake.log[0]):
     folder = Path(snakemake.output.model).parent
     indexes = [Path(path) for path in snakemake.input.pixels if path.endswith("index.parquet")]
     starts = [Path(path) for path in [snakemake.input.get("weights", [])] if path]
+    records = [path.with_name("model.json") for path in starts]
     tables = [Path(snakemake.input.split), Path(snakemake.input.manifest)]
     settings = {"seed": int(snakemake.wildcards.seed), **snakemake.params.arm}
-    key = result_key({**settings, "code": snakemake.params.code}, [*tables, *indexes, *starts])
+    made_from = [*tables, *indexes, *starts, *(path for path in records if path.is_file())]
+    key = result_key({**settings, "code": snakemake.params.code}, made_from)
     if restore(folder / "kept", key, outputs):
         print(f"restored the finished training {key}")
     else:

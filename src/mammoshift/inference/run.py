@@ -142,4 +142,7 @@ def _cases(job: ScoringJob, dataset: str, manifest: Path) -> pd.DataFrame:
             f"{job.settings['task']} and could be decoded"
         )
     table = table.sort_values("image_id").reset_index(drop=True)
+    other = table["density_scale"].notna() & (table["density_scale"] != "birads")
+    # `d` is dense on the MIAS scale and extremely dense on that of BI-RADS.
+    table.loc[other, "density"] = table["density_scale"] + "_" + table["density"]
     return table[["image_id", *CARRIED, "subset", "label"]]

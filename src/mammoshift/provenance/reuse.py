@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from mammoshift.files import sha256_of_file
@@ -24,8 +25,15 @@ def result_key(parameters: Mapping[str, object], inputs: Sequence[Path]) -> str:
     """Return the key of a result: a hash of its parameters and of its input files' contents."""
     digest = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode())
     for path in inputs:
-        digest.update(sha256_of_file(path).encode())
+        status = path.stat()
+        digest.update(_known_sum(path, status.st_size, status.st_mtime_ns).encode())
     return digest.hexdigest()[:32]
+
+
+@cache
+def _known_sum(path: Path, _size: int, _mtime_ns: int) -> str:
+    """Return the hash of an input; a model is an input of each table that it scores."""
+    return sha256_of_file(path)
 
 
 def restore(store: Path, key: str, outputs: Mapping[str, Path]) -> bool:
@@ -60,7 +68,7 @@ def _is_whole(folder: Path, kept: Mapping[str, Path]) -> bool:
     try:
         sums = json.loads((folder / SUMS).read_text(encoding="utf-8"))
         return all(sha256_of_file(path) == sums[name] for name, path in kept.items())
-    except (FileNotFoundError, KeyError, json.JSONDecodeError):
+    except (FileNotFoundError, KeyError, TypeError, ValueError):
         return False
 
 
@@ -75,3 +83,5 @@ def _link(source: Path, destination: Path) -> None:
         shutil.copy2(source, temporary)
     os.utime(temporary)
     temporary.replace(destination)
+    # Renaming one link of a file to another of the same file leaves both where they are.
+    temporary.unlink(missing_ok=True)

@@ -88,11 +88,18 @@ def append_event(folder: Path, event: str, **details: str | int | float | None) 
 
 
 def _checkpoints(folder: Path) -> list[Path]:
-    """Checkpoints by their steps, the newest first."""
+    """Checkpoints by their steps, the newest first.
+
+    Those of one step (before and after its validation) are told apart by when they were written.
+    """
     if not folder.is_dir():
         return []
-    named = [(match, path) for path in folder.iterdir() if (match := _NAME.fullmatch(path.name))]
-    return [path for match, path in sorted(named, key=lambda pair: -int(pair[0][1]))]
+    named = [
+        (int(match[1]), path.stat().st_mtime_ns, path)
+        for path in folder.iterdir()
+        if (match := _NAME.fullmatch(path.name))
+    ]
+    return [path for _step, _written, path in sorted(named, reverse=True)]
 
 
 class _UnusableCheckpointError(Exception):

@@ -87,6 +87,7 @@ class _Start:
     state: dict[str, Tensor] | None
     sha256: str | None
     licence: Licence | None
+    size: tuple[int, int] | None = None
 
 
 @dataclass
@@ -131,7 +132,11 @@ class _Trainer:
         torch.manual_seed(torch_seed(Purpose.INITIALISATION, request.seed))
         self.model = prepared(
             build_classifier(
-                request.backbone, request.arm.input.size, self.density_head, self.start.state
+                request.backbone,
+                request.arm.input.size,
+                self.density_head,
+                self.start.state,
+                self.start.size,
             ),
             device,
         )
@@ -394,7 +399,7 @@ def _read_start(request: TrainingRequest) -> _Start:
                 f"arm {record.arm.name}, which it starts from, has {getattr(theirs, name)!r}"
             )
     digest = sha256_of_file(request.start / WEIGHTS_NAME)
-    return _Start(read_state(request.start), digest, record.licence)
+    return _Start(read_state(request.start), digest, record.licence, record.arm.input.size)
 
 
 def _copied(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -133,6 +133,7 @@ def build_classifier(
     size: tuple[int, int],
     density_head: bool = False,
     state: Mapping[str, Tensor] | None = None,
+    state_size: tuple[int, int] | None = None,
 ) -> Classifier:
     """Build a classifier, with the values of `state` as far as it goes.
 
@@ -147,6 +148,8 @@ def build_classifier(
     state
         Tensors by the classifier's own names. The feature extractor must be there whole, and may
         come from another input size; a head may be absent and is then random.
+    state_size
+        (rows, columns) of the images that `state` was trained on; None for the architecture's own.
 
     Raises
     ------
@@ -158,7 +161,8 @@ def build_classifier(
     if state is None:
         return Classifier(create_features(backbone, size), backbone, density_head)
     features = {n.removeprefix(FEATURES): t for n, t in state.items() if n.startswith(FEATURES)}
-    classifier = Classifier(create_features(backbone, size, features), backbone, density_head)
+    extractor = create_features(backbone, size, features, state_size)
+    classifier = Classifier(extractor, backbone, density_head)
     for name in ("head", "density_head"):
         layer = getattr(classifier, name)
         start = {

@@ -21,6 +21,8 @@ from mammoshift.training.gpu_claim import claim_gpu, default_claim_folder, local
 from mammoshift.training.loop import train_arm
 from mammoshift.training.request import Cases, Execution, TrainingRequest
 
+KNOWN_DENSITY_SCALE = "birads"
+
 
 @dataclass(frozen=True)
 class TrainingJob:
@@ -89,8 +91,8 @@ def run_training(job: TrainingJob, folder: Path) -> None:
             data_key=job.key,
         )
         result = train_arm(request, progress=print)
-    write_artefacts(folder, request, result)
-    shutil.rmtree(job.run_folder)
+        write_artefacts(folder, request, result)
+        shutil.rmtree(job.run_folder)
 
 
 @contextmanager
@@ -98,7 +100,8 @@ def _alone_in(run_folder: Path) -> Iterator[None]:
     """Hold the lock of a run folder, so that no two processes write one training's state.
 
     A job that outlived its Snakemake may still be training when the next Snakemake starts
-    another. The kernel drops the lock when its holder ends.
+    another. The kernel drops the lock when its holder ends. Some network file systems have no
+    locks; there the training goes on without.
     """
     run_folder.parent.mkdir(parents=True, exist_ok=True)
     path = run_folder.with_name(f".{run_folder.name}.lock")
@@ -110,13 +113,23 @@ def _alone_in(run_folder: Path) -> Iterator[None]:
                 f"{run_folder}: another process trains here, perhaps a job that outlived its "
                 "Snakemake; wait for its end or cancel it, then run again"
             ) from None
+        except OSError as error:
+            print(
+                f"{run_folder}: its file system has no locks ({error.strerror}); "
+                "make sure that no other process trains here"
+            )
         yield
 
 
 def _cases(job: TrainingJob, store: PixelStore, subset: str) -> Cases:
-    """Return the labelled images of a subset that could be decoded."""
+    """Return the labelled images of a subset that could be decoded.
+
+    Only densities on the BI-RADS scale are known to the density head; `d` is dense on the MIAS
+    scale and extremely dense on this one.
+    """
     split = read_split(job.split)
-    density = read_manifest(job.manifest).set_index("image_id")["density"]
+    manifest = read_manifest(job.manifest).set_index("image_id")
+    density = manifest["density"].where(manifest["density_scale"] == KNOWN_DENSITY_SCALE)
     stored = set(store.image_ids)
     own = split[(split["subset"] == subset) & split["image_id"].isin(stored)]
     own = own.sort_values("image_id")

@@ -68,6 +68,7 @@ def create_features(
     backbone: Backbone,
     size: tuple[int, int] | None = None,
     state: Mapping[str, Tensor] | None = None,
+    state_size: tuple[int, int] | None = None,
 ) -> nn.Module:
     """Build the feature extractor of `backbone`: images in, one pooled feature vector each out.
 
@@ -80,6 +81,10 @@ def create_features(
     state
         State dict without a head, with timm's names. Position embeddings are resampled to `size`,
         and the first convolution is summed over the colours where `channels` is 1.
+    state_size
+        (rows, columns) that `state`, with `channels` as they are, was trained for. Position
+        embeddings do not tell how they lie in rows and columns. None for published weights: the
+        architecture's own size and three colours.
 
     Raises
     ------
@@ -98,7 +103,10 @@ def create_features(
         options["global_pool"] = _TIMM_POOLING[backbone.pooling]
     if state is not None:
         options["pretrained"] = True
-        options["pretrained_cfg_overlay"] = {"state_dict": dict(state), "custom_load": False}
+        overlay: dict[str, Any] = {"state_dict": dict(state), "custom_load": False}
+        if state_size is not None:
+            overlay["input_size"] = (backbone.channels, *state_size)
+        options["pretrained_cfg_overlay"] = overlay
     try:
         features = timm.create_model(
             backbone.architecture, num_classes=0, in_chans=backbone.channels, **options

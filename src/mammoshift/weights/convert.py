@@ -7,7 +7,6 @@ this step uses only the converted file.
 from __future__ import annotations
 
 import json
-import pickle
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -128,19 +127,27 @@ def _read_and_map(
 def _read_state(source: Path, wanted: Callable[[str], bool]) -> dict[str, Tensor]:
     if source.suffix == ".safetensors":
         return {name: t for name, t in _read_safetensors(source).items() if wanted(name)}
-    if zipfile.is_zipfile(source):
+    if _is_archive(source):
         with CheckpointArchive(source) as archive:
             stored = _find_state_dict(archive.content, StoredTensor)
             return {name: archive.load(stored[name]) for name in stored if wanted(name)}
     # Files of before PyTorch 1.6 are no archives; torch's own restricted loader reads them.
     try:
         content = torch.load(source, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
+    # A hostile or damaged file can fail in any way; none of them may pass as another error.
+    except Exception as error:
         raise WeightsError(
             "is neither safetensors nor a checkpoint that can be read without running its content; "
             f"save its state dict again with a current PyTorch ({type(error).__name__})"
         ) from error
     return {n: tensor for n, tensor in _find_state_dict(content, Tensor).items() if wanted(n)}
+
+
+def _is_archive(source: Path) -> bool:
+    try:
+        return zipfile.is_zipfile(source)
+    except zipfile.BadZipFile:
+        return True
 
 
 def _find_state_dict(content: object, kind: type[Kind]) -> dict[str, Kind]:

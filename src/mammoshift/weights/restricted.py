@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import pickletools
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -113,7 +114,7 @@ class CheckpointArchive:
         self.path = path
         try:
             self._zip = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError) as error:
+        except (zipfile.BadZipFile, OSError, RuntimeError, ValueError) as error:
             raise WeightsError(
                 f"is no zip archive as torch.save writes it ({error}); "
                 "save it again with PyTorch 1.6 or newer, or as safetensors"
@@ -142,12 +143,11 @@ class CheckpointArchive:
         if outside or count > storage.count:
             raise WeightsError(f"a tensor reaches outside its storage {storage.key}")
         if not count:
-            return torch.empty(stored.shape, dtype=storage.dtype)
-        values = torch.frombuffer(
-            bytearray(self._read(f"data/{storage.key}", None)), dtype=storage.dtype
-        )
-        if len(values) < storage.count:
+            return _empty(stored)
+        content = bytearray(self._read(f"data/{storage.key}", None))
+        if len(content) < storage.count * storage.dtype.itemsize:
             raise WeightsError(f"storage {storage.key} is cut off")
+        values = torch.frombuffer(content, dtype=storage.dtype, count=storage.count)
         view = torch.as_strided(values, stored.shape, stored.stride, stored.offset)
         return view.clone(memory_format=torch.contiguous_format)
 
@@ -174,12 +174,22 @@ class CheckpointArchive:
             if limit is not None and entry.file_size > limit:
                 raise WeightsError(f"{name} has more than {limit} bytes")
             return self._zip.read(entry)
-        except (KeyError, zipfile.BadZipFile, OSError, EOFError) as error:
+        # An encrypted entry is a RuntimeError, a damaged name a ValueError.
+        except (
+            KeyError,
+            zipfile.BadZipFile,
+            OSError,
+            EOFError,
+            RuntimeError,
+            ValueError,
+        ) as error:
             raise WeightsError(f"{name} cannot be read: {error}") from error
 
     def _unpickle(self) -> Any:
         try:
-            return _InertUnpickler(BytesIO(self._read("data.pkl", PICKLE_LIMIT))).load()
+            content = self._read("data.pkl", PICKLE_LIMIT)
+            _check_memo(content)
+            return _InertUnpickler(BytesIO(content)).load()
         except WeightsError:
             raise
         # A hostile or damaged pickle can fail in any way; none of them may pass as another error.
@@ -187,6 +197,25 @@ class CheckpointArchive:
             raise WeightsError(
                 f"the checkpoint's pickle is damaged or of no known form: {error}"
             ) from error
+
+
+def _check_memo(content: bytes) -> None:
+    """Refuse a pickle that numbers an object higher than it has bytes.
+
+    The unpickler's table of objects is as long as their highest number, so that a pickle of ten
+    bytes could have it fill the memory of the machine.
+    """
+    for opcode, number, _ in pickletools.genops(content):
+        too_high = isinstance(number, int) and number > len(content)
+        if too_high and opcode.name in ("PUT", "LONG_BINPUT"):
+            raise WeightsError(f"the pickle of {len(content)} bytes has an object {number}")
+
+
+def _empty(stored: StoredTensor) -> Tensor:
+    try:
+        return torch.empty(stored.shape, dtype=stored.storage.dtype)
+    except (RuntimeError, TypeError) as error:
+        raise WeightsError("a tensor without values has an impossible shape") from error
 
 
 class _InertUnpickler(pickle.Unpickler):

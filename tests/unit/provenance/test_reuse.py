@@ -45,6 +45,23 @@ def test_a_kept_file_that_was_changed_is_not_restored(
     assert not restore(tmp_path / "store", "k1", finished)
 
 
+@pytest.mark.parametrize("sums", [b"", b"[]", b"null", b"\xff\xfe"])
+def test_damaged_sums_restore_nothing(
+    tmp_path: Path, finished: dict[str, Path], sums: bytes
+) -> None:
+    keep(tmp_path / "store", "k1", finished)
+    (tmp_path / "store" / "k1" / "sha256.json").write_bytes(sums)
+    assert not restore(tmp_path / "store", "k1", finished)
+
+
+def test_restoring_over_what_is_there_leaves_nothing_else(
+    tmp_path: Path, finished: dict[str, Path]
+) -> None:
+    keep(tmp_path / "store", "k1", finished)
+    assert restore(tmp_path / "store", "k1", finished)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["history", "model"]
+
+
 def test_the_key_depends_on_parameters_and_contents_only(tmp_path: Path) -> None:
     first, second = tmp_path / "a", tmp_path / "b"
     first.write_bytes(b"same")

@@ -11,25 +11,28 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch.nn.functional import interpolate
 
 from mammoshift.configuration.model import Arm, Backbone, Loss, WeightsFile
 from mammoshift.errors import ConfigurationError, TrainingError
 from mammoshift.training.artefacts import write_artefacts
-from mammoshift.training.checkpoint import EVENTS
+from mammoshift.training.checkpoint import EVENTS, find_checkpoint, save_checkpoint
 from mammoshift.training.interruption import TrainingInterrupted
 from mammoshift.training.loop import current_versions, train_arm
 from mammoshift.training.request import Cases, Execution, TrainingRequest, TrainingResult
-from mammoshift.training.saved_model import read_record
+from mammoshift.training.saved_model import read_record, read_state
 from mammoshift.weights.architectures import reference_state
 
 SIZE = (32, 32)
 TRAIN, VALIDATION = 40, 20
+BACKBONE = Backbone(architecture="test_resnet", channels=1, mean=(0.25,), std=(0.25,))
 
 
 @dataclass
 class ToyImages:
     """Noise, with a bright square in images of an odd number."""
 
+    size: tuple[int, int] = SIZE
     reads: int = 0
     before_read: Callable[[int], None] = field(default=lambda _number: None)
 
@@ -38,7 +41,7 @@ class ToyImages:
         self.before_read(self.reads)
         number = int(image_id.removeprefix("toy-"))
         random = np.random.default_rng(number)
-        image = random.integers(0, 20000, SIZE).astype(np.uint16)
+        image = random.integers(0, 20000, self.size).astype(np.uint16)
         if number % 2:
             row, column = random.integers(0, 20, 2)
             image[row : row + 12, column : column + 12] += 30000
@@ -65,10 +68,9 @@ def request_for(folder: Path, *, start: Path | None = None, **changes: object) -
         "loss": changes.pop("loss", {"name": "bce"}),
         "training": {**training, **changes},
     }
-    backbone = Backbone(architecture="test_resnet", channels=1, mean=(0.25,), std=(0.25,))
     return TrainingRequest(
         arm=Arm.model_validate(arm),
-        backbone=backbone,
+        backbone=BACKBONE,
         seed=1,
         training=cases(0, TRAIN),
         validation=cases(1000, VALIDATION),
@@ -226,6 +228,18 @@ def test_damaged_checkpoint_falls_back_to_the_one_before(tmp_path: Path) -> None
     assert model_bytes(tmp_path, request, result) == expected
 
 
+def test_of_two_checkpoints_of_one_step_the_later_counts(tmp_path: Path) -> None:
+    for attempt in range(8):
+        folder = tmp_path / str(attempt)
+        for number in range(3):
+            path = save_checkpoint(folder, "key", 5, {"number": [attempt, number]})
+            # Set back, since the clock of a file system may be coarse.
+            os.utime(path, ns=(0, 10**9 + number))
+            found = find_checkpoint(folder, "key").state
+            assert found == {"number": [attempt, number]}
+        assert len(list(folder.glob("checkpoint-*.pt"))) == 2
+
+
 def test_no_usable_checkpoint_means_a_clean_start(tmp_path: Path) -> None:
     request = crashed(tmp_path)
     for path in (tmp_path / "run").glob("checkpoint-*.pt"):
@@ -306,8 +320,15 @@ def test_head_stage_changes_the_head_only(tmp_path: Path) -> None:
 
 
 def test_start_from_another_arm_inherits_weights_and_licence(tmp_path: Path) -> None:
-    test_head_stage_changes_the_head_only(tmp_path)
-    parent = request_for(tmp_path / "parent", stages=[{"epochs": 1, "lr": 1e-3}])
+    save_file(reference_state(BACKBONE), tmp_path / "start.safetensors")
+    weights = WeightsFile(file="w", format="timm", licence="cc-by-nc-sa-4.0", source="group/model")
+    parent = request_for(
+        tmp_path / "parent",
+        start=tmp_path / "start.safetensors",
+        initialisation="pretrained",
+        stages=[{"epochs": 1, "lr": 1e-3}],
+    )
+    parent = replace(parent, backbone=BACKBONE.model_copy(update={"weights": weights}))
     parent_result = train_arm(parent)
     write_artefacts(tmp_path / "parent" / "model", parent, parent_result)
     child = request_for(
@@ -320,9 +341,36 @@ def test_start_from_another_arm_inherits_weights_and_licence(tmp_path: Path) -> 
     assert torch.allclose(result.state["head.weight"], parent_result.state["head.weight"])
     name = "features.conv1.0.weight"
     assert torch.equal(result.state[name], parent_result.state[name])
+    assert result.licence is not None
+    assert result.licence.name == "cc-by-nc-sa-4.0"
     other = child.backbone.model_copy(update={"architecture": "test_efficientnet"})
     with pytest.raises(ConfigurationError, match="architecture"):
         train_arm(replace(child, backbone=other))
+
+
+def test_start_from_an_arm_of_another_input_size_keeps_its_positions(tmp_path: Path) -> None:
+    vit = BACKBONE.model_copy(update={"architecture": "test_vit"})
+    stages = [{"train": "head", "epochs": 1, "lr": 1e-9}]
+    # Eight by two patches are as many as four by four, but lie elsewhere.
+    tall = of_size(replace(request_for(tmp_path / "tall", stages=stages), backbone=vit), (128, 32))
+    write_artefacts(tmp_path / "tall" / "model", tall, train_arm(tall))
+    square = request_for(
+        tmp_path / "square",
+        start=tmp_path / "tall" / "model",
+        initialisation={"arm": "tall"},
+        stages=stages,
+    )
+    square = of_size(replace(square, backbone=vit), (64, 64))
+    theirs = read_state(tmp_path / "tall" / "model")["features.pos_embed"][0, 1:]
+    ours = train_arm(square).state["features.pos_embed"][0, 1:]
+    expected = interpolate(theirs.T.reshape(1, -1, 8, 2), (4, 4), mode="bicubic", antialias=True)
+    assert torch.allclose(ours, expected[0].flatten(1).T, atol=1e-6)
+
+
+def of_size(request: TrainingRequest, size: tuple[int, int]) -> TrainingRequest:
+    recipe = request.arm.input.model_copy(update={"size": size})
+    arm = request.arm.model_copy(update={"input": recipe})
+    return replace(request, arm=arm, pixels=ToyImages(size=size))
 
 
 def test_selection_takes_the_best_epoch_or_the_last(tmp_path: Path) -> None:

@@ -3,8 +3,10 @@ from __future__ import annotations
 import json
 import pickle
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from mammoshift.configuration.model import Backbone, WeightsFile
 from mammoshift.errors import ConfigurationError, WeightsError
@@ -275,6 +278,58 @@ def test_pickle_cannot_change_the_reader(tmp_path: Path) -> None:
         CheckpointArchive(path)
 
 
+def test_pickle_cannot_have_the_memory_filled(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    number = 2**24
+    for memo in (b"r" + number.to_bytes(4, "little"), b"p%d\n" % number):
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("archive/data.pkl", b"\x80\x02N" + memo + b".")
+        with pytest.raises(WeightsError, match=f"has an object {number}"):
+            CheckpointArchive(path)
+
+
+def rewritten(source: Path, destination: Path, storage: Callable[[bytes], bytes]) -> Path:
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(destination, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            new.writestr(name, storage(content) if "/data/" in name else content)
+    return destination
+
+
+@pytest.mark.parametrize("length", [0, 12, 15])
+def test_storage_that_is_cut_off_is_refused(tmp_path: Path, length: int) -> None:
+    torch.save({"t": torch.ones(4)}, tmp_path / "whole.pth")
+    cut = rewritten(tmp_path / "whole.pth", tmp_path / "cut.pth", lambda c: c[:length])
+    with CheckpointArchive(cut) as archive, pytest.raises(WeightsError, match="is cut off"):
+        archive.load(archive.content["t"])
+
+
+def test_empty_tensor_of_an_impossible_shape_is_refused(tmp_path: Path) -> None:
+    torch.save({"t": torch.ones(4)}, tmp_path / "weights.pth")
+    with CheckpointArchive(tmp_path / "weights.pth") as archive:
+        stored = StoredTensor(archive.content["t"].storage, 0, (0, 2**64), (1, 1))
+        with pytest.raises(WeightsError, match="impossible shape"):
+            archive.load(stored)
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@pytest.mark.parametrize("new", [True, False], ids=["archive", "before PyTorch 1.6"])
+def test_damaged_checkpoint_is_refused_in_words(tmp_path: Path, new: bool) -> None:
+    path = tmp_path / "weights.pth"
+    content = {"a": torch.arange(6.0), "b": torch.ones(3, 2).half()}
+    torch.save(content, path, _use_new_zipfile_serialization=new)
+    whole = path.read_bytes()
+    random = np.random.default_rng(0)
+    for _ in range(300):
+        damaged = bytearray(whole)
+        for place in random.integers(len(whole), size=3):
+            damaged[place] = random.integers(256)
+        path.write_bytes(damaged if random.random() < 0.7 else damaged[: -random.integers(1, 99)])
+        # What is read in spite of the damage is not what the architecture needs.
+        with pytest.raises(WeightsError):
+            convert_weights(path, weights_file("w"), backbone("test_resnet"), tmp_path / "out")
+
+
 @pytest.mark.parametrize(
     "view", [torch.arange(24.0).reshape(4, 6).T, torch.arange(24.0)[5:11], torch.ones(2, 0)]
 )
@@ -400,6 +455,25 @@ def test_pretrained_weights_are_resampled_and_summed_over_colours() -> None:
     assert torch.allclose(features["patch_embed.proj.weight"], summed)
     assert features["pos_embed"].shape[1] == 1 + 4 * 2
     assert torch.equal(features["blocks.0.attn.qkv.weight"], state["blocks.0.attn.qkv.weight"])
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [((64, 32), (96, 48)), ((128, 32), (64, 64)), ((320, 80), (320, 80))],
+    ids=["no square", "as many places as a square", "as many places as the native size"],
+)
+def test_positions_of_another_size_keep_their_rows_and_columns(
+    before: tuple[int, int], after: tuple[int, int]
+) -> None:
+    grey = backbone("test_vit", channels=1, mean=(0.5,), std=(0.5,))
+    state = create_features(grey, before).state_dict()
+    found = create_features(grey, after, state, before).state_dict()["pos_embed"][0]
+    rows, columns = (edge // 16 for edge in before)
+    old = state["pos_embed"][0, 1:].T.reshape(1, -1, rows, columns)
+    new = (after[0] // 16, after[1] // 16)
+    expected = interpolate(old, new, mode="bicubic", antialias=True)
+    assert torch.equal(found[0], state["pos_embed"][0, 0])
+    assert torch.allclose(found[1:], expected[0].flatten(1).T, atol=1e-6)
 
 
 def test_state_of_another_architecture_is_refused() -> None:

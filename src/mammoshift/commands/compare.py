@@ -30,6 +30,7 @@ from mammoshift.commands.text_tables import (
 from mammoshift.contracts.external_predictions import (
     ExternalPredictions,
     read_external_predictions,
+    whole_number,
 )
 from mammoshift.errors import StatisticsError, TableError
 from mammoshift.statistics.arm_comparison import ArmComparison, compare_arms
@@ -327,7 +328,8 @@ def _detectable(se: float | None, df: float = math.inf) -> float | None:
 
 def _seed(seed: str | None) -> int | str | None:
     """Return a seed as a number where it is written as one."""
-    return int(seed) if seed is not None and seed.isdigit() and str(int(seed)) == seed else seed
+    number = None if seed is None else whole_number(seed)
+    return seed if number is None or str(number) != seed else number
 
 
 def _print_table(

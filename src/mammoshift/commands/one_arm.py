@@ -22,6 +22,8 @@ from mammoshift.statistics.seeding import generator_for
 SCALES = ("logit", "probability")
 NEAREST_TO_CERTAIN = 2.0**-24
 """Distance from 0 and 1 that a certain probability is moved to: what float32 can still tell."""
+LARGEST_LOGIT = 1e9
+"""Beyond it a score is no log-odds, and squares and sums leave the range of numbers."""
 
 
 @dataclass(frozen=True)
@@ -128,18 +130,22 @@ def as_logits(table: OneArmTable, scale: str) -> OneArmTable:
     Raises
     ------
     TableError
-        If a probability lies outside [0, 1]; the row is named.
+        If a probability lies outside [0, 1], or a logit beyond `LARGEST_LOGIT`; the row is named.
     """
     if scale not in SCALES:
         raise typer.BadParameter(f"{scale!r}: the scale is one of {', '.join(SCALES)}")
+    low, high = (-LARGEST_LOGIT, LARGEST_LOGIT) if scale == "logit" else (0.0, 1.0)
+    wrong = (
+        f"is beyond {high:g} and no log-odds; divide the scores by a constant"
+        if scale == "logit"
+        else "is no probability in [0, 1]; give logits with --scale logit"
+    )
+    for part in table.parts:
+        if ((part.scores < low) | (part.scores > high)).any():
+            row = _first_row_outside(table.path, low, high)
+            raise TableError(f"{table.path}: {row}, column score: {wrong}")
     if scale == "logit":
         return table
-    for part in table.parts:
-        if ((part.scores < 0.0) | (part.scores > 1.0)).any():
-            raise TableError(
-                f"{table.path}: {_first_row_outside(table.path)}, column score: is no "
-                "probability in [0, 1]; give logits with --scale logit"
-            )
     return replace(table, parts=tuple(_as_logits(part) for part in table.parts))
 
 
@@ -178,8 +184,8 @@ def _part(path: Path, part: DatasetScores, arm: str, seed: str | None) -> OneArm
     return OneArm(part.dataset, part.labels, part.scores[k], part.patients)
 
 
-def _first_row_outside(path: Path) -> str:
-    """Name the first row whose score is outside [0, 1]; the table was read without error before."""
+def _first_row_outside(path: Path, low: float, high: float) -> str:
+    """Name the first row whose score is outside; the table was read without error before."""
     if path.suffix.lower() in (".parquet", ".pq"):
         column = pq.ParquetFile(path).read(columns=["score"]).column("score")
     else:
@@ -189,5 +195,5 @@ def _first_row_outside(path: Path) -> str:
             convert_options=pacsv.ConvertOptions(include_columns=["score"]),
         ).column("score")
     values = pc.cast(column, "float64").to_numpy()
-    row = int(np.flatnonzero((values < 0.0) | (values > 1.0))[0])
+    row = int(np.flatnonzero((values < low) | (values > high))[0])
     return f"row {row + 1} (from 1, without the header)"

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mammoshift.errors import TableError
 from mammoshift.files import write_text_atomically
 
 INDEPENDENCE = "No patients given: every case counts as independent"
@@ -40,6 +41,18 @@ def checked_level(level: float) -> float:
 
 
 def write_json(report: object, path: Path | None) -> None:
-    """Write the lists of rows that a report holds by name; without a path nothing."""
-    if path is not None:
+    """Write the lists of rows that a report holds by name; without a path nothing.
+
+    Raises
+    ------
+    TableError
+        If the file cannot be written.
+    """
+    if path is None:
+        return
+    try:
         write_text_atomically(path, json.dumps(vars(report), indent=1, allow_nan=False) + "\n")
+    except OSError as error:
+        raise TableError(
+            f"{path}: cannot be written ({error.strerror}); give --json another file"
+        ) from error

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ DEFAULT_CLUSTER = "patient_id"
 NO_CLUSTER = "none"
 _LABELS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
 _MESSAGE_CHARACTERS = 40
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
 
 
 @dataclass(frozen=True)
@@ -92,9 +94,11 @@ def read_external_predictions(
     cluster_column = _cluster_column(path, columns, cluster)
     missing = [name for name in required if name not in columns]
     if missing:
+        one = len(columns) == 1 and re.search(r"[;\t]", columns[0])
+        remedy = "Separate the columns by commas" if one else "Rename or add them"
         raise TableError(
             f"{path}: columns missing: {', '.join(missing)}; the table has "
-            f"{', '.join(_quoted(name) for name in columns) or 'none'}. Rename or add them"
+            f"{', '.join(_quoted(name) for name in columns) or 'none'}. {remedy}"
         )
     optional = [name for name in ("arm", "seed", "dataset", cluster_column) if name in columns]
     wanted = list(dict.fromkeys([*required, *(name for name in optional if name)]))
@@ -121,7 +125,7 @@ class _Table:
         if pa.types.is_dictionary(column.type) and not pa.types.is_string(column.type.value_type):
             column = pc.cast(column, column.type.value_type)
         if not pa.types.is_dictionary(column.type):
-            column = pc.cast(column, pa.string()).dictionary_encode()
+            column = self._cast(name, column, pa.string(), "text").dictionary_encode()
         column = column.unify_dictionaries().combine_chunks()
         array = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
         texts = [text or "" for text in array.dictionary.to_pylist()]
@@ -135,16 +139,22 @@ class _Table:
 
     def numbers(self, name: str) -> NDArray[np.float64]:
         """Return a column of finite numbers."""
-        try:
-            column = pc.cast(self._table.column(name), pa.float64())
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            raise TableError(f"{self.path}: column {name}: not a column of numbers") from error
-        values = column.to_numpy()
+        values = self._cast(name, self._table.column(name), pa.float64(), "numbers").to_numpy()
         wrong = np.flatnonzero(~np.isfinite(values))
         if wrong.size:
             what = "is missing or not a finite number"
             self.fail(int(wrong[0]), name, what, "score the case, or leave it out for every arm")
         return values
+
+    def _cast(
+        self, name: str, column: pa.ChunkedArray, wanted: pa.DataType, what: str
+    ) -> pa.ChunkedArray:
+        try:
+            return pc.cast(column, wanted)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise TableError(
+                f"{self.path}: column {name}: not a column of {what}; it holds {column.type}"
+            ) from error
 
     def line(self, row: int) -> str:
         """Say where a row (from 0) is in the file."""
@@ -403,12 +413,17 @@ def _in_order_of_appearance(codes: NDArray[np.intp]) -> list[int]:
 def _as_whole_number(text: str) -> str:
     """Return 3 for 3.0, which is how a column of whole numbers with gaps is often written."""
     head, dot, tail = text.partition(".")
-    return head if dot and head.lstrip("-").isdigit() and tail and not tail.strip("0") else text
+    return head if _WHOLE.fullmatch(head) and dot and tail and not tail.strip("0") else text
+
+
+def whole_number(text: str) -> int | None:
+    """Return a text as the whole number that it writes, None where it writes none."""
+    return int(text) if _WHOLE.fullmatch(text) else None
 
 
 def _seed_order(seed: str) -> tuple[int, int, str]:
-    whole = seed.lstrip("-").isdigit() and len(seed) < 19
-    return (0, int(seed), "") if whole else (1, 0, seed)
+    number = whole_number(seed)
+    return (1, 0, seed) if number is None else (0, number, "")
 
 
 def _curve_text(curve: tuple[str, str | None]) -> str:

@@ -49,5 +49,18 @@ def write_predictions(predictions: pd.DataFrame, path: Path) -> None:
 
 
 def read_predictions(path: Path) -> pd.DataFrame:
-    """Read a prediction table that `write_predictions` wrote."""
-    return pq.read_table(path, schema=PREDICTION_SCHEMA).to_pandas()
+    """Read a prediction table that `write_predictions` wrote.
+
+    Raises
+    ------
+    TableError
+        If a column that no row may lack has a null.
+    """
+    table = pq.read_table(path, schema=PREDICTION_SCHEMA)
+    for field in PREDICTION_SCHEMA:
+        if not field.nullable and table.column(field.name).null_count:
+            raise TableError(
+                f"{path}: column {field.name}: has rows without a value; delete the table and "
+                "score the images again"
+            )
+    return table.to_pandas()

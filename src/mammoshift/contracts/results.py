@@ -116,9 +116,15 @@ def _write(table: pd.DataFrame, columns: tuple[str, ...], path: Path) -> None:
 
 
 def _read(path: Path, columns: tuple[str, ...], numbers: tuple[str, ...]) -> pd.DataFrame:
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except ValueError as error:
+        raise TableError(f"{path}: not a readable CSV table; make it again") from error
     if list(table.columns) != list(columns):
         raise TableError(f"{path}: the columns are not those of the contract; make it again")
     for column in (*numbers, "n", "n_pos", "n_neg", "n_clusters"):
+        given = table[column] != ""
         table[column] = pd.to_numeric(table[column], errors="coerce")
+        if (given & table[column].isna()).any():
+            raise TableError(f"{path}: column {column}: holds text; make the table again")
     return table

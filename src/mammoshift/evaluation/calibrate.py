@@ -9,7 +9,7 @@ import numpy as np
 
 from mammoshift.errors import StatisticsError
 from mammoshift.evaluation.grid import Cell, FloatArray, Grid
-from mammoshift.evaluation.rows import MetricRow, counts, defined, joined_notes
+from mammoshift.evaluation.rows import MetricRow, joined_notes, metric_row
 from mammoshift.statistics.calibration import CalibrationMeasures, calibration_measures
 from mammoshift.statistics.operating_points import threshold_at_specificity
 from mammoshift.statistics.proportions import Estimate
@@ -46,7 +46,7 @@ def calibrate_study(study: Mapping[str, Any], grid: Grid) -> list[MetricRow]:
                 own = list(_one_curve(study, cell, grid.validation, a, s))
                 per_seed += own
                 rows += own
-            rows += _means_over_seeds(per_seed, len(cell.seeds))
+            rows += _means_over_seeds(study["study"], cell, per_seed)
             if "budget" in study["calibration"]:
                 rows += _budget(study, cell, grid.validation, a, arm)
     return rows
@@ -123,57 +123,31 @@ def _measured(make: _Maker, measures: CalibrationMeasures, note: str) -> Iterato
 
 
 def _row_maker(study: str, cell: Cell, arm: str, seed: str, variant: str) -> _Maker:
-    numbers = counts(cell)
-
     def make(metric: str, estimate: Estimate) -> MetricRow:
-        return MetricRow(
-            study=study,
-            dataset=cell.dataset,
-            subset=cell.subset,
-            arm=arm,
-            seed=seed,
-            metric=metric,
-            variant=variant,
-            value=defined(estimate.value),
-            ci_low=defined(estimate.ci_low),
-            ci_high=defined(estimate.ci_high),
-            method=estimate.method,
-            note=estimate.note,
-            **numbers,
-        )
+        return metric_row(study, cell, arm, seed, metric, estimate, variant=variant)
 
     return make
 
 
-def _means_over_seeds(rows: list[MetricRow], seeds: int) -> Iterator[MetricRow]:
+def _means_over_seeds(study: str, cell: Cell, rows: list[MetricRow]) -> Iterator[MetricRow]:
     """Yield the mean of each measure over the seeds, and of the null band's limit; no interval."""
     groups: dict[tuple[str, str], list[MetricRow]] = {}
     for row in rows:
         groups.setdefault((row.variant, row.metric), []).append(row)
     for (variant, metric), own in groups.items():
         values = [row.value for row in own if row.value is not None]
-        complete = len(values) == seeds
+        complete = len(values) == len(cell.seeds)
         reason = next((row.note for row in own if row.value is None), "")
         highs = [row.ci_high for row in own if row.ci_high is not None]
-        band = metric == "ece_null" and len(highs) == seeds
-        yield MetricRow(
-            study=own[0].study,
-            dataset=own[0].dataset,
-            subset=own[0].subset,
-            arm=own[0].arm,
-            seed="mean",
-            metric=metric,
-            variant=variant,
-            value=float(np.mean(values)) if complete else None,
-            ci_low=0.0 if band else None,
-            ci_high=float(np.mean(highs)) if band else None,
-            method="mean_of_seeds",
-            note=own[0].note if complete else reason or f"only {len(values)} of {seeds} seeds",
-            n=own[0].n,
-            n_pos=own[0].n_pos,
-            n_neg=own[0].n_neg,
-            n_clusters=own[0].n_clusters,
+        band = metric == "ece_null" and len(highs) == len(cell.seeds)
+        mean = Estimate(
+            float(np.mean(values)) if complete else None,
+            0.0 if band else None,
+            float(np.mean(highs)) if band else None,
+            "mean_of_seeds",
+            own[0].note if complete else reason or f"only {len(values)} of {len(cell.seeds)} seeds",
         )
+        yield metric_row(study, cell, own[0].arm, "mean", metric, mean, variant=variant)
 
 
 def _budget(

@@ -20,6 +20,7 @@ from mammoshift.statistics.meta_analysis import random_effects, weighted_stouffe
 
 SEEDS_RANDOM = "obuchowski_rockette_nested"
 SEEDS_FIXED = "exact_fixed"
+CHECKPOINTS = "seeds held fixed: a statement about these checkpoints"
 
 
 def combine_seeds(study: Mapping[str, Any], grid: Grid) -> list[ComparisonRow]:
@@ -54,8 +55,11 @@ def _combined_at(study: str, comparison: Mapping[str, Any], cell: Cell) -> Itera
 def _over_targets(
     study: str, comparison: Mapping[str, Any], rows: list[ComparisonRow]
 ) -> Iterator[ComparisonRow]:
-    """Combine the headline differences of each arm over targets, whose patients differ."""
-    targets = [row for row in rows if row.headline and row.subset == "target"]
+    """Combine the differences of each arm over targets, whose patients differ.
+
+    The targets share the seeds, so that only differences of these checkpoints are independent.
+    """
+    targets = [row for row in rows if row.method == SEEDS_FIXED and row.subset == "target"]
     if len({row.dataset for row in targets}) < 2:
         return
     for arm in dict.fromkeys(row.arm for row in targets):
@@ -73,7 +77,7 @@ def _over_targets(
                 arm=arm,
                 reference=comparison["reference"],
                 seed="all",
-                note=joined_notes(test.note, note),
+                note=joined_notes(test.note, note, CHECKPOINTS),
                 n=sum(row.n or 0 for row in own),
                 n_pos=sum(row.n_pos or 0 for row in own),
                 n_neg=sum(row.n_neg or 0 for row in own),

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mammoshift.evaluation.drops import arm_weights, mean_drop
-from mammoshift.evaluation.families import INDEPENDENCE
 from mammoshift.evaluation.grid import SUBGROUP_COLUMNS, Cell, Grid
-from mammoshift.evaluation.rows import MetricRow, counts, defined, joined_notes
-from mammoshift.statistics.auc import AucEstimate, auc_covariance, auc_intervals, logit_interval
+from mammoshift.evaluation.rows import INDEPENDENCE, MetricRow, defined, metric_row
+from mammoshift.statistics.auc import (
+    AucEstimate,
+    Flag,
+    auc_covariance,
+    auc_intervals,
+    logit_interval,
+)
 from mammoshift.statistics.auprc import auprc_covariance, auprc_intervals
 from mammoshift.statistics.bootstrap import bootstrap_curves, percentile_interval, resamples_text
-from mammoshift.statistics.comparisons import Difference
 from mammoshift.statistics.confusion import (
     ConfusionMatrix,
     clustered_confusion_metrics,
@@ -30,7 +34,7 @@ from mammoshift.statistics.operating_points import (
     threshold_at_specificity,
     youden_threshold,
 )
-from mammoshift.statistics.proportions import Estimate
+from mammoshift.statistics.proportions import Estimate, undefined
 from mammoshift.statistics.seeding import generator_for
 from mammoshift.statistics.subgroups import (
     SubgroupEstimate,
@@ -79,28 +83,13 @@ def evaluate_study(study: Mapping[str, Any], grid: Grid) -> list[MetricRow]:
 
 
 def _areas(study: str, cell: Cell) -> Iterator[MetricRow]:
-    numbers = counts(cell)
-    unknown = INDEPENDENCE if cell.patients_unknown else ""
     method = "logit_delong" if cell.patients_unknown else "logit_obuchowski"
     scores = np.vstack([cell.curves, cell.ensemble])
     names = [(curve.arm, curve.seed) for curve in _curves(cell)]
 
     def row(arm: str, seed: str, metric: str, estimate: Estimate, se: float | None) -> MetricRow:
-        return MetricRow(
-            study=study,
-            dataset=cell.dataset,
-            subset=cell.subset,
-            arm=arm,
-            seed=seed,
-            metric=metric,
-            value=defined(estimate.value),
-            se=defined(se),
-            ci_low=defined(estimate.ci_low),
-            ci_high=defined(estimate.ci_high),
-            method=method,
-            note=joined_notes(estimate.note, unknown),
-            **numbers,
-        )
+        found = replace(estimate, method=method)
+        return metric_row(study, cell, arm, seed, metric, found, se=defined(se))
 
     auc = auc_covariance(cell.labels, scores, cell.clusters)
     auprc = auprc_covariance(cell.labels, scores, cell.clusters)
@@ -109,7 +98,7 @@ def _areas(study: str, cell: Cell) -> Iterator[MetricRow]:
         ("auprc", auprc.auprc, auprc.se, auprc_intervals(auprc), auprc.notes),
     ):
         for k, (arm, seed) in enumerate(names):
-            estimate = Estimate(values[k], limits.low[k], limits.high[k], method, notes[k])
+            estimate = Estimate(values[k], limits.low[k], limits.high[k], note=notes[k])
             yield row(arm, seed, metric, estimate, se[k])
     for arm in cell.arms:
         positions = cell.positions(arm)
@@ -117,7 +106,7 @@ def _areas(study: str, cell: Cell) -> Iterator[MetricRow]:
         yield row(arm, "mean", "auc", mean[0], mean[1])
         if len(positions) > 1:
             spread = float(np.std(auc.auc[positions], ddof=1))
-            yield row(arm, "mean", "seed_sd", Estimate(spread), None)
+            yield row(arm, "mean", "seed_sd", Estimate(spread, note=mean[0].note), None)
 
 
 def _curves(cell: Cell) -> list[_Curve]:
@@ -132,11 +121,17 @@ def _curves(cell: Cell) -> list[_Curve]:
 
 
 def _mean_over_seeds(estimate: AucEstimate, positions: list[int]) -> tuple[Estimate, float]:
-    """Return the mean AUC of an arm's seeds; its interval is for these checkpoints."""
+    """Return the mean AUC of an arm's seeds; its interval is for these checkpoints.
+
+    As for a single curve, a variance estimate of zero gives no interval, unless all
+    scores are equal.
+    """
     value = float(estimate.auc[positions].mean())
     variance = estimate.covariance[np.ix_(positions, positions)].mean()
-    se = float(np.sqrt(variance))
-    low, high = logit_interval(np.array([value]), np.array([se]), critical_value(0.95))
+    se = float(np.sqrt(max(variance, 0.0)))
+    constant = all(Flag.CONSTANT_SCORES in estimate.flags[k] for k in positions)
+    known = se if se > 0.0 or constant else np.nan
+    low, high = logit_interval(np.array([value]), np.array([known]), critical_value(0.95))
     note = next((estimate.notes[k] for k in positions if estimate.notes[k]), "")
     return Estimate(value, float(low[0]), float(high[0]), "logit", note), se
 
@@ -148,7 +143,10 @@ def _operating_points(
     reestimated, transferred = f"spec{percent}_reestimated", f"spec{percent}_transferred"
     if len(set(cell.labels)) < 2 or len(set(validation.labels)) < 2:
         for arm in cell.arms:
-            yield _null(study["study"], cell, arm, "sensitivity", transferred, ONE_CLASS)
+            nothing = undefined(ONE_CLASS)
+            yield metric_row(
+                study["study"], cell, arm, "mean", "sensitivity", nothing, variant=transferred
+            )
         return
     yield from _reestimated(study, cell, reestimated)
     chosen = {
@@ -223,23 +221,9 @@ def _at_threshold(
 
 
 def _threshold_rows(study: str, cell: Cell, curve: _Curve, variant: str) -> _Maker:
-    numbers = counts(cell)
-
     def make(metric: str, estimate: Estimate, note: str) -> MetricRow:
-        return MetricRow(
-            study=study,
-            dataset=cell.dataset,
-            subset=cell.subset,
-            arm=curve.arm,
-            seed=curve.seed,
-            metric=metric,
-            variant=variant,
-            value=defined(estimate.value),
-            ci_low=defined(estimate.ci_low),
-            ci_high=defined(estimate.ci_high),
-            method=estimate.method,
-            note=joined_notes(estimate.note, note),
-            **numbers,
+        return metric_row(
+            study, cell, curve.arm, curve.seed, metric, estimate, note, variant=variant
         )
 
     return make
@@ -263,21 +247,6 @@ def _means_over_seeds(rows: list[MetricRow], cell: Cell) -> Iterator[MetricRow]:
                 yield make(metric, Estimate(float(np.mean(values)), method="mean_of_seeds"), "")
 
 
-def _null(study: str, cell: Cell, arm: str, metric: str, variant: str, reason: str) -> MetricRow:
-    return MetricRow(
-        study=study,
-        dataset=cell.dataset,
-        subset=cell.subset,
-        arm=arm,
-        seed="mean",
-        metric=metric,
-        variant=variant,
-        value=None,
-        note=reason,
-        **counts(cell),
-    )
-
-
 def _subgroups(study: Mapping[str, Any], cell: Cell, name: str) -> Iterator[MetricRow]:
     """Yield the mean AUC of each arm in each subgroup, and whether it varies between them."""
     parts = cell.subgroups(name)
@@ -287,22 +256,16 @@ def _subgroups(study: Mapping[str, Any], cell: Cell, name: str) -> Iterator[Metr
         estimate = part.auc
         for arm in cell.arms:
             mean, se = _mean_over_seeds(estimate, cell.positions(arm))
-            yield MetricRow(
-                study=study["study"],
-                dataset=cell.dataset,
-                subset=cell.subset,
-                arm=arm,
-                seed="mean",
-                metric="auc",
+            yield metric_row(
+                study["study"],
+                part,
+                arm,
+                "mean",
+                "auc",
+                replace(mean, method="logit_obuchowski"),
+                se=defined(se),
                 subgroup=name,
                 subgroup_value=value,
-                value=defined(mean.value),
-                se=defined(se),
-                ci_low=defined(mean.ci_low),
-                ci_high=defined(mean.ci_high),
-                method="logit_obuchowski",
-                note=mean.note,
-                **counts(part),
             )
     if name != "lesion_type" and len(parts) > 1:
         yield from _interactions(study, cell, name)
@@ -336,19 +299,16 @@ def _interaction_row(
     signs = {arm: 1.0, reference: -1.0} if reference else {arm: 1.0}
     weights = arm_weights(part, signs)
     test = interaction_within_patients(estimate, weights)
-    return MetricRow(
-        study=study["study"],
-        dataset=part.dataset,
-        subset=part.subset,
-        arm=arm,
-        seed="mean",
-        metric="interaction_p",
+    return metric_row(
+        study["study"],
+        part,
+        arm,
+        "mean",
+        "interaction_p",
+        Estimate(test.p, method="wald_chi_square", note=test.note),
+        INDEPENDENCE if part.patients_unknown else "",
         variant=reference,
         subgroup=name,
-        value=defined(test.p),
-        method="wald_chi_square",
-        note=test.note,
-        **counts(part),
     )
 
 
@@ -357,22 +317,15 @@ def _drops(study: Mapping[str, Any], grid: Grid) -> Iterator[MetricRow]:
     for target in grid.targets:
         for arm in target.arms:
             drop = mean_drop(grid.test, target, arm)
-            yield _drop_row(study, target, arm, drop)
-
-
-def _drop_row(study: Mapping[str, Any], target: Cell, arm: str, drop: Difference) -> MetricRow:
-    return MetricRow(
-        study=study["study"],
-        dataset=target.dataset,
-        subset=target.subset,
-        arm=arm,
-        seed="mean",
-        metric="transfer_drop",
-        value=defined(drop.estimate),
-        se=defined(drop.se),
-        ci_low=defined(drop.ci_low),
-        ci_high=defined(drop.ci_high),
-        method="unpaired_obuchowski",
-        note=drop.note,
-        **counts(target),
-    )
+            yield metric_row(
+                study["study"],
+                target,
+                arm,
+                "mean",
+                "transfer_drop",
+                Estimate(
+                    drop.estimate, drop.ci_low, drop.ci_high, "unpaired_obuchowski", drop.note
+                ),
+                INDEPENDENCE if grid.test.patients_unknown else "",
+                se=drop.se,
+            )

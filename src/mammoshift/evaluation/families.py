@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from mammoshift.evaluation.grid import Cell, Grid
-from mammoshift.evaluation.rows import ComparisonRow, counts, defined, joined_notes
+from mammoshift.evaluation.rows import INDEPENDENCE, ComparisonRow, counts, defined, joined_notes
 from mammoshift.statistics.arm_comparison import ArmComparison, compare_arms
 from mammoshift.statistics.comparisons import (
     ChiSquareTest,
@@ -16,8 +16,6 @@ from mammoshift.statistics.comparisons import (
     detectable_difference,
 )
 from mammoshift.statistics.multiplicity import Correction, adjust
-
-INDEPENDENCE = "patients unknown for some cases: independence assumed"
 
 
 def compared_cells(comparison: Mapping[str, Any], grid: Grid) -> list[Cell]:
@@ -77,7 +75,7 @@ def test_numbers(test: Difference | Combined | ChiSquareTest, method: str) -> di
     names = ("estimate", "se", "ci_low", "ci_high")
     if isinstance(test, ChiSquareTest):
         return numbers | dict.fromkeys(names)
-    detectable = detectable_difference(test.se) if test.se else None
+    detectable = detectable_difference(test.se, df=test.df) if test.se else None
     own = {name: defined(getattr(test, name)) for name in names}
     return numbers | own | {"detectable_difference": detectable}
 

@@ -197,7 +197,11 @@ def _aligned(
 
 
 def _aggregate(table: pd.DataFrame, aggregation: Mapping[str, str]) -> pd.DataFrame:
-    """Combine the images of a breast or a patient; the label is positive if any image's is."""
+    """Combine the images of a breast or a patient.
+
+    The label is positive if any image's is, and the lesions are those of all images; of the other
+    columns only what the images agree on is kept.
+    """
     unit = aggregation["unit"]
     if unit == "image":
         return table
@@ -205,9 +209,16 @@ def _aggregate(table: pd.DataFrame, aggregation: Mapping[str, str]) -> pd.DataFr
     known = table[keys].notna().all(axis=1)
     owner = table[keys].astype(str).agg("/".join, axis=1).where(known, table["image_id"])
     groups = table.assign(image_id=owner).groupby(["subset", "image_id"], sort=True)
-    same = ["patient_id", "laterality", "view", "density", "lesion_types"]
+    same = ["patient_id", "laterality", "view", "density"]
     smallest, largest = groups[same].min(), groups[same].max()
     combined = smallest.where(smallest == largest)
+    combined["lesion_types"] = groups["lesion_types"].agg(_all_types)
     combined["label"] = groups["label"].max()
     combined["logit"] = groups["logit"].agg(aggregation["combine"])
     return combined.reset_index()
+
+
+def _all_types(texts: pd.Series) -> str | None:
+    """Return the lesion types of several images as one text, None where no image has one."""
+    types = {part for text in texts.dropna() for part in text.split("+")}
+    return "+".join(sorted(types)) or None

@@ -10,8 +10,10 @@ from typing import Any
 import pandas as pd
 
 from mammoshift.evaluation.grid import Cell
+from mammoshift.statistics.proportions import Estimate
 
 Number = float | None
+INDEPENDENCE = "patients unknown for some cases: independence assumed"
 
 
 def defined(value: float | None) -> Number:
@@ -87,9 +89,44 @@ def counts(cell: Cell) -> dict[str, Any]:
     }
 
 
+def metric_row(
+    study: str,
+    cell: Cell,
+    arm: str,
+    seed: str,
+    metric: str,
+    estimate: Estimate,
+    *notes: str,
+    **others: Any,
+) -> MetricRow:
+    """Return the row of one estimate on a cell; its own note comes before the other `notes`.
+
+    An interval of cases whose patients are unknown says so. `others` are further columns, such as
+    `se` and `variant`.
+    """
+    if cell.patients_unknown and estimate.ci_low is not None:
+        notes = (*notes, INDEPENDENCE)
+    return MetricRow(
+        study=study,
+        dataset=cell.dataset,
+        subset=cell.subset,
+        arm=arm,
+        seed=seed,
+        metric=metric,
+        value=defined(estimate.value),
+        ci_low=defined(estimate.ci_low),
+        ci_high=defined(estimate.ci_high),
+        method=estimate.method,
+        note=joined_notes(estimate.note, *notes),
+        **counts(cell),
+        **others,
+    )
+
+
 def joined_notes(*notes: str) -> str:
-    """Join the notes that say something."""
-    return "; ".join(note for note in notes if note)
+    """Join the notes that say something, each once."""
+    parts = (part for note in notes for part in note.split("; ") if part)
+    return "; ".join(dict.fromkeys(parts))
 
 
 def as_table(rows: Iterable[MetricRow] | Iterable[ComparisonRow], form: type) -> pd.DataFrame:

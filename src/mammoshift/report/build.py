@@ -24,6 +24,7 @@ def build_report(inputs: ReportInputs, destination: Path) -> Path:
 
     Into `destination` go `index.html`, which needs no other file, `reporting.json`, the tables as
     CSV in `tables/`, and in `figures/` each figure as SVG beside the CSV it was drawn from.
+    Other files in these two folders are removed: an earlier report's must not pass for this one's.
     Equal inputs give equal bytes. The page is written last: where it is, the rest is.
 
     Raises
@@ -39,11 +40,20 @@ def build_report(inputs: ReportInputs, destination: Path) -> Path:
     figures = all_figures(inputs, data)
     found = findings(data)
     page = render_report(data, assets, tables, figures, found)
-    for table in tables:
-        write_table(table, destination / "tables")
-    write_cohort(data.cohort, destination / "tables" / "cohort_long.csv")
+    cohort = destination / "tables" / "cohort_long.csv"
+    write_cohort(data.cohort, cohort)
+    written = {cohort, *(write_table(table, destination / "tables") for table in tables)}
     for figure in figures:
-        write_figure(figure, destination / "figures")
+        written |= set(write_figure(figure, destination / "figures"))
+    for name in ("tables", "figures"):
+        _remove_others(destination / name, written)
     write_text_atomically(destination / FACTS_NAME, reporting_json(data, found))
     write_text_atomically(destination / PAGE_NAME, page)
     return destination / PAGE_NAME
+
+
+def _remove_others(folder: Path, written: set[Path]) -> None:
+    """Remove the files of a folder that this build has not written."""
+    for path in folder.glob("*"):
+        if path not in written and not path.is_dir():
+            path.unlink()

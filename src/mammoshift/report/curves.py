@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mammoshift.statistics.proportions import wilson_interval
+
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int8]
 
@@ -136,9 +138,9 @@ def reliability_bins(labels: Labels, probabilities: Floats, bins: int = 10) -> R
     count = np.bincount(flat, minlength=bins) / seeds
     predicted = np.bincount(flat, probabilities.ravel(), minlength=bins) / seeds
     positive = np.bincount(flat, np.tile(labels, seeds), minlength=bins) / seeds
+    low, high = wilson_interval(positive, count)
     with np.errstate(invalid="ignore"):
         predicted, observed = predicted / count, positive / count
-    low, high = _wilson(observed, count)
     return ReliabilityBins(edges, count, predicted, observed, low, high)
 
 
@@ -198,13 +200,3 @@ def _weighted_curves(cases: _SortedCases, weights: Floats) -> Floats:
         within = np.searchsorted(false_rate, FALSE_POSITIVE_GRID + 1e-12, side="right") - 1
         curves[row] = true_rate[within]
     return curves
-
-
-def _wilson(share: Floats, count: Floats) -> tuple[Floats, Floats]:
-    """Return the Wilson 1927 95 % limits of a share; NaN where nothing was counted."""
-    z = 1.959963984540054
-    with np.errstate(invalid="ignore", divide="ignore"):
-        centre = (share + z * z / (2 * count)) / (1 + z * z / count)
-        half = z / (1 + z * z / count)
-        half = half * np.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    return centre - half, centre + half

@@ -48,6 +48,7 @@ def findings(data: ReportData) -> tuple[Finding, ...]:
     """Return the findings of a study in the order in which they are read."""
     found = [
         *_synthetic(data.facts),
+        *_one_seed(data.facts),
         *_source_accuracy(data),
         *_drops(data),
         *_comparisons(data),
@@ -71,6 +72,16 @@ def _synthetic(facts: StudyFacts) -> list[Finding]:
     return [Finding("caution", text)]
 
 
+def _one_seed(facts: StudyFacts) -> list[Finding]:
+    if len(facts.seeds) > 1:
+        return []
+    text = (
+        "Every arm was trained with one seed. The results are about these checkpoints; whether an "
+        "arm is better in another training is not tested."
+    )
+    return [Finding("caution", text)]
+
+
 def _source_accuracy(data: ReportData) -> list[Finding]:
     facts = data.facts
     rows = select(data.metrics, metric="auc", variant="", dataset=facts.source, subset="test")
@@ -81,11 +92,15 @@ def _source_accuracy(data: ReportData) -> list[Finding]:
     text = (
         f"On held-out patients of the source {facts.source}, the AUC (95% CI) is {joined(cells)}."
     )
-    above = rows[rows["ci_low"] > 0.5]
-    if len(above) < len(rows):
-        without = [arm for arm in rows["arm"] if arm not in set(above["arm"])]
-        text += f" The interval of {joined(without)} does not exclude chance (0.5)."
-    return [Finding("supported" if len(above) else "not_supported", text)]
+    above = rows["ci_low"] > 0.5
+    for holds, words in (
+        ((rows["ci_low"] <= 0.5) & (rows["ci_high"] >= 0.5), "does not exclude chance (0.5)"),
+        (rows["ci_high"] < 0.5, "lies below chance (0.5)"),
+        (rows["ci_low"].isna() | rows["ci_high"].isna(), "is undefined"),
+    ):
+        if holds.any():
+            text += f" The interval of {joined(rows.loc[holds, 'arm'].tolist())} {words}."
+    return [Finding("supported" if above.any() else "not_supported", text)]
 
 
 def _drops(data: ReportData) -> list[Finding]:
@@ -110,7 +125,10 @@ def _drops(data: ReportData) -> list[Finding]:
         found.append(Finding("supported", text))
     if len(gained):
         names = joined([_drop(row) for _, row in gained.iterrows()])
-        text = f"A higher AUC at the target than at the source is supported for {names}."
+        text = (
+            f"A higher AUC at the target than at the source is supported for {names}. These "
+            "intervals are not adjusted for their number."
+        )
         found.append(Finding("supported", text))
     if len(unclear):
         names = joined([_drop(row) for _, row in unclear.iterrows()])
@@ -206,11 +224,12 @@ def _operating_points(data: ReportData) -> list[Finding]:
         part = _one_row_per_cell(at_point[at_point["metric"] == metric])["value"].dropna()
         if part.empty:
             return []
-        ranges[metric] = f"{part.min():.2f} to {part.max():.2f}"
+        low, high = f"{part.min():.2f}", f"{part.max():.2f}"
+        ranges[metric] = f"is {low}" if low == high else f"ranges from {low} to {high}"
     text = (
         f"With the threshold that gives {percent}% specificity on source validation, specificity "
-        f"at the targets ranges from {ranges['specificity']} and sensitivity from "
-        f"{ranges['sensitivity']} over the arms."
+        f"at the targets {ranges['specificity']} and sensitivity {ranges['sensitivity']} over the "
+        "arms."
     )
     return [Finding("caution", text)]
 
@@ -246,7 +265,7 @@ def _undefined(data: ReportData) -> list[Finding]:
     total = len(undefined) + len(tests)
     if total == 0:
         return []
-    text = f"{counted(total, 'number')} of the tables could not be computed; the cells say why."
+    text = f"{counted(total, 'number')} could not be computed; reporting.json says why."
     return [Finding("caution", text)]
 
 

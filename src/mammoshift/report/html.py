@@ -206,7 +206,12 @@ def methods_used(data: ReportData, assets: Assets) -> tuple[tuple[str, Method], 
 def limitations(facts: StudyFacts, assets: Assets) -> tuple[str, ...]:
     """Return the limitations that hold for this study."""
     own = []
-    if len(facts.seeds) < 5:
+    if len(facts.seeds) == 1:
+        own.append(
+            "One seed shows nothing of the spread over initialisation and data order, nor of that "
+            "over splits, hyper-parameters or source datasets."
+        )
+    elif len(facts.seeds) < 5:
         own.append(
             f"{len(facts.seeds)} seeds of one split vary initialisation and data order only. They "
             "do not show the spread over splits, hyper-parameters or source datasets."

@@ -73,7 +73,7 @@ _OPERATING_RULES = {
     "reestimated": ("re-estimated", "oracle: threshold from the evaluated labels themselves"),
 }
 
-_SPECIFICITY_VARIANT = re.compile(r"^spec(\d{2,3})_(transferred|reestimated)$")
+_SPECIFICITY_VARIANT = re.compile(r"^spec(\d{2,})_(transferred|reestimated)$")
 _NAMED_VARIANT = re.compile(r"^(youden|gmean)_(validation|reestimated)$")
 _BUDGET_VARIANT = re.compile(r"^budget(?:_([a-z][a-z0-9_]*?))?_(\d+)$")
 _COUNTS = re.compile(r"^\d+_|_\d+$")
@@ -102,7 +102,7 @@ def operating_point(variant: str) -> OperatingPoint | None:
     """Return what the variant of an operating-point metric says, or None when it is not one."""
     if match := _SPECIFICITY_VARIANT.match(variant):
         digits = match[1]
-        percent = digits if len(digits) == 2 else f"{digits[:2]}.{digits[2]}"
+        percent = digits if len(digits) == 2 else f"{digits[:2]}.{digits[2:]}"
         return OperatingPoint(f"{percent}% specificity", *_OPERATING_RULES[match[2]])
     if match := _NAMED_VARIANT.match(variant):
         criterion = {"youden": "largest Youden index", "gmean": "largest G-mean"}[match[1]]

@@ -24,7 +24,7 @@ squared error). Liang and Zeger 1986, Biometrika 73:13 (cluster-robust standard 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -171,7 +171,7 @@ def calibration_measures(
     rng
         Source of the simulated labels behind the null bands.
     patients
-        [N]; standard errors are then robust to dependence within a patient.
+        [N]; standard errors and null bands then allow for dependence within a patient.
     """
     positive, row = _cases(logits, labels)
     codes = None if patients is None else cluster_codes(patients, row.size)
@@ -182,14 +182,17 @@ def calibration_measures(
         n_patients=row.size if codes is None else int(codes.max()) + 1,
         prevalence=float(positive.mean()),
         mean_predicted=float(expit(row).mean()),
-        nll=_mean(nll, codes, level),
-        brier=_mean(brier, codes, level),
+        nll=_mean(nll, codes, level, math.inf),
+        brier=_mean(brier, codes, level, 1.0),
         brier_parts=brier_decomposition(row, positive, bins=bins),
-        ece=calibration_error(row, positive, rng, bins=bins, simulations=simulations, level=level),
+        ece=calibration_error(
+            row, positive, rng, patients=codes, bins=bins, simulations=simulations, level=level
+        ),
         ece_equal_mass=calibration_error(
             row,
             positive,
             rng,
+            patients=codes,
             bins=bins,
             binning="equal_mass",
             simulations=simulations,
@@ -259,14 +262,22 @@ def calibration_error(
     labels: ArrayLike,
     rng: np.random.Generator,
     *,
+    patients: ArrayLike | None = None,
     bins: int = DEFAULT_BINS,
     binning: Binning = "equal_width",
     simulations: int = NULL_SIMULATIONS,
     level: float = 0.95,
 ) -> CalibrationError:
-    """Return the ECE with its null band (see `CalibrationError`)."""
+    """Return the ECE with its null band (see `CalibrationError`).
+
+    With patients, cases of one patient that share a label count as one outcome, since two views
+    of a breast are not two cancers; the band is then on the wide side.
+    """
     positive, row = _cases(logits, labels)
-    null = null_calibration_errors(row, rng, bins=bins, binning=binning, simulations=simulations)
+    groups = None if patients is None else 2 * cluster_codes(patients, row.size) + positive
+    null = null_calibration_errors(
+        row, rng, groups=groups, bins=bins, binning=binning, simulations=simulations
+    )
     return CalibrationError(
         expected_calibration_error(row, positive, bins=bins, binning=binning),
         float(null.mean()),
@@ -281,6 +292,7 @@ def null_calibration_errors(
     logits: ArrayLike,
     rng: np.random.Generator,
     *,
+    groups: ArrayLike | None = None,
     bins: int = DEFAULT_BINS,
     binning: Binning = "equal_width",
     simulations: int = NULL_SIMULATIONS,
@@ -289,19 +301,29 @@ def null_calibration_errors(
 
     Only the number of positives in each bin matters. It is counted from simulated labels, but
     drawn from the normal distribution where its variance exceeds 400 (its skewness is then below
-    0.05), so that a million cases cost no more than ten thousand.
+    0.05), so that a million cases cost no more than ten thousand. Bins are drawn independently.
+
+    Parameters
+    ----------
+    groups
+        [N] whole numbers; the labels of a group follow from one random number, the strongest
+        dependence that the probabilities allow. None draws every label by itself.
     """
     row = np.asarray(logits, dtype=np.float64)
     p = expit(row)
     index, size = bin_index(p, bins, binning)
+    owner = np.arange(p.size) if groups is None else np.asarray(groups)
     total = np.zeros(simulations)
     for b in range(size):
         inside = p[index == b]
-        variance = float(np.sum(inside * (1.0 - inside)))
-        if variance > _LARGE_VARIANCE:
+        if not inside.size:
+            continue
+        codes = np.unique(owner[index == b], return_inverse=True)[1]
+        variance = _variance_of_positives(inside, codes)
+        if variance > _LARGE_VARIANCE * int(np.bincount(codes).max()) ** 2:
             total += np.abs(rng.normal(0.0, math.sqrt(variance), simulations))
-        elif inside.size:
-            total += np.abs(_simulated_positives(inside, simulations, rng) - inside.sum())
+        else:
+            total += np.abs(_simulated_positives(inside, codes, simulations, rng) - inside.sum())
     return total / p.size
 
 
@@ -425,10 +447,27 @@ def _bin_sums(
     )
 
 
-def _simulated_positives(p: FloatArray, simulations: int, rng: np.random.Generator) -> FloatArray:
-    width = max(1, _CHUNK_ELEMENTS // p.size)
+def _variance_of_positives(p: FloatArray, codes: IntArray) -> float:
+    """Return the variance of the number of positives when a group shares one random number.
+
+    Two labels of a group then have the covariance min(p, q) - p q; for each case the terms
+    min(p, q) with the larger probabilities of its group are its own p.
+    """
+    order = np.lexsort((-p, codes))
+    sizes = np.bincount(codes)
+    larger = np.arange(p.size) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    means = np.bincount(codes, weights=p)
+    return float(np.sum(p[order] * (1.0 + 2.0 * larger)) - np.sum(means**2))
+
+
+def _simulated_positives(
+    p: FloatArray, codes: IntArray, simulations: int, rng: np.random.Generator
+) -> FloatArray:
+    groups, width = int(codes.max()) + 1, max(1, _CHUNK_ELEMENTS // p.size)
     counts = [
-        np.count_nonzero(rng.random((min(width, simulations - start), p.size)) < p, axis=1)
+        np.count_nonzero(
+            rng.random((min(width, simulations - start), groups))[:, codes] < p, axis=1
+        )
         for start in range(0, simulations, width)
     ]
     return np.concatenate(counts).astype(np.float64)
@@ -482,15 +521,18 @@ def _robust_se(
     return np.sqrt(np.diag(inverse))
 
 
-def _mean(terms: FloatArray, codes: IntArray | None, level: float) -> Estimate:
-    """Return a mean over cases; its variance is that of the sums over patients."""
+def _mean(terms: FloatArray, codes: IntArray | None, level: float, most: float) -> Estimate:
+    """Return a mean over cases, which lies between 0 and `most`; the variance is over patients."""
     value = float(terms.mean())
     deviations = terms - value
     sums = deviations if codes is None else np.bincount(codes, weights=deviations)
     if sums.size < 2:
         return Estimate(value, note="no interval: there is only one patient")
     se = math.sqrt(sums.size / (sums.size - 1) * float(np.sum(sums**2))) / terms.size
-    return _wald(value, se, "wald" if codes is None else "wald_patient_robust", level)
+    found = _wald(value, se, "wald" if codes is None else "wald_patient_robust", level)
+    if found.ci_low is None or found.ci_high is None:
+        return found
+    return replace(found, ci_low=max(0.0, found.ci_low), ci_high=min(most, found.ci_high))
 
 
 def _wald(value: float, se: float, method: str, level: float) -> Estimate:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -32,6 +32,10 @@ from mammoshift.statistics.distributions import (
 IDENTICAL = "no difference and no variance: the two rank these cases alike"
 DEGENERATE = "degenerate: there is a difference but its variance estimate is zero"
 UNDEFINED = "undefined: an estimate or its variance is undefined"
+ONE_SIDED = (
+    "degenerate: the variance estimate of one of the two is zero, so the interval holds the "
+    "uncertainty of the other alone"
+)
 
 
 @dataclass(frozen=True)
@@ -274,7 +278,8 @@ def unpaired(
     """Test `first` minus `second`, estimated on different patients: the variances add.
 
     With `sizes` (cases of the first and the second) the statistic is referred to Student's t
-    with Welch and Satterthwaite's degrees of freedom, otherwise to the normal distribution.
+    with Welch and Satterthwaite's degrees of freedom, otherwise to the normal distribution. Where
+    just one of the two variance estimates is zero the note says so.
     """
     variance = first_variance + second_variance
     df = math.inf
@@ -282,7 +287,9 @@ def unpaired(
         df = variance**2 / (
             first_variance**2 / (sizes[0] - 1) + second_variance**2 / (sizes[1] - 1)
         )
-    return difference_test(first - second, variance, variance, df, level)
+    test = difference_test(first - second, variance, variance, df, level)
+    one_sided = variance > 0.0 and 0.0 in (first_variance, second_variance)
+    return replace(test, note=ONE_SIDED) if one_sided else test
 
 
 def transfer_drop(

@@ -7,22 +7,28 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from mammoshift.contracts.predictions import read_predictions, write_predictions
 from mammoshift.contracts.results import (
+    METRIC_COLUMNS,
     read_comparisons,
     read_metrics,
     write_comparisons,
     write_metrics,
 )
 from mammoshift.errors import TableError
+from mammoshift.evaluation.calibrate import calibrate_study
 from mammoshift.evaluation.combine import combine_seeds
 from mammoshift.evaluation.compare import compare_study
 from mammoshift.evaluation.evaluate import evaluate_study
 from mammoshift.evaluation.grid import load_grid
 from mammoshift.evaluation.rows import ComparisonRow, MetricRow, as_table
 from mammoshift.statistics.auc import auc_covariance
+from mammoshift.statistics.comparisons import detectable_difference
+from mammoshift.statistics.meta_analysis import weighted_stouffer
 
 
 def test_the_grid_is_aligned_and_split_by_subset(study: dict[str, Any], paths: list[str]) -> None:
@@ -143,3 +149,99 @@ def test_one_seed_has_the_exact_test_as_its_headline(
     single = [path for path in paths if path.endswith("-0.parquet")]
     table = as_table(combine_seeds(study, load_grid(study, single)), ComparisonRow)
     assert set(table.loc[table["headline"], "method"]) == {"exact_fixed"}
+
+
+def test_the_detectable_difference_counts_the_degrees_of_freedom(
+    study: dict[str, Any], paths: list[str]
+) -> None:
+    table = as_table(combine_seeds(study, load_grid(study, paths)), ComparisonRow)
+    rows = table[table["headline"]]
+    assert rows["df"].notna().all()
+    for _, row in rows.iterrows():
+        expected = detectable_difference(row["se"], df=row["df"])
+        assert row["detectable_difference"] == pytest.approx(expected)
+        assert expected > detectable_difference(row["se"])
+
+
+def test_targets_are_combined_by_the_differences_of_these_checkpoints(
+    study: dict[str, Any], paths: list[str]
+) -> None:
+    table = as_table(combine_seeds(study, load_grid(study, paths)), ComparisonRow)
+    away = table[(table["family"] == "away") & (table["method"] == "exact_fixed")]
+    expected = weighted_stouffer(away["estimate"].tolist(), away["se"].tolist())
+    found = table[table["method"] == "weighted_stouffer"].iloc[0]
+    assert found["se"] == pytest.approx(expected.se)
+    assert found["p"] == pytest.approx(expected.p)
+    over = table[table["dataset"] == "all_targets"]
+    assert over["note"].str.contains("these checkpoints").all()
+
+
+def test_a_breast_has_the_lesions_of_all_its_images(
+    study: dict[str, Any], paths: list[str]
+) -> None:
+    for path in paths:
+        table = read_predictions(Path(path))
+        lesions = np.where(table["view"] == "CC", "mass", "calcification+mass")
+        table["lesion_types"] = np.where(table["label"] == 1, lesions, "asymmetry")
+        write_predictions(table, Path(path))
+    study["aggregation"] = {"unit": "breast", "combine": "mean"}
+    cell = load_grid(study, paths).cells["digital", "target"]
+    assert set(cell.cases.loc[cell.labels == 1, "lesion_types"]) == {"calcification+mass"}
+    parts = cell.subgroups("lesion_type")
+    assert {name: set(part.labels.tolist()) for name, part in parts.items()} == {
+        "asymmetry": {0},
+        "calcification": {1},
+        "mass": {1},
+    }
+
+
+def test_every_interval_of_unknown_patients_says_so(
+    study: dict[str, Any], paths: list[str]
+) -> None:
+    for path in paths:
+        table = read_predictions(Path(path))
+        table.loc[table["subset"] == "target", "patient_id"] = None
+        write_predictions(table, Path(path))
+    grid = load_grid(study, paths)
+    rows = [*evaluate_study(study, grid), *calibrate_study(study, grid)]
+    table = as_table(rows, MetricRow).dropna(subset=["ci_low"])
+    said = table["note"].str.contains("independence assumed")
+    assert {"auc", "sensitivity", "transfer_drop", "brier"} <= set(table.loc[said, "metric"])
+    assert said.equals(table["subset"] == "target")
+
+
+def test_a_mean_of_seeds_without_variance_has_no_interval(
+    study: dict[str, Any], paths: list[str]
+) -> None:
+    for path in paths:
+        table = read_predictions(Path(path))
+        separated = 0.0 if path.endswith("-0.parquet") else table["label"] * 2.0 - 1.0
+        write_predictions(table.assign(logit=separated), Path(path))
+    table = as_table(evaluate_study(study, load_grid(study, paths)), MetricRow)
+    means = table[(table["metric"] == "auc") & (table["seed"] == "mean")]
+    assert means["value"].to_numpy() == pytest.approx(2.5 / 3.0)
+    assert means["ci_low"].isna().all()
+    assert means["note"].str.contains("degenerate").all()
+
+
+def test_a_prediction_table_without_a_label_is_refused(paths: list[str], tmp_path: Path) -> None:
+    table = pq.read_table(paths[0])
+    labels = table.column("label").to_pylist()
+    place = table.column_names.index("label")
+    field = pa.field("label", pa.int8())
+    broken = table.set_column(place, field, pa.array([None, *labels[1:]], pa.int8()))
+    pq.write_table(broken, tmp_path / "broken.parquet")
+    with pytest.raises(TableError, match=r"broken\.parquet: column label: has rows without"):
+        read_predictions(tmp_path / "broken.parquet")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [("", "not a readable CSV"), ("x", "value: holds")]
+)
+def test_a_broken_result_table_is_refused(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "metrics.csv"
+    row = dict.fromkeys(METRIC_COLUMNS, "") | {"value": content}
+    text = pd.DataFrame([row]).to_csv(index=False) if content else ""
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(TableError, match=rf"metrics\.csv: .*{message}"):
+        read_metrics(path)

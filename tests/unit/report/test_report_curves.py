@@ -77,6 +77,8 @@ def test_bins_are_closed_on_the_right_and_hold_every_case() -> None:
     assert bins.count.tolist() == [2, 1, 0, 0, 0, 0, 0, 0, 0, 1]
     assert bins.observed[[0, 1, 9]].tolist() == [0.5, 1.0, 0.0]
     assert np.isnan(bins.observed[4])
+    assert (bins.low[1], bins.high[1]) == (pytest.approx(0.2065493), 1.0)
+    assert bins.low[9] == 0.0
 
 
 def test_pooled_seeds_do_not_narrow_the_bars() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import html
 import json
 import re
 import xml.etree.ElementTree as ET
@@ -17,6 +19,7 @@ from fabricated_study import ASSETS, Recipe, fabricate
 from mammoshift.errors import ConfigurationError
 from mammoshift.report.build import build_report
 from mammoshift.report.facts import facts_from_leaves
+from mammoshift.report.formatting import typographic
 from mammoshift.report.html import load_assets
 from mammoshift.report.inputs import ReportInputs
 
@@ -167,6 +170,25 @@ def test_each_table_on_the_page_has_its_file(report: Path, page: str) -> None:
         assert (report / key).is_file()
 
 
+def test_the_page_and_the_files_hold_the_same_cells(report: Path, page: str) -> None:
+    for block in re.findall(r'<div class="block" id="table-.*?</table>', page, flags=re.DOTALL):
+        key = re.search(r'id="table-(\w+)"', block)[1]  # type: ignore[index]
+        head, *rows = csv.reader((report / "tables" / f"{key}.csv").open(encoding="utf-8"))
+        body = block[block.index("<tbody>") :]
+        printed = re.findall(r"<tr.*?</tr>", body, flags=re.DOTALL)
+        assert len(printed) == len(rows), key
+        held: dict[int, tuple[str, int]] = {}
+        for row, wanted in zip(printed, rows, strict=True):
+            held = {column: (text, left - 1) for column, (text, left) in held.items() if left > 1}
+            cells = iter(re.findall(r"<(th|td)([^>]*)>(.*?)</", row, flags=re.DOTALL))
+            for column in range(len(head)):
+                if column not in held:
+                    _, attributes, text = next(cells)
+                    span = re.search(r'rowspan="(\d+)"', attributes)
+                    held[column] = (html.unescape(text), int(span[1]) if span else 1)
+                assert held[column][0] in {wanted[column], typographic(wanted[column])}, key
+
+
 def test_nothing_undefined_is_printed(page: str) -> None:
     visible = re.sub(r"<style>.*?</style>|<svg.*?</svg>|<[^>]*>", " ", page, flags=re.DOTALL)
     assert not re.search(r"\b(nan|None|NaT|undefined|inf)\b", visible)
@@ -201,6 +223,18 @@ def test_equal_inputs_give_equal_bytes(small: ReportInputs, tmp_path: Path) -> N
     for name in files:
         first, second = (tmp_path / folder / name for folder in ("first", "second"))
         assert first.read_bytes() == second.read_bytes(), name
+
+
+def test_a_new_build_leaves_no_file_of_an_earlier_one(small: ReportInputs, tmp_path: Path) -> None:
+    build_report(small, tmp_path)
+    folders = (tmp_path / "tables", tmp_path / "figures")
+    first = {path for folder in folders for path in folder.iterdir()}
+    for name in ("tables/gone.csv", "figures/roc_gone.svg", "figures/roc_gone.csv"):
+        (tmp_path / name).write_text("old", encoding="utf-8")
+    build_report(replace(small, audits=()), tmp_path)
+    second = {path for folder in folders for path in folder.iterdir()}
+    assert first - second == {tmp_path / "tables" / "audit.csv"}
+    assert second < first
 
 
 @pytest.fixture(scope="module")
@@ -277,6 +311,13 @@ def test_a_study_without_targets_comparisons_or_audit_still_has_a_report(tmp_pat
     for sentence in ("No transfer drop was evaluated", "No arms were compared", "No audit"):
         assert sentence in text
     assert "resnet" in text
+
+
+def test_one_seed_is_said_to_be_one(small: ReportInputs, tmp_path: Path) -> None:
+    text = build_report(small, tmp_path).read_text(encoding="utf-8")
+    assert "Every arm was trained with one seed." in text
+    assert "One seed shows nothing of the spread" in text
+    assert "1 seeds" not in text
 
 
 def test_a_missing_caption_names_its_key(tmp_path: Path) -> None:

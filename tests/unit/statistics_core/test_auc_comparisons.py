@@ -13,6 +13,7 @@ from mammoshift.statistics.auc import auc_covariance
 from mammoshift.statistics.comparisons import (
     DEGENERATE,
     IDENTICAL,
+    ONE_SIDED,
     UNDEFINED,
     Difference,
     contrast,
@@ -147,6 +148,17 @@ def test_transfer_drop_and_difference_of_drops():
     assert both.se == pytest.approx(math.hypot(at[0].se, at[1].se))
     other = transfer_drop(source, target, 1)
     assert both.estimate == pytest.approx(drop.estimate - other.estimate)
+
+
+def test_a_drop_from_a_perfect_source_says_what_its_interval_lacks():
+    labels = np.repeat([0, 1], 20)
+    source = auc_covariance(labels, np.arange(40.0))
+    target = auc_covariance(labels, np.random.default_rng(0).normal(size=40) + labels)
+    found = transfer_drop(source, target, 0)
+    assert found.note == ONE_SIDED
+    assert found.se == pytest.approx(target.se[0])
+    assert transfer_drop(target, target, 0).note == ""
+    assert transfer_drop(source, source, 0).note == IDENTICAL
 
 
 def test_interaction_of_two_subsets_is_their_difference():

@@ -277,3 +277,10 @@ def test_printing_is_safe_with_hostile_names(tmp_path):
     assert "[red]a[/red]" in printed
     assert "\x1b" not in printed
     assert "1  as published" in printed or "2  as published" in printed
+
+
+def test_a_result_that_cannot_be_written_names_the_file(tmp_path):
+    path = tmp_path / "table.csv"
+    _frame({"a": (None,), "b": (None,)}).to_csv(path, index=False)
+    with pytest.raises(TableError, match=r"cannot be written .*give --json another file"):
+        compare(path, json_out=tmp_path)

@@ -120,6 +120,7 @@ HEADER = "case_id,label,arm,score,seed,patient_id\n"
     [
         ("case_id,arm,score\nc,a,1\n", ["columns missing: label", "'case_id', 'arm', 'score'"]),
         ("", ["columns missing: case_id, label, arm, score"]),
+        ("case_id;label;arm;score\nc;1;a;2\n", ["'case_id;label;arm;score'", "by commas"]),
         (HEADER, ["the table has no rows"]),
         ("case_id,label,arm,score,score\nc,1,a,1,2\n", ["column 'score' occurs twice"]),
         (HEADER + "c,1,a,1,0,p\nd,2,a,1,0,q\n", ["line 3, column label", "is '2'", "0 (negative)"]),
@@ -199,6 +200,24 @@ def test_parquet_errors_name_rows(tmp_path):
     frame.assign(score=[1.0, 2.0], case_id=["c", None]).to_parquet(path)
     with pytest.raises(TableError, match="row 2, column case_id: is empty"):
         read_external_predictions(path)
+
+
+def test_seeds_that_only_look_like_numbers_are_text(write):
+    seeds = ["10", "9", "--5", "\u00b2", "9" * 5000, "-3"]
+    rows = "".join(f"c,1,a,1,{seed},p\n" for seed in seeds)
+    (only,) = read_external_predictions(write(HEADER + rows)).datasets
+    found = [seed for _, seed in only.curves]
+    assert found[:3] == ["-3", "9", "10"]
+    assert set(found) == set(seeds)
+
+
+def test_parquet_columns_of_another_kind_are_refused(tmp_path):
+    path = tmp_path / "table.parquet"
+    good = {"case_id": ["c", "d"], "label": [1, 0], "arm": ["a", "a"], "score": [1.0, 2.0]}
+    for name, values in (("case_id", [["c"], ["d"]]), ("arm", [b"\xff", b"\xfe"])):
+        pd.DataFrame(good | {name: values}).to_parquet(path)
+        with pytest.raises(TableError, match=f"column {name}: not a column of text"):
+            read_external_predictions(path)
 
 
 def test_many_arms_with_few_cases_each_take_no_memory(write):

@@ -116,6 +116,7 @@ def test_what_cannot_be_cross_fitted_is_said_in_place(tmp_path: Path) -> None:
     ("change", "arguments", "message"),
     [
         ({"score": 1.5}, ("--scale", "probability"), r"row 1 \(from 1.*column score"),
+        ({"score": -1e200}, (), r"row 1 \(from 1.*no log-odds"),
         ({"label": 2}, (), "line 2, column label"),
         ({"arm": "x"}, ("--arm", "z"), "there is no 'z'"),
     ],

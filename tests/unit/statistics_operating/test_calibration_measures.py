@@ -79,6 +79,32 @@ def test_the_null_band_is_what_chance_alone_shows() -> None:
     assert not bad.within_null and bad.value > found.value
 
 
+def test_the_null_band_counts_the_images_of_a_patient_once() -> None:
+    outside = {"images": 0, "patients": 0}
+    for i in range(60):
+        logits, labels = (np.repeat(x, 3) for x in predictions(f"clustered {i}", n=120))
+        for name, patients in (("images", None), ("patients", np.repeat(np.arange(120), 3))):
+            found = calibration_error(
+                logits, labels, generator_for(name, str(i)), patients=patients, simulations=200
+            )
+            outside[name] += not found.within_null
+    assert outside["patients"] <= 9
+    assert outside["images"] >= 40
+
+
+@pytest.mark.parametrize("large", [0.0, np.inf])
+def test_the_variance_of_a_null_bin_is_that_of_its_labels(
+    monkeypatch: pytest.MonkeyPatch, large: float
+) -> None:
+    monkeypatch.setattr("mammoshift.statistics.calibration._LARGE_VARIANCE", large)
+    rng = generator_for("dependent")
+    logits, groups = rng.normal(size=60), rng.integers(0, 20, 60)
+    found = null_calibration_errors(logits, rng, groups=groups, bins=1, simulations=20_000)
+    labels = rng.random((20_000, 20))[:, groups] < expit(logits)
+    spread = np.std(labels.sum(axis=1)) / 60
+    assert np.sqrt(np.mean(found**2)) == pytest.approx(spread, rel=0.03)
+
+
 def test_the_null_simulates_labels_in_every_bin() -> None:
     logits, _ = predictions("plain", n=200)
     p = expit(logits)
@@ -207,6 +233,14 @@ def test_measures_collect_everything() -> None:
     assert (found.n, found.n_patients, found.n_pos) == (300, 150, labels.sum())
     assert found.nll.ci_low < found.nll.value < found.nll.ci_high
     assert found.nll.method == "wald_patient_robust"
+
+
+def test_intervals_stay_where_the_scores_can_lie() -> None:
+    logits, labels = np.r_[np.full(9, -30.0), 30.0, -30.0], np.r_[np.zeros(9), 1, 1]
+    found = calibration_measures(logits, labels, generator_for("few"))
+    assert found.brier.ci_low == found.nll.ci_low == 0.0
+    reversed_ = calibration_measures(-logits, labels, generator_for("few"))
+    assert reversed_.brier.ci_high == 1.0
 
 
 def test_one_class_still_has_scores() -> None:

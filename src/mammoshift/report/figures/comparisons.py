@@ -24,7 +24,7 @@ from mammoshift.report.figures.style import (
     to_svg,
     wrapped,
 )
-from mammoshift.report.formatting import format_estimate, format_p, is_null, typographic
+from mammoshift.report.formatting import counted, format_estimate, format_p, is_null, typographic
 from mammoshift.report.vocabulary import spoken
 
 _ROW = 0.21
@@ -63,9 +63,9 @@ def forest_plot(data: pd.DataFrame) -> ReportFigure:
     ax.set_xlabel("AUC of arm minus AUC of reference   (left: reference better; right: arm better)")
     supported = int(((data["ci_low"] > 0) | (data["ci_high"] < 0)).sum())
     description = (
-        f"Forest plot of {len(data)} differences in AUC, each an arm minus its reference. "
-        f"The 95% interval of {supported} leaves out zero. The values are in the table of the "
-        "headline comparisons."
+        f"Forest plot of {counted(len(data), 'difference')} in AUC, each an arm minus its "
+        f"reference. The 95% interval of {supported} leaves out zero. The values are in "
+        "the table of the headline comparisons."
     )
     svg = to_svg(figure, "differences", "AUC differences to the reference", description)
     return ReportFigure("differences", "differences", "", svg, data)
@@ -109,8 +109,9 @@ def drop_heat_map(data: pd.DataFrame) -> ReportFigure:
     for spine in ax.spines.values():
         spine.set_visible(False)
     description = (
-        f"Heat map of transfer drops for {len(arms)} arms and {len(targets)} targets; darker is a "
-        "larger loss of AUC. Each cell states the drop and its 95% interval, as does the table."
+        f"Heat map of transfer drops for {counted(len(arms), 'arm')} and "
+        f"{counted(len(targets), 'target')}; darker is a larger loss of AUC. Each cell "
+        "states the drop and its 95% interval, as does the table."
     )
     svg = to_svg(figure, "transfer-drop", "Transfer drop by arm and target", description)
     return ReportFigure("transfer_drop", "transfer_drop", "", svg, data)
@@ -160,8 +161,9 @@ def seed_strip(data: pd.DataFrame, source: str) -> ReportFigure:
         columnspacing=1.2,
     )
     description = (
-        f"For {len(arms)} arms and {len(groups)} cohorts, the AUC of each of {len(seeds)} seeds as "
-        "a marker, and the mean over the seeds as a bar with its 95% interval."
+        f"For {counted(len(arms), 'arm')} and {counted(len(groups), 'cohort')}, the AUC of each of "
+        f"{counted(len(seeds), 'seed')} as a marker, and the mean over the seeds as a bar "
+        "with its 95% interval."
     )
     svg = to_svg(figure, "seeds", "AUC by seed", description)
     return ReportFigure("seeds", "seeds", "", svg, data)
@@ -196,8 +198,8 @@ def subgroup_plot(data: pd.DataFrame, key: str, cohort: str, subgroup: str) -> R
     _right_columns(ax, -1.0, ("AUC (95% CI)", "pos. / neg.", ""), right, colour=GREY)
     _auc_axis(ax, data)
     description = (
-        f"AUC with 95% intervals by {spoken(subgroup)} on {cohort}, for {len(groups)} arms. "
-        "The values are in the table of subgroups."
+        f"AUC with 95% intervals by {spoken(subgroup)} on {cohort}, for "
+        f"{counted(len(groups), 'arm')}. The values are in the table of subgroups."
     )
     title = f"AUC by {spoken(subgroup)}: {cohort}"
     svg = to_svg(figure, key, title, description)

@@ -23,6 +23,7 @@ from mammoshift.report.figures.style import (
     small_multiples,
     to_svg,
 )
+from mammoshift.report.formatting import counted
 
 _THIN = {"linewidth": 0.6, "zorder": 2}
 _BOLD = {"linewidth": 1.6, "zorder": 4}
@@ -74,8 +75,8 @@ def roc_panels(
         ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
         _share_ticks(ax)
     description = (
-        f"ROC curves of {len(arms)} arms on {cohort}: each seed as a thin line, the mean over the "
-        f"seeds as a bold line with a 95% band. AUC: {_listed(auc_texts, arms)}."
+        f"ROC curves of {counted(len(arms), 'arm')} on {cohort}: each seed as a thin line, the "
+        f"mean over the seeds as a bold line with a 95% band. AUC: {_listed(auc_texts, arms)}."
     )
     svg = to_svg(figure, key, f"ROC curves: {cohort}", description)
     return ReportFigure(key, "roc", cohort, svg, data)
@@ -130,10 +131,10 @@ def reliability_panels(data: pd.DataFrame, key: str, cohort: str) -> ReportFigur
         ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
         _share_ticks(ax)
     description = (
-        f"Reliability diagrams of {len(arms)} arms on {cohort}, before (open circles, dashed) and "
-        "after temperature scaling on the source (filled circles, Wilson 95% bars), with a "
-        "histogram of the probabilities along the bottom. The table of calibration states ECE, "
-        "intercept and slope."
+        f"Reliability diagrams of {counted(len(arms), 'arm')} on {cohort}, before (open circles, "
+        "dashed) and after temperature scaling on the source (filled circles, Wilson 95% bars), "
+        "with a histogram of the probabilities along the bottom. The table of calibration states "
+        "ECE, intercept and slope."
     )
     svg = to_svg(figure, key, f"Reliability: {cohort}", description)
     return ReportFigure(key, "reliability", cohort, svg, data)
@@ -169,8 +170,9 @@ def decision_panels(data: pd.DataFrame, key: str, cohort: str) -> ReportFigure:
         ax.set_xticks([0.0, 0.2, 0.4])
         ax.set(xlim=(0.0, 0.6), ylim=(-0.25 * max(top, 0.05), 1.1 * max(top, 0.05)))
     description = (
-        f"Decision curves of {len(arms)} arms on {cohort}: net benefit before (dashed) and after "
-        "temperature scaling on the source (solid), against treating all (dotted) and none (zero)."
+        f"Decision curves of {counted(len(arms), 'arm')} on {cohort}: net benefit before (dashed) "
+        "and after temperature scaling on the source (solid), against treating all (dotted) and "
+        "none (zero)."
     )
     svg = to_svg(figure, key, f"Decision curves: {cohort}", description)
     return ReportFigure(key, "decision", cohort, svg, data)
@@ -198,8 +200,8 @@ def learning_panels(data: pd.DataFrame) -> ReportFigure:
             ax.grid(axis="y", color=RULE, linewidth=0.5)
             ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     description = (
-        f"Training of {len(arms)} arms, one line for each seed: loss on training (pale) and "
-        "validation (dark) images, and below it the AUC on validation images. A dot marks the "
+        f"Training of {counted(len(arms), 'arm')}, one line for each seed: loss on training (pale) "
+        "and validation (dark) images, and below it the AUC on validation images. A dot marks the "
         "epoch whose model was kept."
     )
     svg = to_svg(figure, "learning", "Learning curves", description)

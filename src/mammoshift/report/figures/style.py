@@ -103,12 +103,14 @@ class ReportFigure:
     data: pd.DataFrame
 
 
-def write_figure(figure: ReportFigure, folder: Path) -> None:
-    """Write the SVG and, beside it, the CSV that it was drawn from."""
+def write_figure(figure: ReportFigure, folder: Path) -> tuple[Path, Path]:
+    """Write the SVG and, beside it, the CSV that it was drawn from; return both paths."""
     header = '<?xml version="1.0" encoding="UTF-8"?>\n'
-    write_text_atomically(folder / f"{figure.key}.svg", header + figure.svg)
-    with atomic_path(folder / f"{figure.key}.csv") as temporary:
+    drawing, table = (folder / f"{figure.key}.{suffix}" for suffix in ("svg", "csv"))
+    write_text_atomically(drawing, header + figure.svg)
+    with atomic_path(table) as temporary:
         figure.data.to_csv(temporary, index=False, float_format="%.6g")
+    return drawing, table
 
 
 @contextmanager

@@ -19,10 +19,11 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
+from scipy.special import expit, ndtr, ndtri
 
 from mammoshift.statistics.auc import auc_covariance, auc_intervals
 from mammoshift.statistics.auprc import auprc_covariance
+from mammoshift.statistics.calibration import calibration_error
 from mammoshift.statistics.comparisons import (
     difference_of_drops,
     interaction,
@@ -256,6 +257,60 @@ def random_effects_of_heterogeneous_datasets(repetitions: int) -> Iterator[Rate]
         yield from rejections(repetitions, one, cell, 500 + stream)
 
 
+def seeds_over_targets(repetitions: int) -> Iterator[Rate]:
+    """Differences on three targets with other patients each, combined; no effect of the seeds."""
+    labels = labels_of(60, 140)
+    for stream, (seeds, share) in enumerate((s, x) for s in (2, 3) for x in (1.0, 0.33)):
+        first, second = list(range(seeds)), list(range(seeds, 2 * seeds))
+
+        def one(
+            rng: np.random.Generator,
+            seeds: int = seeds,
+            share: float = share,
+            first: list[int] = first,
+            second: list[int] = second,
+        ) -> dict[str, float | None]:
+            targets = [
+                auc_covariance(labels, arms_with_seeds(rng, labels, seeds, share)) for _ in range(3)
+            ]
+            rates: dict[str, float | None] = {}
+            for test in (exact_fixed, obuchowski_rockette_nested):
+                found = [test(e.auc, e.covariance, first, second) for e in targets]
+                estimates = [f.estimate or 0.0 for f in found]
+                rates[f"weighted_stouffer of {test.__name__}"] = weighted_stouffer(
+                    estimates, [f.se or math.nan for f in found]
+                ).p
+            return rates
+
+        yield from rejections(
+            repetitions,
+            one,
+            f"{seeds} seeds, correlation of their differences {1.0 - share:.2f}",
+            700 + stream,
+        )
+
+
+def calibrated_models(repetitions: int) -> Iterator[Rate]:
+    """How often a calibrated model exceeds the 95 % limit of its ECE; a tenth of the repetitions.
+
+    150 patients with several images each, whose probability and label are the same.
+    """
+    for stream, images in enumerate((1, 2, 4)):
+        rng = np.random.default_rng([SEED, 800 + stream])
+        patients = np.repeat(np.arange(150), images)
+        exceeded = {"independent labels": 0, "labels of a patient together": 0}
+        rounds = max(1, repetitions // 10)
+        for _ in range(rounds):
+            logits = rng.normal(-0.5, 1.5, 150)
+            labels = np.repeat(rng.random(150) < expit(logits), images)
+            scores = np.repeat(logits, images)
+            for name, owner in zip(exceeded, (None, patients), strict=True):
+                found = calibration_error(scores, labels, rng, patients=owner)
+                exceeded[name] += found.value > found.null_high
+        for name, count in exceeded.items():
+            yield Rate(f"{images} equal images of each of 150 patients", name, count / rounds)
+
+
 def coverage_of_intervals(repetitions: int) -> Iterator[Rate]:
     """How often the 95 % intervals of an AUC hold its true value, where they are defined."""
     for stream, (n_pos, n_neg, auc) in enumerate(
@@ -294,6 +349,8 @@ EXPERIMENTS: tuple[tuple[str, Callable[[int], Iterator[Rate]]], ...] = (
     ("Several images of one patient", images_of_one_patient),
     ("Other comparisons", other_comparisons),
     ("Datasets that differ", random_effects_of_heterogeneous_datasets),
+    ("Seeds combined over targets", seeds_over_targets),
+    ("Calibrated models beyond the limit of their ECE", calibrated_models),
     ("Coverage of 95 % intervals of the AUC", coverage_of_intervals),
 )
 

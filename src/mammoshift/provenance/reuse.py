@@ -47,7 +47,7 @@ def restore(store: Path, key: str, outputs: Mapping[str, Path]) -> bool:
 
 
 def keep(store: Path, key: str, outputs: Mapping[str, Path]) -> None:
-    """Keep the files of a finished result under `key`, and nothing older."""
+    """Keep the files of a finished result under `key`, and nothing older or half kept."""
     staging = store / f".{key}-{os.getpid()}"
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
@@ -59,7 +59,7 @@ def keep(store: Path, key: str, outputs: Mapping[str, Path]) -> None:
     shutil.rmtree(final, ignore_errors=True)
     staging.rename(final)
     for old in store.iterdir():
-        if old != final and not old.name.startswith("."):
+        if old != final:
             shutil.rmtree(old)
 
 

@@ -78,6 +78,7 @@ def train_arm(
     """
     request.check()
     device = choose_device(request.execution.device)
+    progress(f"training on {device}")
     with deterministic_torch(device, request.execution.threads), InterruptionGuard() as guard:
         return _Trainer(request, device, guard, progress).run()
 

@@ -76,7 +76,7 @@ def run_training(job: TrainingJob, folder: Path) -> None:
         _alone_in(job.run_folder),
         claim_gpu(local_gpu_identifiers(), default_claim_folder()) as gpu,
     ):
-        print("no GPU: training on the CPU" if gpu is None else f"GPU {gpu}")
+        print("no GPU was claimed" if gpu is None else f"GPU {gpu}")
         request = TrainingRequest(
             arm=arm,
             backbone=Backbone.model_validate(job.settings["backbone"]),

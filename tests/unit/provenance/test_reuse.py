@@ -70,3 +70,11 @@ def test_the_key_depends_on_parameters_and_contents_only(tmp_path: Path) -> None
     assert result_key({"x": 1}, [first]) != result_key({"x": 2}, [first])
     second.write_bytes(b"other")
     assert result_key({"x": 1}, [first]) != result_key({"x": 1}, [second])
+
+
+def test_what_a_killed_job_half_kept_is_gone_after_the_next(
+    tmp_path: Path, finished: dict[str, Path]
+) -> None:
+    (tmp_path / "store" / ".k1-12345").mkdir(parents=True)
+    keep(tmp_path / "store", "k2", finished)
+    assert [path.name for path in (tmp_path / "store").iterdir()] == ["k2"]

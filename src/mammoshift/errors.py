@@ -4,7 +4,12 @@ from __future__ import annotations
 
 
 class MammoshiftError(Exception):
-    """Base of every error that the command line prints without a traceback."""
+    """Base of every error that the command line prints without a traceback.
+
+    `exit_code` is what a process that ends for this reason returns.
+    """
+
+    exit_code = 1
 
 
 class ConfigurationError(MammoshiftError):

@@ -88,4 +88,4 @@ def run() -> None:
         app()
     except MammoshiftError as error:
         typer.echo(f"Error: {error}", err=True)
-        sys.exit(1)
+        sys.exit(error.exit_code)

@@ -50,7 +50,7 @@ def job_log(path: str) -> Iterator[None]:
             yield
         except MammoshiftError as error:
             print(f"Error: {error}", file=sys.stderr, flush=True)
-            sys.exit(1)
+            sys.exit(error.exit_code)
         except Exception:  # noqa: BLE001 - the traceback belongs in the log, whatever it is
             traceback.print_exc()
             sys.exit(1)

@@ -14,7 +14,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 class TrainingInterrupted(MammoshiftError):  # noqa: N818 - it is no error of the training
     """Training stopped on a signal, after its state was saved; run again to go on from there.
 
-    `exit_code` is what a process that ends for this reason should return: 128 + the signal.
+    The exit code is that of a process that the signal ended: 128 + its number.
     """
 
     def __init__(self, message: str, signal_number: int) -> None:

@@ -41,6 +41,12 @@ def test_a_known_error_ends_the_job_with_its_message_alone(tmp_path):
     assert (code, log) == (1, "Error: labels.csv: row 3: no label\n")
 
 
+def test_an_interrupted_training_ends_as_its_signal_would(tmp_path):
+    body = "from mammoshift.training.interruption import TrainingInterrupted\n"
+    code, log = _run(tmp_path, f"{body}raise TrainingInterrupted('epoch 3 is saved', 15)")
+    assert (code, log) == (143, "Error: epoch 3 is saved\n")
+
+
 def test_any_other_error_keeps_its_traceback(tmp_path):
     code, log = _run(tmp_path, "1 / 0")
     assert code == 1

@@ -137,10 +137,21 @@ def _differences(old: object, new: object, path: str = "") -> Iterator[str]:
                     yield f"the code of {key} {_change_of_code(old.get(key), new.get(key))}."
                 else:
                     yield from _differences(old.get(key), new.get(key), f"{path}.{key}".strip("."))
+    elif (pairs := _paired_records(old, new)) is not None:
+        for place, (one, other) in enumerate(pairs, 1):
+            yield from _differences(one, other, f"{path}.{place}".strip("."))
     elif path:
         yield f"{path} was {_short(old)} and is {_short(new)}."
     else:
         yield f"a parameter was {_short(old)} and is {_short(new)}."
+
+
+def _paired_records(old: object, new: object) -> list[tuple[object, object]] | None:
+    """Return the pairs of two lists of as many records, None for anything else."""
+    if not isinstance(old, list) or not isinstance(new, list) or len(old) != len(new):
+        return None
+    pairs: list[tuple[object, object]] = list(zip(old, new, strict=True))
+    return pairs if all(isinstance(item, Mapping) for item in [*old, *new]) else None
 
 
 def _change_of_code(old: object, new: object) -> str:

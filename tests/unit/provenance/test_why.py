@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mammoshift.provenance.why import explain, planned_jobs
+from mammoshift.provenance.why import PlannedJob, explain, planned_jobs
 
 DRY_RUN = """\
 Building DAG of jobs...
@@ -51,3 +51,13 @@ def test_nothing_to_do_is_said() -> None:
     assert explain(planned_jobs("Nothing to be done.")) == [
         "Nothing would run: everything is present and up to date."
     ]
+
+
+def test_a_change_inside_a_list_of_records_is_named() -> None:
+    reason = (
+        "Params have changed since last execution: Union of exclusive params before and now "
+        "across all output: before: {'stages': [{'epochs': 14, 'lr': 0.1}, {'epochs': 2}]} "
+        "now: {'stages': [{'epochs': 15, 'lr': 0.1}, {'epochs': 2}]}"
+    )
+    jobs = [PlannedJob("train_arm", "model", reason)]
+    assert explain(jobs) == ["train_arm would run: stages.1.epochs was 14 and is 15."]

@@ -33,6 +33,15 @@ class Population(Strict):
     density: DensityShares = DensityShares()
     lesion_contrast: Positive = 1.0
 
+    @model_validator(mode="after")
+    def _shares_fit(self) -> Population:
+        if self.malignant + self.benign > 1.0:
+            raise ValueError(
+                f"malignant {self.malignant:g} and benign {self.benign:g} are shares of the same "
+                "patients and may add up to 1 at most"
+            )
+        return self
+
 
 class Scanner(Strict):
     """How they are imaged; a value left out keeps that of the archive's own scanner.

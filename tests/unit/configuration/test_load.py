@@ -96,6 +96,12 @@ def test_the_paper_study_has_its_arms(folder: Path) -> None:
         ),
         ("datasets/twins.yaml", "adapter: cmmd", "adapter: cmd", ["cmmd.adapter", "'cbis_ddsm'"]),
         ("datasets/twins.yaml", "licence: synthetic", "root: x", ["cbis_ddsm", "required"]),
+        (
+            "datasets/twins.yaml",
+            "{lesion_contrast: 2.2}",
+            "{malignant: 0.7, benign: 0.4}",
+            ["cbis_ddsm.twin.population", "malignant 0.7 and benign 0.4", "1 at most"],
+        ),
         ("backbones.yaml", "channels: 1", "channels: 3", ["tiny_resnet", "3 values"]),
         ("config.yaml", "archives: archives", "archive: archives", ["archive", "'archives'"]),
     ],

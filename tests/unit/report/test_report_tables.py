@@ -15,6 +15,7 @@ from mammoshift.report.findings import findings
 from mammoshift.report.inputs import ReportData, ReportInputs, load_report_data
 from mammoshift.report.publication import PublicationTable, write_table
 from mammoshift.report.rows import summarised
+from mammoshift.report.tables.comparisons import combined_comparison_table
 from mammoshift.report.tables.every import all_tables
 from mammoshift.report.tables.operation import budget_table
 from mammoshift.report.vocabulary import (
@@ -74,6 +75,19 @@ def test_the_headline_leads_and_naive_stouffer_is_labelled(
     naive = every["Method"].str.startswith("Naive Stouffer")
     assert naive.any()
     assert every.loc[naive, "Method"].str.contains("not valid over seeds").all()
+
+
+@pytest.mark.parametrize(
+    ("df", "text"), [(7.04, "7.0"), (1000.0, "1000.0"), (238736478.9, ">1000"), (None, "")]
+)
+def test_degrees_of_freedom_beyond_counting_are_a_bound(
+    data: ReportData, df: float | None, text: str
+) -> None:
+    comparisons = data.comparisons.assign(df=df)
+    table = combined_comparison_table(replace(data, comparisons=comparisons))
+    assert table is not None
+    shown = set(table.cells["df"]) if "df" in table.cells else {""}
+    assert shown == {text}
 
 
 def test_an_undefined_value_shows_its_reason(tables: dict[str, PublicationTable]) -> None:

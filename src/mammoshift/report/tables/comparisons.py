@@ -11,6 +11,7 @@ from mammoshift.report.publication import PublicationTable
 from mammoshift.report.rows import class_counts, cohort_name, headline, places
 from mammoshift.report.vocabulary import COMPARISON_METHODS, CORRECTIONS, spoken
 
+MANY_DEGREES = 1000
 _SHOWN_APART = ("delong_paired", "omnibus", "difference_of_drops")
 
 
@@ -99,7 +100,7 @@ def _comparison_record(
             row["estimate"], row["ci_low"], row["ci_high"], signed=True, reason=note
         ),
         "Statistic": format_number(row["statistic"], 2, note),
-        "df": "" if is_null(row["df"]) else format_number(row["df"], 1),
+        "df": _degrees_of_freedom(row["df"]),
         "p": format_p(row["p"], note),
         "p adj.": adjusted_cell(row, "p_adjusted"),
         "Correction, m": f"{correction}, {row['family_size'] or 'unknown'}",
@@ -111,6 +112,13 @@ def _comparison_record(
         "Note": "" if is_null(row["p"]) or is_null(row["estimate"]) else note,
     }
     return record
+
+
+def _degrees_of_freedom(df: float | None) -> str:
+    """Return degrees of freedom, as a bound where t is the normal distribution to all digits."""
+    if df is None or is_null(df):
+        return ""
+    return f">{MANY_DEGREES}" if df > MANY_DEGREES else format_number(df, 1)
 
 
 def adjusted_cell(row: pd.Series, column: str) -> str:

@@ -35,7 +35,7 @@ class Population(Strict):
 
     @model_validator(mode="after")
     def _shares_fit(self) -> Population:
-        if self.malignant + self.benign > 1.0:
+        if self.malignant + self.benign > 1.0 + 1e-9:
             raise ValueError(
                 f"malignant {self.malignant:g} and benign {self.benign:g} are shares of the same "
                 "patients and may add up to 1 at most"

@@ -152,10 +152,6 @@ def _draw_density(seed: int, number: int, population: Population) -> Density:
 
 def _draw_pathology(seed: int, number: int, population: Population, normals: bool) -> Pathology:
     malignant, benign = population.malignant, population.benign
-    if malignant + benign > 1 + 1e-9:
-        raise ConfigurationError(
-            f"population: malignant + benign is {malignant + benign:g}; make it 1 or less"
-        )
     if not normals:
         if malignant + benign <= 0:
             raise ConfigurationError(

@@ -74,7 +74,6 @@ def test_a_bilateral_patient_has_lesions_in_both_breasts() -> None:
 @pytest.mark.parametrize(
     ("population", "normals", "word"),
     [
-        (Population(malignant=0.8, benign=0.5), True, "malignant \\+ benign"),
         (Population(malignant=0.0, benign=0.0), False, "no normal"),
         (Population(density=DensityShares(a=0, b=0, c=0, d=0)), True, "density"),
     ],

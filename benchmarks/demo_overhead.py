@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -19,8 +18,8 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-PARTS = ("Snakefile", "rules", "workflow", "src", "config", "envs", "profiles")
+from scratch import copy_project
+
 NOTE_IMPORTS = """
 import os, sys
 names = open({folder!r} + f"/{{os.getpid()}}", "w", buffering=1)
@@ -52,12 +51,7 @@ LIMIT = 0.25
 
 def run_demo(folder: Path, notes: Path, cores: int) -> float:
     """Run the demo, each process noting its imports in `notes`; return the wall time in seconds."""
-    for part in PARTS:
-        source = ROOT / part
-        if source.is_dir():
-            shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("*.egg-info"))
-        else:
-            shutil.copy2(source, folder / part)
+    copy_project(folder)
     hooks = folder / "hooks"
     hooks.mkdir()
     (hooks / "sitecustomize.py").write_text(NOTE_IMPORTS.format(folder=str(notes)))
@@ -97,7 +91,6 @@ def main() -> None:
     cores = parser.parse_args().cores
     with tempfile.TemporaryDirectory() as scratch:
         folder, notes = Path(scratch) / "demo", Path(scratch) / "imports"
-        folder.mkdir()
         notes.mkdir()
         wall = run_demo(folder, notes, cores)
         kinds: dict[str, list[Path]] = {}

@@ -8,7 +8,6 @@ configuration, fingerprints or library.
 from __future__ import annotations
 
 import resource
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,9 +17,8 @@ from pathlib import Path
 import yaml
 
 from mammoshift.configuration.load import read_yaml
+from scratch import copy_project
 
-ROOT = Path(__file__).resolve().parents[1]
-PARTS = ("Snakefile", "rules", "workflow", "src", "config", "envs", "profiles")
 SECONDS, GIBIBYTES, RATIO = 60, 2.0, 2.0
 BARE = """
 T, A, S, K = range({targets}), range({arms}), range({seeds}), range({shards})
@@ -115,10 +113,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder, bare = Path(scratch, "ours"), Path(scratch, "bare")
         bare.mkdir()
-        for part in PARTS:
-            source, copied = ROOT / part, folder / part
-            copied.parent.mkdir(exist_ok=True)
-            (shutil.copytree if source.is_dir() else shutil.copy2)(source, copied)
+        copy_project(folder)
         large_study(folder, 20, 10, 10)
         for name, file, shape in (
             ("published study", "config/paper.yaml", (4, 8, 3, 38)),

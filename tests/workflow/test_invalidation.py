@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from miniature import Project, write_weights
 
@@ -263,6 +264,18 @@ def test_an_adapter_that_finds_the_same_trains_and_scores_nothing_again(project:
     assert all("scored" not in text for text in _logs(project, "small", "infer.log"))
     assert all("restored" in text for text in _logs(project, "preprocess"))
     assert table.read_bytes() == before
+
+
+def test_densities_of_another_scale_are_not_taken_for_those_of_birads(project: Project) -> None:
+    run = project.folder / "results" / "small" / "plain" / "seed-0"
+    film, source = (
+        set(pq.read_table(run / name / "predictions.parquet")["density"].drop_null().to_pylist())
+        for name in ("mias", "cbis_ddsm")
+    )
+    assert film
+    assert film <= {"mias_f", "mias_g", "mias_d"}
+    assert source
+    assert source <= {"a", "b", "c", "d"}
 
 
 def test_why_says_it_in_words(project: Project) -> None:

@@ -26,9 +26,10 @@ PREDICTION_SCHEMA = pa.schema(
 )
 """Columns of a prediction table.
 
-subset  `validation` and `test` for the source dataset, `target` for an external one
-label   1 positive, 0 negative, as the study's task defines it
-logit   log-odds of the positive class; higher means more suspicious
+density  a to d on the BI-RADS scale; the name of another scale stands before it (`mias_d`)
+subset   `validation` and `test` for the source dataset, `target` for an external one
+label    1 positive, 0 negative, as the study's task defines it
+logit    log-odds of the positive class; higher means more suspicious
 """
 
 

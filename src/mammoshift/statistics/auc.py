@@ -167,7 +167,6 @@ def auc_covariance(
     codes = None if clusters is None else cluster_codes(clusters, positive.size)
     m = int(np.count_nonzero(positive))
     n = positive.size - m
-    n_clusters = positive.size if codes is None else int(codes.max(initial=-1)) + 1
     undefined = undefined_flags(positive, codes)
     K = matrix.shape[0]
     if m == 0 or n == 0:
@@ -180,20 +179,40 @@ def auc_covariance(
             covariance = np.full((K, K), np.nan)
         else:
             covariance = two_class_covariance(placed.positives, placed.negatives, positive, codes)
+    described = describe_curves(auc, covariance, constant, positive, codes)
+    return AucEstimate(auc=auc, **vars(described))
+
+
+def describe_curves(
+    values: FloatArray,
+    covariance: FloatArray,
+    constant: NDArray[np.bool_],
+    positive: NDArray[np.bool_],
+    codes: IntArray | None,
+) -> CurveEstimates:
+    """Return what is to be known of a summary of K curves beside its values.
+
+    Parameters
+    ----------
+    values, covariance
+        [K] and [K, K]; NaN where undefined.
+    constant
+        [K], true where all scores of a curve are equal.
+    positive, codes
+        [N] labels, and patients as `cluster_codes` numbers them or None.
+    """
+    n_pos = int(np.count_nonzero(positive))
+    undefined = undefined_flags(positive, codes)
     warnings = () if undefined else size_warnings(positive, codes)
-    flags = tuple(
-        (*undefined, *degenerate_flags(auc[k], covariance[k, k], bool(constant[k])), *warnings)
-        for k in range(K)
-    )
-    return AucEstimate(
-        auc=auc,
+    own = map(degenerate_flags, values, np.diag(covariance), constant.tolist())
+    return CurveEstimates(
         covariance=covariance,
         n=positive.size,
-        n_pos=m,
-        n_neg=n,
-        n_clusters=n_clusters,
+        n_pos=n_pos,
+        n_neg=positive.size - n_pos,
+        n_clusters=positive.size if codes is None else int(codes.max(initial=-1)) + 1,
         independence_assumed=codes is None,
-        flags=flags,
+        flags=tuple((*undefined, *flags, *warnings) for flags in own),
     )
 
 

@@ -29,9 +29,8 @@ from mammoshift.statistics.auc import (
     Intervals,
     checked_cases,
     cluster_codes,
-    degenerate_flags,
+    describe_curves,
     intervals,
-    size_warnings,
     two_class_covariance,
     undefined_flags,
 )
@@ -60,39 +59,22 @@ def auprc_covariance(
     """
     positive, matrix = checked_cases(labels, scores)
     codes = None if clusters is None else cluster_codes(clusters, positive.size)
-    m = int(np.count_nonzero(positive))
-    n = positive.size - m
-    n_clusters = positive.size if codes is None else int(codes.max(initial=-1)) + 1
-    undefined = undefined_flags(positive, codes)
     K = matrix.shape[0]
     auprc, covariance = np.full(K, np.nan), np.full((K, K), np.nan)
     constant = matrix.min(axis=1) == matrix.max(axis=1) if positive.size else np.zeros(K, bool)
-    if m:
+    if positive.any():
         contributions = np.empty((K, positive.size))
         for k in range(K):
             auprc[k] = _average_precision(positive, matrix[k], contributions[k])
-        if not undefined:
+        if not undefined_flags(positive, codes):
             covariance = two_class_covariance(
                 _centred(contributions[:, positive]),
                 _centred(contributions[:, ~positive]),
                 positive,
                 codes,
             )
-    warnings = () if undefined else size_warnings(positive, codes)
-    flags = tuple(
-        (*undefined, *degenerate_flags(auprc[k], covariance[k, k], bool(constant[k])), *warnings)
-        for k in range(K)
-    )
-    return AuprcEstimate(
-        auprc=auprc,
-        covariance=covariance,
-        n=positive.size,
-        n_pos=m,
-        n_neg=n,
-        n_clusters=n_clusters,
-        independence_assumed=codes is None,
-        flags=flags,
-    )
+    described = describe_curves(auprc, covariance, constant, positive, codes)
+    return AuprcEstimate(auprc=auprc, **vars(described))
 
 
 def auprc_intervals(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from mammoshift.configuration.model import Name, Positive, Share, Strict
 
@@ -91,11 +91,21 @@ class CsvColumns(Strict):
 
 
 class CsvOptions(Strict):
-    """A user's own hospital: a table of file paths and labels."""
+    """A user's own hospital: a table of file paths and labels.
+
+    Its suffix tells the table from images, of which a change is looked for in a few places only.
+    """
 
     table: str
     columns: CsvColumns
     label_values: dict[str, Literal["normal", "benign", "malignant"]]
+
+    @field_validator("table")
+    @classmethod
+    def _has_suffix_of_a_table(cls, table: str) -> str:
+        if not table.lower().endswith((".csv", ".tsv", ".txt")):
+            raise ValueError(f"{table!r} must end in .csv, .tsv or .txt; rename the file")
+        return table
 
 
 class CddCesmOptions(Strict):

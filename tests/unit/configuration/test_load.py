@@ -98,6 +98,13 @@ def test_the_paper_study_has_its_arms(folder: Path) -> None:
         ("datasets/twins.yaml", "licence: synthetic", "root: x", ["cbis_ddsm", "required"]),
         (
             "datasets/twins.yaml",
+            "adapter: mias",
+            "adapter: csv\n  csv: {table: labels.dat, columns: {path: a, patient_id: b, label: c},"
+            " label_values: {}}",
+            ["mias.csv.table", "'labels.dat' must end in .csv, .tsv or .txt"],
+        ),
+        (
+            "datasets/twins.yaml",
             "{lesion_contrast: 2.2}",
             "{malignant: 0.7, benign: 0.4}",
             ["cbis_ddsm.twin.population", "malignant 0.7 and benign 0.4", "1 at most"],

@@ -39,7 +39,7 @@ def bring(names):
             continue
 names = open({names!r}).read().split("\\n")[1:-1]
 if {job}:
-    from mammoshift.provenance.job import job_log
+    from mammoshift.execution.job import job_log
     with job_log({names!r} + ".log"):
         bring(names)
 else:

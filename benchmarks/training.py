@@ -28,11 +28,11 @@ from mammoshift.configuration.model import (
     Stage,
     Training,
 )
-from mammoshift.training.determinism import deterministic_torch
-from mammoshift.training.device import choose_device
+from mammoshift.execution.determinism import deterministic_torch
+from mammoshift.execution.device import choose_device
+from mammoshift.models.classifier import build_classifier, prepared
 from mammoshift.training.loop import train_arm
 from mammoshift.training.losses import binary_cross_entropy
-from mammoshift.training.model import build_classifier, prepared
 from mammoshift.training.request import Cases, Execution, TrainingRequest
 from mammoshift.training.schedule import build_optimiser
 

@@ -16,8 +16,8 @@ from mammoshift.configuration.load import load_project
 from mammoshift.configuration import leaves
 from mammoshift.errors import MammoshiftError
 from mammoshift.provenance.fingerprint import code_fingerprint, file_hashes
-from mammoshift.provenance.job import prepare_jobs
-from mammoshift.training.gpu_claim import local_gpu_identifiers
+from mammoshift.execution.job import prepare_jobs
+from mammoshift.execution.gpu_claim import local_gpu_identifiers
 
 ENVIRONMENT = "../envs/mammoshift.yaml"
 LIBRARY = Path(mammoshift.__file__).parent.parent

@@ -1,7 +1,7 @@
 from pathlib import Path
 
-from mammoshift.provenance.job import job_log
-from mammoshift.splits.study_audit import AuditedDataset, audit_study, write_audit
+from mammoshift.cases.study_audit import AuditedDataset, audit_study, write_audit
+from mammoshift.execution.job import job_log
 
 with job_log(snakemake.log[0]):
     shards = [Path(path).parent for path in snakemake.input.indexes]

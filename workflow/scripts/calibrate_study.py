@@ -4,7 +4,7 @@ from mammoshift.contracts.results import write_metrics
 from mammoshift.evaluation.calibrate import calibrate_study
 from mammoshift.evaluation.grid import load_grid
 from mammoshift.evaluation.rows import MetricRow, as_table
-from mammoshift.provenance.job import job_log
+from mammoshift.execution.job import job_log
 
 with job_log(snakemake.log[0]):
     study = snakemake.params.study

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from mammoshift.configuration.model import Backbone
-from mammoshift.provenance.job import job_log
+from mammoshift.execution.job import job_log
 from mammoshift.weights.convert import convert_weights
 
 with job_log(snakemake.log[0]):

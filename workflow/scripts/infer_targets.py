@@ -1,8 +1,8 @@
 import itertools
 from pathlib import Path
 
-from mammoshift.inference.run import ScoringJob, run_scoring
-from mammoshift.provenance.job import job_log
+from mammoshift.execution.job import job_log
+from mammoshift.scoring.run import ScoringJob, run_scoring
 
 with job_log(snakemake.log[0]):
     settings = snakemake.params.scoring

@@ -3,7 +3,7 @@ from pathlib import Path
 from mammoshift.archives.adapter import ingest_archive
 from mammoshift.archives.ingest import check_receipt, write_ingested
 from mammoshift.configuration.dataset import Dataset
-from mammoshift.provenance.job import job_log
+from mammoshift.execution.job import job_log
 
 with job_log(snakemake.log[0]):
     root = Path(snakemake.params.root)

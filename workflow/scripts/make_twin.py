@@ -1,8 +1,8 @@
 from pathlib import Path
 
 from mammoshift.configuration.dataset import Twin
+from mammoshift.execution.job import job_log
 from mammoshift.phantoms.twin import write_twin
-from mammoshift.provenance.job import job_log
 
 with job_log(snakemake.log[0]):
     receipt = Path(snakemake.output[0])

@@ -1,7 +1,7 @@
 import itertools
 from pathlib import Path
 
-from mammoshift.provenance.job import job_log
+from mammoshift.execution.job import job_log
 from mammoshift.report.build import build_report
 from mammoshift.report.facts import facts_from_leaves
 from mammoshift.report.inputs import ReportInputs, TrainingRun

@@ -1,11 +1,11 @@
 from pathlib import Path
 
+from mammoshift.cases.patient_split import split_patients
+from mammoshift.cases.task import task_labels
 from mammoshift.configuration.study import Source
 from mammoshift.contracts.manifest import read_manifest
 from mammoshift.contracts.split import write_split
-from mammoshift.provenance.job import job_log
-from mammoshift.splits.patient_split import split_patients
-from mammoshift.splits.task import task_labels
+from mammoshift.execution.job import job_log
 
 with job_log(snakemake.log[0]):
     source = Source.model_validate(snakemake.params.source)

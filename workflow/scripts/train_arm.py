@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from mammoshift.provenance.job import job_log
+from mammoshift.execution.job import job_log
 from mammoshift.provenance.reuse import keep, restore, result_key
 
 with job_log(snakemake.log[0]):

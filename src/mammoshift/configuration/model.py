@@ -126,7 +126,7 @@ class Backbone(Strict):
     `mean` and `std` apply to intensities in [0, 1], one value for each of `channels`; with
     `per_image_range` an image is first stretched to its own minimum and maximum.
     `static_padding` restores the paddings of EfficientNets that were trained with paddings
-    computed for one image size (see `mammoshift.weights.padding`). `pooling` replaces a
+    computed for one image size (see `mammoshift.models.padding`). `pooling` replaces a
     convolutional network's own pooling of its last feature map; a small lesion counts for more
     under `max` and `mean_max` (half the sum of both).
     """

@@ -8,8 +8,8 @@ from dataclasses import astuple, fields
 from pathlib import Path
 
 from mammoshift.files import atomic_path
+from mammoshift.models.saved_model import ModelRecord, write_model
 from mammoshift.training.request import EpochRecord, TrainingRequest, TrainingResult
-from mammoshift.training.saved_model import ModelRecord, write_model
 
 HISTORY_NAME = "history.csv"
 HISTORY_COLUMNS = tuple(field.name for field in fields(EpochRecord))

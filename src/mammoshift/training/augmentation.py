@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
 from mammoshift.configuration.model import Augmentation
-from mammoshift.training.determinism import Purpose, generator, torch_seed
+from mammoshift.execution.determinism import Purpose, generator, torch_seed
 
 
 @dataclass(frozen=True)

@@ -16,35 +16,35 @@ from torch.optim import Optimizer
 
 from mammoshift.configuration.model import Stage
 from mammoshift.errors import ConfigurationError, TrainingError
+from mammoshift.execution.determinism import Purpose, deterministic_torch, torch_seed
+from mammoshift.execution.device import choose_device, peak_memory_mib
+from mammoshift.execution.interruption import InterruptionGuard, TrainingInterrupted
+from mammoshift.execution.readers import BatchLoader, BatchReader
 from mammoshift.files import sha256_of_file
-from mammoshift.training.augmentation import augment, draw_changes
-from mammoshift.training.batches import BatchLoader, BatchReader
-from mammoshift.training.checkpoint import (
-    append_event,
-    clear_checkpoints,
-    find_checkpoint,
-    save_checkpoint,
-)
-from mammoshift.training.determinism import Purpose, deterministic_torch, torch_seed
-from mammoshift.training.device import choose_device, peak_memory_mib
-from mammoshift.training.interruption import InterruptionGuard, TrainingInterrupted
-from mammoshift.training.losses import build_loss
-from mammoshift.training.model import (
+from mammoshift.models.classifier import (
     FEATURES,
     Output,
     build_classifier,
     prepared,
     unit_intensities,
 )
-from mammoshift.training.request import EpochRecord, TrainingRequest, TrainingResult
-from mammoshift.training.sampler import batch_bounds, epoch_order
-from mammoshift.training.saved_model import (
+from mammoshift.models.saved_model import (
     WEIGHTS_NAME,
     Licence,
     Versions,
     read_record,
     read_state,
 )
+from mammoshift.training.augmentation import augment, draw_changes
+from mammoshift.training.checkpoint import (
+    append_event,
+    clear_checkpoints,
+    find_checkpoint,
+    save_checkpoint,
+)
+from mammoshift.training.losses import build_loss
+from mammoshift.training.request import EpochRecord, TrainingRequest, TrainingResult
+from mammoshift.training.sampler import batch_bounds, epoch_order
 from mammoshift.training.schedule import build_optimiser, learning_rate, set_learning_rate
 from mammoshift.training.validation import rank_auc
 from mammoshift.weights.convert import read_converted

@@ -13,7 +13,7 @@ from torch.nn.functional import (
 )
 
 from mammoshift.configuration.model import Loss
-from mammoshift.training.model import Output
+from mammoshift.models.classifier import Output
 
 DENSITY_MISSING = -1
 

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from mammoshift.configuration.model import Arm, Backbone, FromArm
 from mammoshift.errors import ConfigurationError, TrainingError
-from mammoshift.training.batches import PixelSource
+from mammoshift.execution.readers import PixelSource
+from mammoshift.models.classifier import DENSITY_CLASSES
+from mammoshift.models.saved_model import Licence, Versions
 from mammoshift.training.losses import DENSITY_MISSING
-from mammoshift.training.model import DENSITY_CLASSES
-from mammoshift.training.saved_model import Licence, Versions
 
 
 @dataclass(frozen=True)

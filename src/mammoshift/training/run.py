@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mammoshift.cases.task import class_names
 from mammoshift.configuration.model import Arm, Backbone, FromArm
 from mammoshift.contracts.manifest import read_manifest
 from mammoshift.contracts.split import read_split
 from mammoshift.errors import TrainingError
+from mammoshift.execution.gpu_claim import claim_gpu, default_claim_folder, local_gpu_identifiers
 from mammoshift.pixelstore.reader import PixelStore
-from mammoshift.splits.task import class_names
 from mammoshift.training.artefacts import write_artefacts
-from mammoshift.training.gpu_claim import claim_gpu, default_claim_folder, local_gpu_identifiers
 from mammoshift.training.loop import train_arm
 from mammoshift.training.request import Cases, Execution, TrainingRequest
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from mammoshift.training.determinism import Purpose, generator
+from mammoshift.execution.determinism import Purpose, generator
 
 
 def epoch_order(

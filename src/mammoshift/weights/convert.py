@@ -20,7 +20,7 @@ from torch import Tensor
 from mammoshift.configuration.model import Backbone, WeightsFile
 from mammoshift.errors import WeightsError
 from mammoshift.files import atomic_path, sha256_of_file
-from mammoshift.weights.architectures import (
+from mammoshift.models.architectures import (
     check_names,
     check_shapes,
     describe_architecture,

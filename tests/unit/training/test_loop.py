@@ -15,13 +15,13 @@ from torch.nn.functional import interpolate
 
 from mammoshift.configuration.model import Arm, Backbone, Loss, WeightsFile
 from mammoshift.errors import ConfigurationError, TrainingError
+from mammoshift.execution.interruption import TrainingInterrupted
+from mammoshift.models.architectures import reference_state
+from mammoshift.models.saved_model import read_record, read_state
 from mammoshift.training.artefacts import write_artefacts
 from mammoshift.training.checkpoint import EVENTS, find_checkpoint, save_checkpoint
-from mammoshift.training.interruption import TrainingInterrupted
 from mammoshift.training.loop import current_versions, train_arm
 from mammoshift.training.request import Cases, Execution, TrainingRequest, TrainingResult
-from mammoshift.training.saved_model import read_record, read_state
-from mammoshift.weights.architectures import reference_state
 
 SIZE = (32, 32)
 TRAIN, VALIDATION = 40, 20

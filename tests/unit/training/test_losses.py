@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mammoshift.configuration.model import Loss
+from mammoshift.models.classifier import Output
 from mammoshift.training.losses import (
     binary_cross_entropy,
     build_loss,
     density_cross_entropy,
     focal_loss,
 )
-from mammoshift.training.model import Output
 
 LOGITS = st.lists(st.floats(-15, 15), min_size=1, max_size=8)
 

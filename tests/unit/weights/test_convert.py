@@ -19,7 +19,7 @@ from torch.nn.functional import interpolate
 from mammoshift.configuration.model import Backbone, WeightsFile
 from mammoshift.errors import ConfigurationError, WeightsError
 from mammoshift.files import sha256_of_file
-from mammoshift.weights.architectures import (
+from mammoshift.models.architectures import (
     create_features,
     describe_architecture,
     feature_count,

@@ -11,8 +11,8 @@ import os
 import time
 from pathlib import Path
 
+from mammoshift.execution.gpu_claim import claim_gpu, default_claim_folder, local_gpu_identifiers
 from mammoshift.files import write_text_atomically
-from mammoshift.training.gpu_claim import claim_gpu, default_claim_folder, local_gpu_identifiers
 
 params = snakemake.params
 run = Path(params.run)

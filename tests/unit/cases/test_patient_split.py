@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mammoshift.cases.patient_split import largest_remainder, split_patients
+from mammoshift.cases.task import class_names, task_labels
 from mammoshift.errors import ConfigurationError, TableError
-from mammoshift.splits.patient_split import largest_remainder, split_patients
-from mammoshift.splits.task import class_names, task_labels
 
 SHARES = {"train": 0.7, "validation": 0.1, "test": 0.2}
 

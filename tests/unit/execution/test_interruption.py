@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-from mammoshift.training.interruption import InterruptionGuard
+from mammoshift.execution.interruption import InterruptionGuard
 
 
 def test_a_repeated_sigterm_is_noted_and_does_not_kill() -> None:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from mammoshift.configuration.model import Backbone
 from mammoshift.errors import ConfigurationError, WeightsError
-from mammoshift.weights.padding import apply_static_padding
+from mammoshift.models.padding import apply_static_padding
 
 NAMES_SHOWN = 5
 _TIMM_POOLING = {"mean": "avg", "max": "max", "mean_max": "avgmax"}

@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from mammoshift.errors import TrainingError
-from mammoshift.training import gpu_claim
-from mammoshift.training.gpu_claim import claim_gpu, local_gpu_identifiers, parse_nvidia_smi
+from mammoshift.execution import gpu_claim
+from mammoshift.execution.gpu_claim import claim_gpu, local_gpu_identifiers, parse_nvidia_smi
 
 # Prints the claimed device, then holds it until its standard input closes.
 HOLDER = """
 import os, sys
 from pathlib import Path
-from mammoshift.training.gpu_claim import claim_gpu
+from mammoshift.execution.gpu_claim import claim_gpu
 with claim_gpu(sys.argv[2].split(","), Path(sys.argv[1])):
     print(os.environ["CUDA_VISIBLE_DEVICES"], flush=True)
     sys.stdin.read()
@@ -229,7 +229,7 @@ GPU 1: NVIDIA A100-SXM4-80GB (UUID: GPU-77aa)
 
 def test_importing_is_light() -> None:
     code = (
-        "import sys, mammoshift.training.gpu_claim;"
+        "import sys, mammoshift.execution.gpu_claim;"
         "print(sorted({'torch', 'numpy', 'pandas'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -17,7 +17,7 @@ def _run(folder: Path, body: str) -> tuple[int, str]:
     lines = [
         "import atexit, os",
         "from mammoshift.errors import TableError",
-        "from mammoshift.provenance.job import job_log",
+        "from mammoshift.execution.job import job_log",
         f"with job_log({str(log)!r}):",
         *(f"    {line}" for line in body.splitlines()),
     ]
@@ -42,7 +42,7 @@ def test_a_known_error_ends_the_job_with_its_message_alone(tmp_path):
 
 
 def test_an_interrupted_training_ends_as_its_signal_would(tmp_path):
-    body = "from mammoshift.training.interruption import TrainingInterrupted\n"
+    body = "from mammoshift.execution.interruption import TrainingInterrupted\n"
     code, log = _run(tmp_path, f"{body}raise TrainingInterrupted('epoch 3 is saved', 15)")
     assert (code, log) == (143, "Error: epoch 3 is saved\n")
 

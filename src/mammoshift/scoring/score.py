@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mammoshift.training.batches import BatchLoader, BatchReader, PixelSource
-from mammoshift.training.determinism import deterministic_torch
-from mammoshift.training.model import Classifier
-from mammoshift.training.saved_model import load_model
+from mammoshift.execution.determinism import deterministic_torch
+from mammoshift.execution.readers import BatchLoader, BatchReader, PixelSource
+from mammoshift.models.classifier import Classifier
+from mammoshift.models.saved_model import load_model
 
 
 def score_images(
@@ -36,7 +36,7 @@ def score_images(
     batch_size
         Images in memory at once; changes the logits by rounding only.
     device
-        See `mammoshift.training.device.choose_device`.
+        See `mammoshift.execution.device.choose_device`.
     threads, workers
         CPU threads of torch, and processes that read images ahead (0: none).
 

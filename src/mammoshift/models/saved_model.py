@@ -13,13 +13,13 @@ from torch import Tensor
 from mammoshift.configuration.model import Arm, Backbone, Strict
 from mammoshift.errors import WeightsError
 from mammoshift.files import atomic_path, write_text_atomically
-from mammoshift.training.model import (
+from mammoshift.models.architectures import check_names
+from mammoshift.models.classifier import (
     DENSITY_CLASSES,
     Classifier,
     build_classifier,
     prepared,
 )
-from mammoshift.weights.architectures import check_names
 
 WEIGHTS_NAME = "model.safetensors"
 RECORD_NAME = "model.json"

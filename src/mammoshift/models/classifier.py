@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mammoshift.configuration.model import Backbone
 from mammoshift.errors import WeightsError
-from mammoshift.weights.architectures import check_names, create_features, feature_count
+from mammoshift.models.architectures import check_names, create_features, feature_count
 
 DENSITY_CLASSES = ("a", "b", "c", "d")
 FEATURES = "features."

@@ -5,7 +5,7 @@ import torch
 
 from mammoshift.configuration.model import Backbone
 from mammoshift.errors import WeightsError
-from mammoshift.training.model import Classifier, build_classifier, unit_intensities
+from mammoshift.models.classifier import Classifier, build_classifier, unit_intensities
 
 
 def classifier(channels: int = 3, density: bool = False, **changes: object) -> Classifier:

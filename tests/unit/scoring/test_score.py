@@ -11,18 +11,18 @@ import torch
 from mammoshift.configuration.model import Arm, Backbone
 from mammoshift.contracts.predictions import read_predictions
 from mammoshift.errors import ConfigurationError, WeightsError
-from mammoshift.inference import run
-from mammoshift.inference.run import ScoringJob, run_scoring
-from mammoshift.inference.score import score_images, score_with
-from mammoshift.training.determinism import deterministic_torch
-from mammoshift.training.model import build_classifier
-from mammoshift.training.saved_model import (
+from mammoshift.execution.determinism import deterministic_torch
+from mammoshift.models.classifier import build_classifier
+from mammoshift.models.saved_model import (
     ModelRecord,
     Versions,
     load_model,
     read_record,
     write_model,
 )
+from mammoshift.scoring import run
+from mammoshift.scoring.run import ScoringJob, run_scoring
+from mammoshift.scoring.score import score_images, score_with
 
 CPU = torch.device("cpu")
 IDS = [f"image-{number}" for number in range(7)]

@@ -8,18 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mammoshift.errors import LeakageError, TableError
-from mammoshift.splits.audit import (
+from mammoshift.cases.audit import (
     FINDING_COLUMNS,
     audit_predictions,
     audit_split,
     image_table,
 )
-from mammoshift.splits.near_duplicates import (
+from mammoshift.cases.near_duplicates import (
     close_pairs,
     find_near_duplicates,
     fine_hash_words,
 )
+from mammoshift.errors import LeakageError, TableError
 
 
 def brute_force(hashes: np.ndarray, distance: int) -> set[tuple[int, int]]:

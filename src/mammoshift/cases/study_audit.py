@@ -9,19 +9,19 @@ from pathlib import Path
 
 import pandas as pd
 
-from mammoshift.contracts.manifest import read_exclusions, read_manifest
-from mammoshift.contracts.predictions import read_predictions
-from mammoshift.contracts.split import read_split
-from mammoshift.errors import ArchiveError
-from mammoshift.files import atomic_path
-from mammoshift.pixelstore.index import read_index
-from mammoshift.splits.audit import (
+from mammoshift.cases.audit import (
     AuditReport,
     CheckSummary,
     audit_predictions,
     audit_split,
     image_table,
 )
+from mammoshift.contracts.manifest import read_exclusions, read_manifest
+from mammoshift.contracts.predictions import read_predictions
+from mammoshift.contracts.split import read_split
+from mammoshift.errors import ArchiveError
+from mammoshift.files import atomic_path
+from mammoshift.pixelstore.index import read_index
 
 SUMMARY_COLUMNS = ("check", "outcome", "detail")
 DESCRIPTIONS = {

@@ -8,8 +8,8 @@ from torch import nn
 
 from mammoshift.configuration.model import Backbone
 from mammoshift.errors import ConfigurationError
-from mammoshift.weights.architectures import create_features
-from mammoshift.weights.padding import StaticallyPaddedConv, same_padding
+from mammoshift.models.architectures import create_features
+from mammoshift.models.padding import StaticallyPaddedConv, same_padding
 
 
 def efficientnet(architecture: str, static_padding: bool) -> nn.Module:

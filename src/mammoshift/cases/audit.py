@@ -13,8 +13,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from mammoshift.cases.near_duplicates import find_near_duplicates, fine_hash_words
 from mammoshift.errors import LeakageError, TableError
-from mammoshift.splits.near_duplicates import find_near_duplicates, fine_hash_words
 
 TARGET_SUBSET = "target"
 UNUSED_SUBSET = "unused"

@@ -11,14 +11,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mammoshift.cases.task import task_labels
 from mammoshift.contracts.manifest import read_manifest
 from mammoshift.contracts.predictions import write_predictions
 from mammoshift.contracts.split import read_split
 from mammoshift.errors import TableError
+from mammoshift.execution.gpu_claim import claim_gpu, default_claim_folder, local_gpu_identifiers
 from mammoshift.pixelstore.reader import PixelStore
 from mammoshift.provenance.reuse import keep, restore, result_key
-from mammoshift.splits.task import task_labels
-from mammoshift.training.gpu_claim import claim_gpu, default_claim_folder, local_gpu_identifiers
 
 CARRIED = ("patient_id", "laterality", "view", "density", "lesion_types")
 BATCH_SIZE = 32
@@ -86,10 +86,10 @@ def _logits(
     On a machine with several GPUs one is claimed, before torch first looks for it. Torch takes
     seconds to import, so that a job with nothing to score does without.
     """
-    from mammoshift.inference.score import score_with
-    from mammoshift.training.determinism import deterministic_torch
-    from mammoshift.training.device import choose_device
-    from mammoshift.training.saved_model import load_model
+    from mammoshift.execution.determinism import deterministic_torch
+    from mammoshift.execution.device import choose_device
+    from mammoshift.models.saved_model import load_model
+    from mammoshift.scoring.score import score_with
 
     with claim_gpu(local_gpu_identifiers(), default_claim_folder()):
         device = choose_device("auto")

@@ -1,0 +1,1 @@
+"""What a machine needs: devices, claims, determinism, interruption, readers, jobs."""

@@ -1,1 +1,0 @@
-"""Scoring a target dataset with a trained model."""

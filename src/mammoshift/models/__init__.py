@@ -1,0 +1,1 @@
+"""What a model is: architectures, heads, the saved model; what loading one needs and no more."""

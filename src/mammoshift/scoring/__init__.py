@@ -1,0 +1,1 @@
+"""From trained models and cases to prediction tables."""

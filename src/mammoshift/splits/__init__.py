@@ -1,1 +1,0 @@
-"""Patient-grouped splits and the audit that proves them."""

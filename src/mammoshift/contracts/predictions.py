@@ -1,4 +1,4 @@
-"""The prediction table: one row for each scored image of one study, arm, seed and target."""
+"""The prediction table: the logits of all runs of one arm on one domain of one study."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from mammoshift.files import atomic_path
 
 PREDICTION_SCHEMA = pa.schema(
     [
-        pa.field("image_id", pa.string(), nullable=False),
-        pa.field("patient_id", pa.string()),
-        pa.field("laterality", pa.string()),
-        pa.field("view", pa.string()),
-        pa.field("density", pa.string()),
-        pa.field("lesion_types", pa.string()),
+        pa.field("arm", pa.string(), nullable=False),
+        pa.field("seed", pa.int64(), nullable=False),
+        pa.field("fold", pa.int16(), nullable=False),
+        pa.field("domain", pa.string(), nullable=False),
         pa.field("subset", pa.string(), nullable=False),
-        pa.field("label", pa.int8(), nullable=False),
+        pa.field("case_id", pa.string(), nullable=False),
         pa.field("logit", pa.float64(), nullable=False),
     ]
 )
 """Columns of a prediction table.
 
-density  a to d on the BI-RADS scale; the name of another scale stands before it (`mias_d`)
-subset   `validation` and `test` for the source dataset, `target` for an external one
-label    1 positive, 0 negative, as the study's task defines it
-logit    log-odds of the positive class; higher means more suspicious
+arm, seed, fold  the run that scored
+subset           of the case in the run's own split: validation, test or out_of_fold on the domain
+                 that the arm was trained on; elsewhere what the case is for any other model:
+                 test, out_of_fold or target
+case_id          of the domain's table of cases; the unit for a kind of arm that scores patients
+logit            log-odds of the positive class; higher means more suspicious
 """
 
 
@@ -39,11 +39,14 @@ def write_predictions(predictions: pd.DataFrame, path: Path) -> None:
     Raises
     ------
     TableError
-        If a logit is not finite; the image is named.
+        If a logit is not finite, or a run has a case twice; the case is named.
     """
-    wrong = predictions.loc[~predictions["logit"].abs().lt(float("inf")), "image_id"]
+    wrong = predictions.loc[~predictions["logit"].abs().lt(float("inf")), "case_id"]
     if len(wrong):
-        raise TableError(f"{path}: image {wrong.iloc[0]}: the logit is not finite")
+        raise TableError(f"{path}: case {wrong.iloc[0]}: the logit is not finite")
+    repeated = predictions["case_id"][predictions.duplicated(["arm", "seed", "fold", "case_id"])]
+    if len(repeated):
+        raise TableError(f"{path}: case {repeated.iloc[0]} occurs twice in a run")
     table = pa.Table.from_pandas(predictions, schema=PREDICTION_SCHEMA, preserve_index=False)
     with atomic_path(path) as temporary:
         pq.write_table(table, temporary)
@@ -55,9 +58,12 @@ def read_predictions(path: Path) -> pd.DataFrame:
     Raises
     ------
     TableError
-        If a column that no row may lack has a null.
+        If the file is damaged, or a column that no row may lack has a null.
     """
-    table = pq.read_table(path, schema=PREDICTION_SCHEMA)
+    try:
+        table = pq.read_table(path, schema=PREDICTION_SCHEMA)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise TableError(f"{path}: cannot be read; delete it and score again") from error
     for field in PREDICTION_SCHEMA:
         if not field.nullable and table.column(field.name).null_count:
             raise TableError(

@@ -11,14 +11,19 @@ from mammoshift.files import atomic_path
 
 METRIC_COLUMNS = (
     "study",
-    "dataset",
+    "domain",
     "subset",
     "arm",
     "seed",
     "subgroup",
     "subgroup_value",
     "metric",
-    "variant",
+    "criterion",
+    "threshold_from",
+    "recalibration",
+    "fitted_on",
+    "labelled_patients",
+    "reference",
     "value",
     "se",
     "ci_low",
@@ -30,28 +35,31 @@ METRIC_COLUMNS = (
     "n_clusters",
     "note",
 )
-"""Columns of `metrics.csv`.
+"""Columns of `metrics.csv` and `calibration.csv`; each has one meaning, empty where it has none.
 
-dataset         name in the configuration; the source's own held-out patients are its subset `test`
-subset          validation | test | target
-seed            the seed as text, or `mean` (mean over seeds), or `ensemble` (mean logit of seeds)
-subgroup        `all`, `density`, `view`, `lesion_type`, ...; `subgroup_value` its value, or `all`
-metric          auc, auprc, sensitivity, specificity, balanced_accuracy, accuracy, precision, f1,
-                brier, nll, ece, calibration_intercept, calibration_slope, temperature,
-                transfer_drop, seed_sd (of the seeds' AUC), ...
-variant         what the metric was computed on or at: for operating points `spec95_transferred`
-                (threshold from source validation), `spec95_reestimated` (threshold from the target
-                itself), `youden_validation`, `gmean_validation`; for calibration `uncalibrated`,
-                `temperature_source`, `temperature_target_crossfit`, `platt_target_crossfit`,
-                `prior_shift`; otherwise empty
+domain             name in the study
+subset             validation | test | out_of_fold | target
+seed               the seed as text, or `mean` (mean over seeds), or `ensemble` (mean logit of seeds)
+subgroup           `all`, or a column of the cases; `subgroup_value` its value, or `all`
+metric             auc, auprc, sensitivity, specificity, balanced_accuracy, accuracy, precision, f1,
+                   brier, nll, ece, calibration_intercept, calibration_slope, temperature,
+                   transfer_drop, seed_sd (of the seeds' AUC), interaction_p, ...
+criterion          how a threshold is chosen: specificity_0.95, youden, g_mean
+threshold_from     where it comes from: own_validation (the arm's own validation patients) or
+                   reestimated (the judged cases themselves)
+recalibration      none, temperature, platt, prior_shift or another method
+fitted_on          what it was fitted on: own_validation, cross_fitted (other patients of the
+                   judged domain), prevalence (of the judged domain) or labelled_patients
+labelled_patients  how many labelled patients of the judged domain a method was given
+reference          the arm that a difference is taken to
 value, se, ci_low, ci_high   empty (null) when undefined, and then `note` gives the reason
-method          how the interval was made, e.g. `logit_obuchowski`, `patient_bootstrap_2000`
+method             how the interval was made, e.g. `logit_obuchowski`, `patient_bootstrap_2000`
 """
 
 COMPARISON_COLUMNS = (
     "study",
     "family",
-    "dataset",
+    "domain",
     "subset",
     "arm",
     "reference",
@@ -81,7 +89,7 @@ COMPARISON_COLUMNS = (
 seed      the seed for a per-seed paired test, or `all` for a test that combines the seeds
 method    delong_paired (per seed), stouffer_naive, strube, exact_fixed, ensemble,
           obuchowski_rockette_nested, obuchowski_rockette_crossed, weighted_stouffer,
-          random_effects (across datasets; dataset is then `all_targets`)
+          random_effects (across domains; domain is then `all_targets`)
 headline  true for the one method per family that the report leads with
 """
 

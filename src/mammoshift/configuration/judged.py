@@ -1,0 +1,164 @@
+"""What the statistics and the report know of a study: names and settings, no data.
+
+These are the leaves that the rules of evaluation hand to the library, one class for each stage,
+so that a stage is invalid only when something changes that it reads.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from mammoshift.configuration.model import Name, Strict
+
+Unit = Literal["image", "breast", "patient", "patch"]
+Combine = Literal["mean", "max"]
+Correction = Literal["bh", "by", "holm", "none"]
+Subgroup = Literal[
+    "density",
+    "view",
+    "laterality",
+    "lesion_type",
+    "age",
+    "manufacturer",
+    "detector",
+    "pixel_spacing_mm",
+    "site",
+    "birads",
+    "official_split",
+]
+Calibration = Literal[
+    "temperature_source",
+    "temperature_target_crossfit",
+    "platt_target_crossfit",
+    "prior_shift",
+    "budget",
+]
+
+
+class JudgedDomain(Strict):
+    """One domain that models are judged on.
+
+    `subsets` are those that are reported: `target` of a domain without a split; `test`, and with
+    folds `out_of_fold`, of one with a split, the one that leads first. `leak` names the split by
+    rows or patches that puts one patient into several subsets: its numbers get no headline and
+    no verdict.
+    """
+
+    name: Name
+    unit: Unit = "image"
+    combine: Combine = "mean"
+    subsets: tuple[Literal["test", "out_of_fold", "target"], ...]
+    leak: Literal["by_row", "by_patch"] | None = None
+
+
+class JudgedArm(Strict):
+    """One arm: `own_domain` is where it was last trained and its choices are made.
+
+    `judged_on` are the domains with predictions of it.
+    """
+
+    name: Name
+    own_domain: Name
+    judged_on: tuple[Name, ...]
+
+
+class Pair(Strict):
+    """One comparison: `arm` minus `reference`."""
+
+    arm: Name
+    reference: Name
+
+
+class Family(Strict):
+    """A family of tests: explicit pairs of arms on named domains.
+
+    `factor` is the setting in which the arms of each pair differ, if that is how they were found.
+    """
+
+    family: Name
+    domains: tuple[Name, ...]
+    pairs: tuple[Pair, ...]
+    correct: Correction = "bh"
+    factor: str | None = None
+
+
+class JudgedStudy(Strict):
+    """What every stage of the statistics reads."""
+
+    study: Name
+    domains: tuple[JudgedDomain, ...]
+    arms: tuple[JudgedArm, ...]
+    seeds: tuple[int, ...]
+
+    def domain(self, name: str) -> JudgedDomain:
+        """Return the domain called `name`, which must be one of the study's."""
+        return next(domain for domain in self.domains if domain.name == name)
+
+    def arm(self, name: str) -> JudgedArm:
+        """Return the arm called `name`, which must be one of the study's."""
+        return next(arm for arm in self.arms if arm.name == name)
+
+
+class CalibrationSettings(JudgedStudy):
+    """What the calibration table is made with."""
+
+    calibration: tuple[Calibration, ...]
+    specificity: float
+    bootstrap_resamples: int
+    budget_sizes: tuple[int, ...]
+
+
+class EvaluationSettings(JudgedStudy):
+    """What the metric table is made with; `references` are the arms that others are compared to."""
+
+    subgroups: tuple[Subgroup, ...]
+    specificity: float
+    bootstrap_resamples: int
+    references: tuple[Name, ...]
+
+
+class ComparisonSettings(JudgedStudy):
+    """What the tables of comparisons, per seed and combined, are made with."""
+
+    families: tuple[Family, ...]
+
+
+class DescribedDataset(Strict):
+    """One dataset as the report prints it; `synthetic` marks a twin of the real archive."""
+
+    name: Name
+    title: str
+    licence: str
+    synthetic: bool
+
+
+class DescribedDomain(Strict):
+    """One domain as the report prints it; `split` is its method and options, `None` without."""
+
+    name: Name
+    datasets: tuple[Name, ...]
+    task: str
+    split: dict[str, str] | None = None
+
+
+class DescribedArm(Strict):
+    """One arm after all defaults; `settings` is the record that was hashed and trained."""
+
+    name: Name
+    kind: str
+    settings: dict[str, Any]
+
+
+class ReportSettings(JudgedStudy):
+    """What the report prints beside the numbers."""
+
+    title: str
+    question: str
+    datasets: tuple[DescribedDataset, ...]
+    described_domains: tuple[DescribedDomain, ...]
+    described_arms: tuple[DescribedArm, ...]
+    families: tuple[Family, ...]
+    subgroups: tuple[Subgroup, ...]
+    calibration: tuple[Calibration, ...]
+    specificity: float
+    bootstrap_resamples: int

@@ -42,3 +42,7 @@ class StatisticsError(MammoshiftError):
 
 class LeakageError(MammoshiftError):
     """The audit found the same patient or the same image in two subsets."""
+
+
+class DamagedFileError(MammoshiftError):
+    """A file of the results is not what was written: damaged, replaced or missing."""

@@ -1,142 +1,371 @@
 """The leaves of the configuration that each rule reads, and nothing beside them.
 
 A rule's params decide what makes its output invalid: a changed title must not retrain a model.
-Every function returns plain values that can be compared and written as JSON.
+Every function returns plain values that can be compared and written as JSON. Values of None are
+left out, so that a new optional field, whose default is None, appears only where it is set.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from mammoshift.configuration.judged import (
+    CalibrationSettings,
+    ComparisonSettings,
+    DescribedArm,
+    DescribedDataset,
+    DescribedDomain,
+    EvaluationSettings,
+    JudgedArm,
+    JudgedDomain,
+    JudgedStudy,
+    ReportSettings,
+)
 from mammoshift.configuration.load import Project
-from mammoshift.configuration.model import InputRecipe
+from mammoshift.configuration.model import ArmBase, Backbone, InputRecipe, Strict
+from mammoshift.configuration.resolved import ResolvedStudy
+from mammoshift.contracts.run import Run
 
 Leaves = dict[str, Any]
 
+NOT_IN_A_KEY = frozenset({"name", "label", "train_on", "judged_on", "checkpoint_minutes"})
+"""Settings of an arm that change nothing of its model: names, and how often state is saved.
+
+Which data it learned from, and what it started from, is in the key by content.
+"""
+
+
+def plain(record: Strict, leave_out: Iterable[str] = ()) -> Leaves:
+    """Return a record as plain values without those that are None."""
+    return record.model_dump(mode="json", exclude_none=True, exclude=set(leave_out))
+
 
 def input_name(recipe: InputRecipe) -> str:
-    """Return the folder name of an input recipe: its values, joined."""
+    """Return the folder name of an input recipe: a few of its values, and a hash of all."""
     rows, columns = recipe.size
-    parts = (
-        recipe.unit,
-        f"mask_{recipe.mask}",
-        f"crop_{recipe.crop}",
-        recipe.tone,
-        f"{rows}x{columns}",
-        recipe.fit,
-        recipe.orientation,
-    )
-    return "_".join(parts)
+    digest = hashlib.sha256(json.dumps(plain(recipe), sort_keys=True).encode()).hexdigest()
+    return f"{rows}x{columns}_{recipe.tone}_mask_{recipe.mask}_{digest[:8]}"
 
 
 def twin_leaves(project: Project, dataset: str) -> Leaves:
     """Return what a synthetic archive is made from."""
     record = project.datasets[dataset]
     assert record.twin is not None
-    return {"layout": record.adapter, "twin": record.twin.model_dump(mode="json")}
+    return {"layout": record.adapter, "twin": plain(record.twin)}
 
 
 def ingest_leaves(project: Project, dataset: str) -> Leaves:
-    """Return the dataset's record with all that its ingestion does not read made void."""
-    void = {"title": "", "licence": "", "root": ".", "twin": None, "tone": None}
-    record = project.datasets[dataset].model_copy(update={**void, "expected_images": None})
-    return record.model_dump(mode="json")
+    """Return what the ingestion of a dataset reads: its adapter, that one's options, the limit."""
+    record = project.datasets[dataset]
+    read = plain(record)
+    wanted = ("adapter", "maximum_lost_share", record.adapter)
+    return {key: read[key] for key in wanted if key in read}
+
+
+def bundles(project: Project, dataset: str) -> int:
+    """Return the number of jobs that a dataset's preprocessing is divided into."""
+    return project.datasets[dataset].shards
+
+
+def inputs_of(project: Project, dataset: str) -> Mapping[str, InputRecipe]:
+    """Return every input recipe that a study makes of a dataset's images, by its name."""
+    found: dict[str, InputRecipe] = {}
+    for name, study in project.studies.items():
+        for arm in study.arms:
+            for domain in study.judged_on(arm):
+                recipe = project.recipe(name, arm, domain)
+                if recipe is not None and dataset in study.domains[domain].datasets:
+                    found[input_name(recipe)] = recipe
+    return found
 
 
 def recipe_leaves(project: Project, dataset: str, name: str) -> Leaves:
     """Return the input recipe called `name` as it applies to `dataset`."""
-    recipes = (arm.input for arms in project.arms.values() for arm in arms.values())
-    recipe = next(recipe for recipe in recipes if input_name(recipe) == name)
-    return project.recipe(dataset, recipe).model_dump(mode="json")
+    return plain(project.of_dataset(dataset, inputs_of(project, dataset)[name]))
 
 
-def source_leaves(project: Project, study: str) -> Leaves:
-    """Return what the split of a study's source reads."""
-    return project.studies[study].source.model_dump(mode="json")
+def cases_leaves(project: Project, study: str, domain: str) -> Leaves:
+    """Return what the cases of a domain are made by."""
+    record = project.studies[study].domains[domain]
+    return {"domain": plain(record, ["same_patients_as"])}
 
 
-def audit_leaves(project: Project, study: str) -> Leaves:
-    """Return what the audit reads: the datasets' order and the share each may lose."""
-    return _audited(project, project.studies[study].datasets)
+def audited_input(project: Project, study: str, dataset: str) -> str | None:
+    """Return the input whose pixels an audit compares: that of the first arm with images of it."""
+    resolved = project.studies[study]
+    for arm in resolved.arms:
+        for domain in resolved.judged_on(arm):
+            recipe = project.recipe(study, arm, domain)
+            if recipe is not None and dataset in resolved.domains[domain].datasets:
+                return input_name(recipe)
+    return None
 
 
-def source_audit_leaves(project: Project, study: str) -> Leaves:
-    """Return what the audit of the split alone reads."""
-    return _audited(project, [project.studies[study].source.dataset])
-
-
-def _audited(project: Project, names: Iterable[str]) -> Leaves:
+def domain_audit_leaves(project: Project, study: str, domain: str) -> Leaves:
+    """Return what the audit of one domain reads: the share that each dataset may lose."""
+    names = project.studies[study].domains[domain].datasets
     return {
-        "datasets": list(names),
-        "maximum_lost_share": [project.datasets[name].maximum_lost_share for name in names],
+        "maximum_lost_share": {name: project.datasets[name].maximum_lost_share for name in names},
+        "split": split_name(project.studies[study], domain),
+        "leak": leak_of(project.studies[study], domain),
     }
+
+
+def study_audit_leaves(project: Project, study: str) -> Leaves:
+    """Return what the audit of a study reads: who learned from what, and who is who."""
+    resolved = project.studies[study]
+    return {
+        "lineages": [
+            {"arm": arm, "fold": fold, **lineage_leaves(project, study, Run(arm, seed, fold))}
+            for arm in resolved.arms
+            for seed, fold in _folds(resolved, arm)
+        ],
+        "domains": {
+            name: {
+                "datasets": list(domain.datasets),
+                "same_patients_as": list(domain.same_patients_as),
+                "leak": leak_of(resolved, name),
+            }
+            for name, domain in resolved.domains.items()
+        },
+        "adapters": {name: project.datasets[name].adapter for name in resolved.datasets},
+        "judged_on": {arm: list(resolved.judged_on(arm)) for arm in resolved.arms},
+        "maximum_lost_share": {
+            name: project.datasets[name].maximum_lost_share for name in resolved.datasets
+        },
+    }
+
+
+def lineage_leaves(project: Project, study: str, run: Run) -> Leaves:
+    """Return what a run's model and its ancestors learned from."""
+    resolved = project.studies[study]
+    steps = resolved.learned_from(run)
+    third_party = {
+        name
+        for ancestor in _ancestry(resolved, run.arm)
+        for name in _third_party(project, resolved.arms[ancestor])
+    }
+    return {"steps": [plain(step) for step in steps], "third_party": sorted(third_party)}
 
 
 def backbone_leaves(project: Project, backbone: str) -> Leaves:
-    """Return the record of a backbone."""
-    return project.backbones[backbone].model_dump(mode="json")
+    """Return what decides the network of a backbone; texts about its weights do not."""
+    record = plain(project.backbones[backbone], ["weights"])
+    weights = project.backbones[backbone].weights
+    return record if weights is None else {**record, "format": weights.format}
+
+
+def whole_backbone(project: Project, backbone: str) -> Leaves:
+    """Return the record of a backbone with all that is said of its weights."""
+    return plain(project.backbones[backbone])
 
 
 def arm_leaves(project: Project, study: str, arm: str) -> Leaves:
-    """Return what training one arm reads: the resolved arm, its backbone, the task."""
-    record = project.arms[study][arm]
+    """Return what training one arm reads: the resolved arm and its backbone."""
+    record = project.studies[study].arms[arm]
+    settings = _without(plain(record), NOT_IN_A_KEY)
+    if record.parent is not None:
+        start = settings["initialisation"]
+        settings["initialisation"] = {k: v for k, v in start.items() if k not in {"arm", "fold"}}
+    backbone = backbone_of(project, record)
+    return {"arm": settings} if backbone is None else {"arm": settings, "backbone": backbone}
+
+
+def training_settings(project: Project, study: str, run: Run) -> Leaves:
+    """Return everything that training a run is told, in its key or not."""
+    resolved = project.studies[study]
+    record = resolved.arms[run.arm]
+    backbone = getattr(record, "backbone", None)
     return {
-        "arm": record.model_dump(mode="json"),
-        "backbone": backbone_leaves(project, record.backbone),
-        "task": project.studies[study].source.task,
+        "arm": plain(record),
+        "backbone": None if backbone is None else whole_backbone(project, backbone),
+        "task": resolved.domains[resolved.own_domain(run.arm)].task,
+        "lineage": lineage_leaves(project, study, run),
     }
 
 
-def scoring_leaves(project: Project, study: str, arm: str) -> Leaves:
-    """Return what scoring the datasets of a study with the models of one arm reads."""
-    record = project.studies[study]
-    shards = {name: project.datasets[name].shards for name in record.datasets}
+def scoring_leaves(project: Project, study: str, arm: str, domain: str) -> Leaves:
+    """Return what scoring a domain with the models of one arm reads."""
+    resolved = project.studies[study]
     return {
-        "task": record.source.task,
-        "source": record.source.dataset,
-        "datasets": list(record.datasets),
-        "seeds": list(record.seeds),
-        "shards": shards,
-        "input": input_name(project.arms[study][arm].input),
+        "arm": arm,
+        "kind": resolved.arms[arm].kind,
+        "domain": domain,
+        "own": resolved.own_domain(arm) == domain,
+        "runs": [[run.seed, run.fold] for run in resolved.runs(arm)],
     }
 
 
-def evaluation_leaves(project: Project, study: str, stage: str) -> Leaves:
-    """Return what one of the statistics stages of a study reads.
-
-    `stage` is `calibrate`, `evaluate`, `compare` or `combine`.
-    """
-    record = project.studies[study]
-    shared = {
-        "study": study,
-        "arms": list(project.arms[study]),
-        "seeds": list(record.seeds),
-        "datasets": list(record.datasets),
-        "aggregation": record.aggregation.model_dump(mode="json"),
-    }
-    own: dict[str, set[str]] = {
-        "calibrate": {"calibration", "specificity", "bootstrap_resamples", "budget_sizes"},
-        "evaluate": {"subgroups", "specificity", "bootstrap_resamples", "comparisons"},
-        "compare": {"comparisons"},
-        "combine": {"comparisons"},
-    }
-    return shared | record.model_dump(mode="json", include=own[stage])
+def backbone_of(project: Project, arm: ArmBase) -> Leaves | None:
+    """Return the leaves of an arm's backbone, None for a kind without one."""
+    name = getattr(arm, "backbone", None)
+    return None if name is None else backbone_leaves(project, name)
 
 
-def report_leaves(project: Project, study: str) -> Leaves:
-    """Return what the report prints beside the numbers."""
-    record = project.studies[study]
-    return {
-        "study": record.model_dump(mode="json", exclude={"arms", "input", "training", "loss"})
-        | {"name": study},
-        "arms": {name: arm.model_dump(mode="json") for name, arm in project.arms[study].items()},
-        "datasets": {
-            name: {
-                "title": project.datasets[name].title,
-                "licence": project.datasets[name].licence,
-                "synthetic": project.datasets[name].twin is not None,
-            }
-            for name in record.datasets
-        },
-    }
+def judged_domains(study: ResolvedStudy) -> tuple[JudgedDomain, ...]:
+    """Return the domains that results are reported for."""
+    wanted = study.record.judged_on or tuple(study.domains)
+    return tuple(
+        JudgedDomain(
+            name=name,
+            unit=domain.unit,
+            combine=domain.combine,
+            subsets=_judged_subsets(study, name),
+            leak=leak_of(study, name),
+        )
+        for name, domain in study.domains.items()
+        if name in wanted or name in {study.own_domain(arm) for arm in study.arms}
+    )
+
+
+def calibration_settings(project: Project, study: str) -> CalibrationSettings:
+    """Return what the calibration table of a study is made with."""
+    record = project.studies[study].record
+    return CalibrationSettings(
+        **_judged(project, study),
+        calibration=record.calibration,
+        specificity=record.specificity,
+        bootstrap_resamples=record.bootstrap_resamples,
+        budget_sizes=record.budget_sizes,
+    )
+
+
+def evaluation_settings(project: Project, study: str) -> EvaluationSettings:
+    """Return what the metric table of a study is made with."""
+    resolved = project.studies[study]
+    references = {pair.reference for family in resolved.families for pair in family.pairs}
+    return EvaluationSettings(
+        **_judged(project, study),
+        subgroups=resolved.record.subgroups,
+        specificity=resolved.record.specificity,
+        bootstrap_resamples=resolved.record.bootstrap_resamples,
+        references=tuple(arm for arm in resolved.arms if arm in references),
+    )
+
+
+def comparison_settings(project: Project, study: str) -> ComparisonSettings:
+    """Return what the tables of comparisons of a study are made with."""
+    return ComparisonSettings(
+        **_judged(project, study), families=project.studies[study].families
+    )
+
+
+def report_settings(project: Project, study: str) -> ReportSettings:
+    """Return what the report of a study prints beside the numbers."""
+    resolved = project.studies[study]
+    record = resolved.record
+    return ReportSettings(
+        **_judged(project, study),
+        title=record.title,
+        question=record.question,
+        datasets=tuple(
+            DescribedDataset(
+                name=name,
+                title=project.datasets[name].title,
+                licence=project.datasets[name].licence,
+                synthetic=project.datasets[name].twin is not None,
+            )
+            for name in resolved.datasets
+        ),
+        described_domains=tuple(
+            DescribedDomain(
+                name=name,
+                datasets=domain.datasets,
+                task=domain.task,
+                split=None if domain.split is None else _printed(plain(domain.split)),
+            )
+            for name, domain in resolved.domains.items()
+        ),
+        described_arms=tuple(
+            DescribedArm(name=name, kind=arm.kind, settings=plain(arm))
+            for name, arm in resolved.arms.items()
+        ),
+        families=resolved.families,
+        subgroups=record.subgroups,
+        calibration=record.calibration,
+        specificity=record.specificity,
+        bootstrap_resamples=record.bootstrap_resamples,
+    )
+
+
+def split_name(study: ResolvedStudy, domain: str) -> str | None:
+    """Return the method of a domain's split, None without one."""
+    split = study.domains[domain].split
+    return None if split is None else split.method
+
+
+def leak_of(study: ResolvedStudy, domain: str) -> str | None:
+    """Return the name of the leak that a domain's split declares, None without one."""
+    split = study.domains[domain].split
+    return None if split is None else split.leak
+
+
+def _judged(project: Project, study: str) -> Leaves:
+    """Return the fields of `JudgedStudy`."""
+    resolved = project.studies[study]
+    arms = tuple(
+        JudgedArm(
+            name=arm, own_domain=resolved.own_domain(arm), judged_on=resolved.judged_on(arm)
+        )
+        for arm in resolved.arms
+    )
+    shared = JudgedStudy(
+        study=study,
+        domains=judged_domains(resolved),
+        arms=arms,
+        seeds=tuple(sorted(resolved.record.seeds)),
+    )
+    return {name: getattr(shared, name) for name in JudgedStudy.model_fields}
+
+
+def _judged_subsets(study: ResolvedStudy, domain: str) -> tuple[str, ...]:
+    """Return the subsets of a domain that are reported, the leading one first."""
+    split = study.domains[domain].split
+    if split is None:
+        return ("target",)
+    if study.folds(domain) == 1:
+        return ("test",)
+    held_out = float(getattr(split, "test_share", 0.0)) > 0.0
+    return ("out_of_fold", "test") if held_out else ("out_of_fold",)
+
+
+def _folds(study: ResolvedStudy, arm: str) -> list[tuple[int, int]]:
+    """Return (seed, fold) of the runs of an arm's first seed: seeds share their data."""
+    first = study.record.seeds[0]
+    return [(run.seed, run.fold) for run in study.runs(arm) if run.seed == first]
+
+
+def _ancestry(study: ResolvedStudy, arm: str) -> tuple[str, ...]:
+    parent = study.arms[arm].parent
+    return (arm,) if parent is None else (*_ancestry(study, parent.arm), arm)
+
+
+def _third_party(project: Project, arm: ArmBase) -> tuple[str, ...]:
+    """Return the archives that the third party's weights of an arm were trained on."""
+    name = getattr(arm, "backbone", None)
+    if arm.initialisation != "pretrained" or name is None:
+        return ()
+    backbone: Backbone = project.backbones[name]
+    return (backbone.weights.trained_on or ()) if backbone.weights else ()
+
+
+def _without(values: Any, names: frozenset[str]) -> Any:
+    if isinstance(values, Mapping):
+        return {k: _without(v, names) for k, v in values.items() if k not in names}
+    return [_without(value, names) for value in values] if isinstance(values, list) else values
+
+
+def _printed(values: Leaves) -> dict[str, str]:
+    """Return settings as texts: nested ones joined, lists with commas."""
+    texts: dict[str, str] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            texts |= {f"{key} of {inner}": f"{v}" for inner, v in value.items()}
+        elif isinstance(value, list):
+            texts[key] = ", ".join(map(str, value))
+        else:
+            texts[key] = str(value)
+    return texts

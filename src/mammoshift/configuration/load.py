@@ -14,9 +14,15 @@ import yaml
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from mammoshift.configuration.dataset import Dataset, Datasets
-from mammoshift.configuration.model import Arm, Backbone, InputRecipe, Name, Strict
-from mammoshift.configuration.study import RESERVED_NAMES, Study, resolve_arms
+from mammoshift.configuration.arms import arm_classes
+from mammoshift.configuration.model import Backbone, InputRecipe, Name, Strict
+from mammoshift.configuration.resolved import ResolvedStudy, known, resolve_study
+from mammoshift.configuration.study import Study
 from mammoshift.errors import ConfigurationError
+
+RESERVED_STUDIES = frozenset(
+    {"archives", "datasets", "pixels", "weights", "logs", "report", "tables"}
+)
 
 Backbones = dict[Name, Backbone]
 
@@ -43,15 +49,18 @@ class Project:
     settings: Settings
     datasets: Mapping[str, Dataset]
     backbones: Mapping[str, Backbone]
-    studies: Mapping[str, Study]
-    arms: Mapping[str, Mapping[str, Arm]]
+    studies: Mapping[str, ResolvedStudy]
 
     @cached_property
     def used_datasets(self) -> tuple[str, ...]:
         """Names of the datasets that a study uses, in the order of first use."""
         return tuple(dict.fromkeys(d for study in self.studies.values() for d in study.datasets))
 
-    def recipe(self, dataset: str, recipe: InputRecipe) -> InputRecipe:
+    def recipe(self, study: str, arm: str, domain: str) -> InputRecipe | None:
+        """Return how an arm of a study takes the images of a domain, None without images."""
+        return self.studies[study].input_of(arm)
+
+    def of_dataset(self, dataset: str, recipe: InputRecipe) -> InputRecipe:
         """Return the input recipe as it applies to `dataset`, with its own tone if it has one."""
         tone = self.datasets[dataset].tone
         return recipe if tone is None else recipe.model_copy(update={"tone": tone})
@@ -75,17 +84,15 @@ def load_project(settings: Mapping[str, Any], folder: Path) -> Project:
     checked = _validate(Settings, dict(settings), "the configuration (config/config.yaml)")
     datasets = _read(folder, checked.datasets, Datasets)
     backbones = _read(folder, checked.backbones, Backbones)
-    studies: dict[str, Study] = {}
-    arms: dict[str, Mapping[str, Arm]] = {}
+    studies: dict[str, ResolvedStudy] = {}
     for file in checked.studies:
         name = Path(file).stem
-        if name in RESERVED_NAMES or name in studies or not name.isidentifier():
+        if name in RESERVED_STUDIES or name in studies or not name.isidentifier():
             raise ConfigurationError(f"{file}: a study cannot be called {name}; rename the file")
-        study: Study = _read(folder, file, Study)
+        study = _resolved(name, _read(folder, file, Study), file)
+        _check_references(study, datasets, backbones, checked, file)
         studies[name] = study
-        arms[name] = _resolved(study, file)
-        _check_references(study, arms[name], datasets, backbones, checked, file)
-    return Project(checked, datasets, backbones, studies, arms)
+    return Project(checked, datasets, backbones, studies)
 
 
 def read_yaml(path: Path) -> Any:
@@ -140,11 +147,11 @@ def _validate(form: Any, content: Any, where: str) -> Any:
         raise ConfigurationError(_describe(error, form, where)) from None
 
 
-def _resolved(study: Study, file: str) -> Mapping[str, Arm]:
+def _resolved(name: str, study: Study, file: str) -> ResolvedStudy:
     try:
-        return resolve_arms(study, file)
+        return resolve_study(name, study, file)
     except ValidationError as error:
-        raise ConfigurationError(_describe(error, Arm, f"{file}: an arm after defaults")) from None
+        raise ConfigurationError(_describe(error, Study, f"{file}: after defaults")) from None
 
 
 def _describe(error: ValidationError, form: Any, where: str) -> str:
@@ -159,7 +166,7 @@ def _describe(error: ValidationError, form: Any, where: str) -> str:
 def _is_type_label(part: Any) -> bool:
     """Tell whether a location part is pydantic's name of a union member, not a key."""
     text = str(part)
-    named = text in {"int", "float", "str", "bool", "FromArm"}
+    named = text in {"int", "float", "str", "bool", "FromArm", *arm_classes()}
     return named or "[" in text or text.startswith("constrained-")
 
 
@@ -214,34 +221,29 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 
 
 def _check_references(
-    study: Study,
-    arms: Mapping[str, Arm],
+    study: ResolvedStudy,
     datasets: Mapping[str, Dataset],
     backbones: Mapping[str, Backbone],
     settings: Settings,
     file: str,
 ) -> None:
-    def known(key: str, name: str, among: Mapping[str, Any], what: str) -> None:
-        if name not in among:
-            close = difflib.get_close_matches(name, among, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise ConfigurationError(
-                f"{file}: {key}: there is no {what} {name!r}.{hint} Allowed: {', '.join(among)}"
-            )
-
     in_datasets = f"dataset in {settings.datasets} called"
-    known("source.dataset", study.source.dataset, datasets, in_datasets)
-    for position, target in enumerate(study.targets):
-        known(f"targets.{position}", target, datasets, in_datasets)
-    for name, arm in arms.items():
-        key = f"arms.{name}"
-        in_backbones = f"backbone in {settings.backbones} called"
-        known(f"{key}.backbone", arm.backbone, backbones, in_backbones)
-        if arm.initialisation == "pretrained" and backbones[arm.backbone].weights is None:
+    source, targets = study.record.source, study.record.targets or ()
+    if source is not None:
+        known(f"{file}: source.dataset", source.dataset, datasets, in_datasets)
+    for position, target in enumerate(targets):
+        known(f"{file}: targets.{position}", target, datasets, in_datasets)
+    for name, domain in study.domains.items():
+        for dataset in domain.datasets:
+            known(f"{file}: domains.{name}.datasets", dataset, datasets, in_datasets)
+    in_backbones = f"backbone in {settings.backbones} called"
+    for name, arm in study.arms.items():
+        backbone = getattr(arm, "backbone", None)
+        if backbone is None:
+            continue
+        known(f"{file}: arms.{name}.backbone", backbone, backbones, in_backbones)
+        if arm.initialisation == "pretrained" and backbones[backbone].weights is None:
             raise ConfigurationError(
-                f"{file}: {key}.initialisation: pretrained needs a weights file for the backbone "
-                f"{arm.backbone} in {settings.backbones}"
+                f"{file}: arms.{name}.initialisation: pretrained needs a weights file for the "
+                f"backbone {backbone} in {settings.backbones}"
             )
-    for position, comparison in enumerate(study.comparisons):
-        for name in (comparison.reference, *(comparison.arms or ())):
-            known(f"comparisons.{position}", name, arms, "arm")

@@ -23,14 +23,33 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Patches(Strict):
+    """Where square patches are taken from an image, by the physical size of its pixels.
+
+    Windows of `size_mm` lie on a grid of `step_mm` (default: side by side) over the breast, and
+    around each annotated region on a grid of `region_step_mm` (default: once, centred on it).
+    Windows that touch a region are taken around regions only. A window counts as breast where at
+    least `breast_share` of it is. Of one image at most `maximum_of_image` windows without a region
+    are kept, drawn by a hash of the image's name.
+    """
+
+    size_mm: Positive = 10.0
+    step_mm: Positive | None = None
+    region_step_mm: Positive | None = None
+    breast_share: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    maximum_of_image: Annotated[int, Field(ge=0)] | None = None
+
+
 class InputRecipe(Strict):
     """How an image becomes an array of fixed size.
 
     `size` is (rows, columns) in pixels. `fit: pad` keeps the aspect ratio and fills with the
     background; `stretch` does not. `mask: breast` sets everything outside the breast to zero.
+    `patch` comes from the domain whose unit is the patch.
     """
 
     unit: Literal["image"] = "image"
+    patch: Patches | None = None
     mask: Literal["none", "breast"] = "none"
     crop: Literal["none", "breast"] = "breast"
     tone: Literal["dicom_voi", "full_range", "percentile", "film_log"] = "dicom_voi"
@@ -94,9 +113,12 @@ class Augmentation(Strict):
 
 
 class Training(Strict):
-    """How a model is fitted and which of its epochs is kept."""
+    """How a model is fitted and which of its epochs is kept.
 
-    stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
+    Without any of `stages` nothing is fitted: the arm applies the model that it starts from.
+    """
+
+    stages: tuple[Stage, ...]
     batch_size: Annotated[int, Field(ge=1)] = 8
     sampler: Literal["natural", "balanced"] = "natural"
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -109,7 +131,8 @@ class WeightsFile(Strict):
     """A file of pretrained weights and what is known of it.
 
     `file` is relative to the setting `weights`. `format` names the key map that is applied once,
-    when the file is converted to safetensors. `sha256` pins the version of the file.
+    when the file is converted to safetensors. `sha256` pins the version of the file. `trained_on`
+    names the adapters of public archives whose images the weights have seen.
     """
 
     file: str
@@ -118,6 +141,7 @@ class WeightsFile(Strict):
     source: str
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     derivatives: Literal["free", "same_licence", "forbidden"] = "free"
+    trained_on: tuple[Name, ...] | None = None
 
 
 class Backbone(Strict):
@@ -150,24 +174,64 @@ class Backbone(Strict):
 
 
 class FromArm(Strict):
-    """Start from another arm's trained model (of the same seed)."""
+    """Start from another arm's trained model of the same seed.
+
+    `fold` says which of its folds, where the other arm was trained on another domain with folds
+    (default: the first); on one domain each fold starts from its own.
+    """
 
     arm: Name
+    fold: Annotated[int, Field(ge=0)] | None = None
 
 
 Initialisation = Literal["random", "pretrained"] | FromArm
 
 
-class Arm(Strict):
-    """One way to make a classifier, with every default filled in.
+class ArmBase(Strict):
+    """What an arm of any kind has.
 
-    `backbone` is a name in the backbones file; the record behind it is added by
-    `mammoshift.configuration.study.resolve_arms` where a stage needs it.
+    `label` is how the report calls it. `train_on` is the domain that it learns from (default: the
+    study's first with a split), `judged_on` the domains that it is applied to (default: the
+    study's). `initialisation` is what it starts from.
     """
 
     name: Name
-    backbone: Name
+    kind: str = ""
+    label: str | None = None
+    train_on: Name | None = None
+    judged_on: tuple[Name, ...] | None = None
     initialisation: Initialisation = "random"
+
+    @property
+    def parent(self) -> FromArm | None:
+        """The arm that this one starts from, if it does."""
+        return self.initialisation if isinstance(self.initialisation, FromArm) else None
+
+    @property
+    def learns(self) -> bool:
+        """Whether the arm is trained; one that is not applies what it starts from."""
+        return True
+
+    @property
+    def scores_of(self) -> tuple[str, ...]:
+        """Arms whose predictions this one reads."""
+        return ()
+
+
+class Arm(ArmBase):
+    """A network: a backbone, its input, a loss and how it is trained, every default filled in.
+
+    `backbone` is a name in the backbones file. Without stages of training the arm applies the
+    model of the arm that it starts from.
+    """
+
+    kind: Literal["network"] = "network"  # pyright: ignore[reportIncompatibleVariableOverride]
+    backbone: Name
     input: InputRecipe
     loss: Loss = Loss()
     training: Training
+
+    @property
+    def learns(self) -> bool:
+        """Whether there is a stage of training."""
+        return bool(self.training.stages)

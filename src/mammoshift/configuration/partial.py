@@ -8,7 +8,7 @@ in both.
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from typing import Annotated, Any, get_origin
 
 from pydantic import BaseModel, create_model
 
@@ -16,11 +16,7 @@ from mammoshift.configuration.model import Strict
 
 
 def partial_model(
-    whole: Any,
-    name: str,
-    leave_out: Collection[str] = (),
-    lists: bool = False,
-    keep: Collection[str] = (),
+    whole: Any, name: str, leave_out: Collection[str] = (), lists: bool = False
 ) -> Any:
     """Return a model with the fields of `whole`, each of which may be left out.
 
@@ -33,9 +29,8 @@ def partial_model(
     leave_out
         Fields that the new model does not have.
     lists
-        Whether a list of values is accepted where one value is expected.
-    keep
-        Fields whose own type is a sequence, for which a list is one value.
+        Whether a list of values is accepted where one value is expected; not for fields whose
+        one value is itself a sequence.
     """
     fields: dict[str, Any] = {}
     for key, field in whole.model_fields.items():
@@ -43,18 +38,17 @@ def partial_model(
             continue
         annotation: Any = field.annotation
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            inner = f"{name}{key.title()}"
-            annotation = partial_model(annotation, inner, lists=lists, keep=keep)
+            annotation = partial_model(annotation, f"{name}{key.title()}", lists=lists)
         else:
             for constraint in field.metadata:
-                annotation = _annotated(annotation, constraint)
-            if lists and key not in keep:
+                annotation = Annotated[annotation, constraint]
+            if lists and not _is_sequence(field.annotation):
                 annotation = annotation | list[annotation]
         fields[key] = (annotation, None)
     return create_model(name, __base__=Strict, __doc__=whole.__doc__, **fields)
 
 
-def _annotated(annotation: Any, constraint: Any) -> Any:
-    from typing import Annotated
-
-    return Annotated[annotation, constraint]
+def _is_sequence(annotation: Any) -> bool:
+    """Tell whether a field, which may be optional, holds a sequence."""
+    members = getattr(annotation, "__args__", ())
+    return get_origin(annotation) is tuple or any(get_origin(m) is tuple for m in members)

@@ -18,6 +18,7 @@ EXCLUSIONS_FILE = "exclusions.csv"
 
 INDEX_SCHEMA = pa.schema(
     [
+        pa.field("item_id", pa.string(), nullable=False),
         pa.field("image_id", pa.string(), nullable=False),
         pa.field("row", pa.int32(), nullable=False),
         pa.field("mean", pa.float64(), nullable=False),
@@ -35,10 +36,15 @@ INDEX_SCHEMA = pa.schema(
         pa.field("breast_found", pa.bool_(), nullable=False),
         pa.field("pixel_spacing_down_mm", pa.float32()),
         pa.field("pixel_spacing_along_mm", pa.float32()),
+        pa.field("box_left", pa.int32()),
+        pa.field("box_top", pa.int32()),
+        pa.field("box_right", pa.int32()),
+        pa.field("box_bottom", pa.int32()),
     ]
 )
 """Columns of `index.parquet`.
 
+item_id                 unique in a store: the image, or the image and the number of a patch of it
 row                     position in `shard.npy`
 mean, std, min, max     of the stored array, 0 to 65535, padding included
 pixel_hash              see `mammoshift.pixelstore.fingerprints.pixel_hash`
@@ -47,6 +53,7 @@ fine_hash               finer difference hash (512 bits) of the same
 crop_*                  what of the decoded image was used, in its pixels; ends excluded
 flipped                 left and right were exchanged
 breast_found            false where no breast was found and the whole image was used
+box_*                   of a patch, in pixels of the decoded image; ends excluded; null for an image
 pixel_spacing_*_mm      of the stored array, down a column and along a row; null when unknown
 """
 

@@ -49,7 +49,7 @@ class PixelStore:
         self._shape = shape
         self._places: dict[str, tuple[int, int]] = dict(
             zip(
-                index["image_id"],
+                index["item_id"],
                 zip(index["shard"].tolist(), index["row"].tolist(), strict=True),
                 strict=True,
             )
@@ -84,14 +84,14 @@ class PixelStore:
         if len(shapes) > 1:
             raise TableError(f"{folders[0].parent}: shards of different image sizes {shapes}")
         index = pd.concat(indices, ignore_index=True)
-        repeated = index["image_id"][index["image_id"].duplicated()]
+        repeated = index["item_id"][index["item_id"].duplicated()]
         if len(repeated):
             raise TableError(f"image {repeated.iloc[0]} is in more than one shard or row")
         return cls(folders, index, shapes.pop())
 
     @property
-    def image_ids(self) -> tuple[str, ...]:
-        """All images, in the order of the shards and their rows."""
+    def item_ids(self) -> tuple[str, ...]:
+        """All images or patches, in the order of the shards and their rows."""
         return tuple(self._places)
 
     @property
@@ -107,10 +107,10 @@ class PixelStore:
     def __len__(self) -> int:
         return len(self._places)
 
-    def __contains__(self, image_id: object) -> bool:
-        return image_id in self._places
+    def __contains__(self, item_id: object) -> bool:
+        return item_id in self._places
 
-    def read(self, image_id: str) -> NDArray[np.uint16]:
+    def read(self, item_id: str) -> NDArray[np.uint16]:
         """Return a copy of one image: uint16, shape (rows, columns), intensities 0 to 65535.
 
         Raises
@@ -118,10 +118,10 @@ class PixelStore:
         TableError
             If the store has no such image.
         """
-        place = self._places.get(image_id)
+        place = self._places.get(item_id)
         if place is None:
             raise TableError(
-                f"{self._folders[0].parent}: the pixel store has no image {image_id}; "
+                f"{self._folders[0].parent}: the pixel store has no image {item_id}; "
                 "see the shards' exclusions.csv for images that could not be read"
             )
         shard, row = place

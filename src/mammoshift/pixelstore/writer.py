@@ -1,4 +1,6 @@
-"""Writing a shard: every image of a manifest, decoded, preprocessed and appended to one file.
+"""Writing a shard: every image of a list, decoded, preprocessed and appended to one file.
+
+An image gives one array, or one for each of its patches.
 
 Threads do the work: decoding, resizing and hashing all leave the interpreter lock, so that they
 scale as processes would, while nothing is pickled and a crash of the process is a crash of the
@@ -8,10 +10,11 @@ job. Only a few images are in flight at a time, and they are written in the mani
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
+from math import ceil, floor
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple, TypeVar
 
@@ -20,12 +23,14 @@ import numpy as np
 import pandas as pd
 
 from mammoshift.configuration.model import InputRecipe
+from mammoshift.contracts.annotations import bounding_boxes
 from mammoshift.contracts.manifest import Exclusion, write_exclusions
 from mammoshift.errors import UnreadableImageError
 from mammoshift.files import atomic_path
 from mammoshift.imaging.decode import decode_image
+from mammoshift.imaging.breast import Box
+from mammoshift.imaging.patches import preprocess_patches
 from mammoshift.imaging.preprocess import Preprocessed, preprocess_image
-from mammoshift.imaging.tone import Tone
 from mammoshift.pixelstore.fingerprints import difference_hash, fine_difference_hash, pixel_hash
 from mammoshift.pixelstore.index import ARRAY_FILE, EXCLUSIONS_FILE, INDEX_FILE, write_index
 
@@ -60,6 +65,7 @@ class _Source(NamedTuple):
     dataset: str
     path: str
     pixel_spacing_mm: float
+    laterality: str | None
 
 
 class _Stored(NamedTuple):
@@ -68,31 +74,31 @@ class _Stored(NamedTuple):
 
 
 def write_shard(
-    manifest: pd.DataFrame,
+    files: pd.DataFrame,
     root: Path,
     recipe: InputRecipe,
     destination: Path,
     *,
-    tone: Tone | None = None,
+    regions: pd.DataFrame | None = None,
     workers: int = 1,
 ) -> ShardReport:
-    """Preprocess every image of `manifest` into one shard of a pixel store.
+    """Preprocess every image of `files` into one shard of a pixel store.
 
     Three files are written to `destination`, each whole or not at all: `shard.npy` (images,
     rows, columns; uint16), `index.parquet` and `exclusions.csv`.
 
     Parameters
     ----------
-    manifest
-        The shard's part of a manifest; it may be empty.
+    files
+        The shard's part of a dataset's list of files (or of its manifest); it may be empty.
     root
-        Folder that the manifest's paths are relative to.
+        Folder that the paths are relative to.
     recipe
         What every array shall be.
     destination
         The shard's folder; it is made if need be.
-    tone
-        The dataset's tone recipe where it overrides the study's.
+    regions
+        Annotations of the images, around which patches are placed; None without any.
     workers
         Number of threads.
 
@@ -102,19 +108,20 @@ def write_shard(
         Images that cannot be read are listed there and in `exclusions.csv`; the others are
         stored. Any other error ends the call.
     """
-    if tone is not None:
-        recipe = recipe.model_copy(update={"tone": tone})
     destination.mkdir(parents=True, exist_ok=True)
+    sides = files["laterality"].astype(object)
     sources = map(
         _Source,
-        manifest["image_id"],
-        manifest["dataset"],
-        manifest["path"],
-        manifest["pixel_spacing_mm"].astype("float64"),
+        files["image_id"],
+        files["dataset"],
+        files["path"],
+        files["pixel_spacing_mm"].astype("float64"),
+        sides.where(sides.notna(), None),
     )
+    boxes = _boxes(regions) if recipe.patch is not None else {}
 
-    def one(source: _Source) -> _Stored | Exclusion:
-        return _preprocess(source, root, recipe)
+    def one(source: _Source) -> list[_Stored] | Exclusion:
+        return _preprocess(source, root, recipe, boxes.get(source.image_id, ()))
 
     rows: list[dict[str, object]] = []
     exclusions: list[Exclusion] = []
@@ -124,8 +131,9 @@ def write_shard(
             if isinstance(result, Exclusion):
                 exclusions.append(result)
                 continue
-            stream.write(result.image.array.astype("<u2", copy=False).data)
-            rows.append({**result.row, "row": len(rows)})
+            for stored in result:
+                stream.write(stored.image.array.astype("<u2", copy=False).data)
+                rows.append({**stored.row, "row": len(rows)})
         stream.seek(0)
         _write_header(stream, len(rows), recipe.size)
     write_exclusions(exclusions, destination / EXCLUSIONS_FILE)
@@ -137,7 +145,9 @@ def write_shard(
     )
 
 
-def _preprocess(source: _Source, root: Path, recipe: InputRecipe) -> _Stored | Exclusion:
+def _preprocess(
+    source: _Source, root: Path, recipe: InputRecipe, regions: Sequence[Box]
+) -> list[_Stored] | Exclusion:
     try:
         image = decode_image(_inside(root, source.path))
     except UnreadableImageError as error:
@@ -145,31 +155,57 @@ def _preprocess(source: _Source, root: Path, recipe: InputRecipe) -> _Stored | E
     # The manifest has the file's own spacing, unless the archive's tables know better.
     if source.pixel_spacing_mm > 0.0:
         image = replace(image, pixel_spacing_mm=2 * (source.pixel_spacing_mm,))
-    done = preprocess_image(image, recipe)
+    if recipe.patch is None:
+        done = preprocess_image(image, recipe)
+        return [_Stored(done, _row(source.image_id, source.image_id, done, None))]
+    try:
+        patches = preprocess_patches(image, recipe, recipe.patch, regions, source.image_id)
+    except UnreadableImageError as error:
+        return Exclusion(source.dataset, source.path, _STAGE, str(error))
+    return [
+        _Stored(done, _row(f"{source.image_id}.{number:05d}", source.image_id, done, done.crop))
+        for number, done in enumerate(patches)
+    ]
+
+
+def _row(item_id: str, image_id: str, done: Preprocessed, box: Box | None) -> dict[str, object]:
+    """Return the row of the index for one array, but for its place."""
     mean, std = cv2.meanStdDev(done.array)
     picture = done.content.of(done.array)
     spacing = done.pixel_spacing_mm or (None, None)
-    return _Stored(
-        done,
-        {
-            "image_id": source.image_id,
-            "mean": float(mean[0, 0]),
-            "std": float(std[0, 0]),
-            "min": int(done.array.min()),
-            "max": int(done.array.max()),
-            "pixel_hash": pixel_hash(done.array),
-            "perceptual_hash": difference_hash(picture),
-            "fine_hash": fine_difference_hash(picture),
-            "crop_top": done.crop.top,
-            "crop_left": done.crop.left,
-            "crop_bottom": done.crop.bottom,
-            "crop_right": done.crop.right,
-            "flipped": done.flipped,
-            "breast_found": done.breast_found,
-            "pixel_spacing_down_mm": spacing[0],
-            "pixel_spacing_along_mm": spacing[1],
-        },
-    )
+    return {
+        "item_id": item_id,
+        "image_id": image_id,
+        "mean": float(mean[0, 0]),
+        "std": float(std[0, 0]),
+        "min": int(done.array.min()),
+        "max": int(done.array.max()),
+        "pixel_hash": pixel_hash(done.array),
+        "perceptual_hash": difference_hash(picture),
+        "fine_hash": fine_difference_hash(picture),
+        "crop_top": done.crop.top,
+        "crop_left": done.crop.left,
+        "crop_bottom": done.crop.bottom,
+        "crop_right": done.crop.right,
+        "flipped": done.flipped,
+        "breast_found": done.breast_found,
+        "pixel_spacing_down_mm": spacing[0],
+        "pixel_spacing_along_mm": spacing[1],
+        "box_left": box.left if box else None,
+        "box_top": box.top if box else None,
+        "box_right": box.right if box else None,
+        "box_bottom": box.bottom if box else None,
+    }
+
+
+def _boxes(regions: pd.DataFrame | None) -> dict[str, list[Box]]:
+    """Return the boxes around the annotated regions of each image."""
+    found: dict[str, list[Box]] = {}
+    if regions is not None:
+        for image_id, left, top, right, bottom in bounding_boxes(regions):
+            box = Box(floor(top), floor(left), ceil(bottom) + 1, ceil(right) + 1)
+            found.setdefault(image_id, []).append(box)
+    return found
 
 
 def _inside(root: Path, path: str) -> Path:

@@ -1,0 +1,224 @@
+"""How the arms of a study file become whole arms: kinds, defaults, inheritance, lists, starts.
+
+Defaults are written once for the study; an arm says only what differs. An arm that starts from
+another arm's model is built as that one is, unless it says otherwise. A list where one value is
+expected makes one arm for each value.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Union, get_origin
+
+from pydantic import BaseModel, Discriminator, Tag
+
+from mammoshift import registry
+from mammoshift.configuration.model import ArmBase, FromArm
+from mammoshift.configuration.partial import partial_model
+from mammoshift.errors import ConfigurationError
+
+KINDS = "mammoshift.kinds"
+DEFAULT_KIND = "network"
+INHERITED = ("kind", "backbone", "input", "normalisation", "head")
+"""What an arm takes over from the one that it starts from: what its model is, not how it learned."""
+
+Patches = Mapping[str, dict[str, Any]]
+
+
+def arm_classes() -> dict[str, type[ArmBase]]:
+    """Return the record of each kind of arm, by the kind's name."""
+    return {name: registry.load(KINDS, name).ARM for name in registry.names_in(KINDS)}
+
+
+def arm_patch() -> Any:
+    """Return the type of an arm as a study file gives it: of its kind, everything optional."""
+
+    def kind_of(value: Any) -> str:
+        kind = value.get("kind") if isinstance(value, Mapping) else getattr(value, "kind", None)
+        return kind if isinstance(kind, str) else DEFAULT_KIND
+
+    members = [
+        Annotated[
+            partial_model(record, f"{record.__name__}Patch", leave_out={"name"}, lists=True),
+            Tag(kind),
+        ]
+        for kind, record in arm_classes().items()
+    ]
+    return Annotated[Union[tuple(members)], Discriminator(kind_of)]  # noqa: UP007
+
+
+def resolve_arms(
+    patches: Mapping[str, BaseModel], defaults: Mapping[str, Any], where: str
+) -> dict[str, ArmBase]:
+    """Return the whole arms in the file's order.
+
+    Parameters
+    ----------
+    patches
+        The arms as the file gives them.
+    defaults
+        Values of the study for `input`, `training` and `loss`, as far as it gives them.
+    where
+        The study file, for messages.
+
+    Raises
+    ------
+    ConfigurationError
+        If two arms get the same name, an arm starts from one that does not exist, or arms start
+        from each other in a circle.
+    """
+    given: dict[str, dict[str, Any]] = {}
+    for base, patch in patches.items():
+        sequences = _sequence_keys(type(patch))
+        for suffix, values in _expand(patch.model_dump(exclude_unset=True), sequences):
+            name = f"{base}{suffix}"
+            if name in given:
+                raise ConfigurationError(f"{where}: arms: two arms are called {name}")
+            given[name] = values
+    _check_starts(given, where)
+    classes = arm_classes()
+    arms: dict[str, ArmBase] = {}
+    for name in given:
+        values = _inherited(name, given)
+        record = classes[values.get("kind", DEFAULT_KIND)]
+        known = {key: value for key, value in defaults.items() if key in record.model_fields}
+        arms[name] = record.model_validate({"name": name, **_merge(known, values)})
+    return arms
+
+
+def parent_of(values: Mapping[str, Any]) -> str | None:
+    """Return the arm that an arm starts from, read from what its file says."""
+    start = values.get("initialisation")
+    return str(start["arm"]) if isinstance(start, Mapping) else None
+
+
+def factor_pairs(
+    arms: Mapping[str, ArmBase], factor: Mapping[str, tuple[Any, ...]], where: str
+) -> list[tuple[str, str]]:
+    """Return (arm, reference) for all arms that differ in one setting alone.
+
+    Parameters
+    ----------
+    factor
+        One path such as `input.mask` -> its values, the reference's first.
+
+    Raises
+    ------
+    ConfigurationError
+        If no two arms differ in that setting alone.
+    """
+    (path, values) = next(iter(factor.items()))
+    groups: dict[str, dict[str, str]] = {}
+    for name in arms:
+        rest, value = _without(arms, name, tuple(path.split(".")))
+        groups.setdefault(repr(rest), {})[repr(value)] = name
+    pairs = [
+        (found[repr(value)], found[repr(values[0])])
+        for found in groups.values()
+        for value in values[1:]
+        if repr(value) in found and repr(values[0]) in found
+    ]
+    if not pairs:
+        raise ConfigurationError(
+            f"{where}: factor {path}: no two arms differ in it alone with the values "
+            f"{', '.join(map(str, values))}"
+        )
+    order = list(arms)
+    return sorted(pairs, key=lambda pair: order.index(pair[0]))
+
+
+def _without(arms: Mapping[str, ArmBase], name: str, path: tuple[str, ...]) -> tuple[Any, Any]:
+    """Return an arm's settings without one, its ancestors' too, and the value of that one."""
+    arm = arms[name]
+    settings = arm.model_dump(mode="json", exclude={"name", "label"})
+    place = settings
+    for key in path[:-1]:
+        place = place.get(key) or {}
+    value = place.pop(path[-1], None)
+    if isinstance(arm.initialisation, FromArm):
+        settings["initialisation"] = _without(arms, arm.initialisation.arm, path)
+    return settings, value
+
+
+def _inherited(name: str, given: Patches) -> dict[str, Any]:
+    """Return what an arm says, over what the arms that it starts from say of their models."""
+    own = given[name]
+    parent = parent_of(own)
+    if parent is None:
+        return own
+    theirs = _inherited(parent, given)
+    return _merge({key: theirs[key] for key in INHERITED if key in theirs}, own)
+
+
+def _check_starts(given: Patches, where: str) -> None:
+    for name in given:
+        seen = [name]
+        while (parent := parent_of(given[seen[-1]])) is not None:
+            if parent not in given:
+                raise ConfigurationError(
+                    f"{where}: arms.{seen[-1]}.initialisation.arm: there is no arm {parent!r}; "
+                    f"the arms are: {', '.join(given)}"
+                )
+            if parent in seen:
+                circle = " -> ".join([*seen, parent])
+                raise ConfigurationError(f"{where}: arms start from each other: {circle}")
+            seen.append(parent)
+
+
+def _merge(base: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in patch.items():
+        old = merged.get(key)
+        both = isinstance(old, Mapping) and isinstance(value, Mapping)
+        merged[key] = _merge(old, value) if both else value  # type: ignore[arg-type]
+    return merged
+
+
+def _sequence_keys(model: type[BaseModel]) -> frozenset[str]:
+    """Return the names of all fields, at any depth, whose one value is a sequence."""
+    found: set[str] = set()
+    for key, field in model.model_fields.items():
+        for member in getattr(field.annotation, "__args__", (field.annotation,)):
+            if get_origin(member) is tuple or get_origin(field.annotation) is tuple:
+                found.add(key)
+            if isinstance(member, type) and issubclass(member, BaseModel):
+                found |= _sequence_keys(member)
+    return frozenset(found)
+
+
+def _expand(
+    patch: Mapping[str, Any], sequences: frozenset[str]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (suffix of the name, patch with single values), one for each combination."""
+    lists = list(_lists(patch, (), sequences))
+    for values in itertools.product(*(options for _, options in lists)):
+        single = _copy(patch)
+        for (path, _), value in zip(lists, values, strict=True):
+            _set(single, path, value)
+        yield "".join(f"_{_in_a_name(value)}" for value in values), single
+
+
+def _lists(
+    patch: Mapping[str, Any], path: tuple[str, ...], sequences: frozenset[str]
+) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for key, value in patch.items():
+        if isinstance(value, Mapping):
+            yield from _lists(value, (*path, key), sequences)
+        elif isinstance(value, list | tuple) and key not in sequences:
+            yield (*path, key), value
+
+
+def _copy(patch: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _copy(v) if isinstance(v, Mapping) else v for key, v in patch.items()}
+
+
+def _set(patch: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
+    for key in path[:-1]:
+        patch = patch[key]
+    patch[path[-1]] = value
+
+
+def _in_a_name(value: Any) -> str:
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return "".join(c if c.isalnum() else "p" if c == "." else "_" for c in text.lower())

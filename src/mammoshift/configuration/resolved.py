@@ -1,0 +1,298 @@
+"""A study with everything filled in: domains, whole arms, runs, families of explicit pairs."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mammoshift.configuration.arms import factor_pairs, resolve_arms
+from mammoshift.configuration.domain import DomainSettings
+from mammoshift.configuration.judged import Family, Pair
+from mammoshift.configuration.model import Arm, ArmBase, InputRecipe
+from mammoshift.configuration.study import Comparison, Study
+from mammoshift.contracts.lineage import LearnedFrom
+from mammoshift.contracts.run import Run
+from mammoshift.errors import ConfigurationError
+
+RESERVED_ARMS = frozenset({"domains", "tables", "report"})
+
+
+@dataclass(frozen=True)
+class ResolvedStudy:
+    """One study, resolved.
+
+    Attributes
+    ----------
+    name
+        From the name of its file.
+    record
+        The study as its file says it.
+    domains, arms
+        By name, in the file's order.
+    families
+        The comparisons as explicit pairs on named domains.
+    """
+
+    name: str
+    record: Study
+    domains: Mapping[str, DomainSettings]
+    arms: Mapping[str, ArmBase]
+    families: tuple[Family, ...]
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """Names of all datasets, in the order of the domains."""
+        return tuple(dict.fromkeys(d for domain in self.domains.values() for d in domain.datasets))
+
+    @property
+    def default_domain(self) -> str:
+        """The domain that arms train on unless they say otherwise: the first with a split."""
+        return next(name for name, domain in self.domains.items() if domain.split is not None)
+
+    def own_domain(self, arm: str) -> str:
+        """Return the domain that an arm, or the one whose model it applies, was trained on."""
+        record = self.arms[arm]
+        if not record.learns and record.parent is not None:
+            return self.own_domain(record.parent.arm)
+        return record.train_on or self.default_domain
+
+    def folds(self, domain: str) -> int:
+        """Return the number of folds of a domain's split, 1 without folds or split."""
+        split = self.domains[domain].split
+        return 1 if split is None else int(split.folds)
+
+    def runs(self, arm: str) -> tuple[Run, ...]:
+        """Return the runs of an arm: seeds x folds of its own domain."""
+        folds = range(self.folds(self.own_domain(arm)))
+        return tuple(Run(arm, seed, fold) for seed in self.record.seeds for fold in folds)
+
+    @property
+    def trained_runs(self) -> tuple[Run, ...]:
+        """All runs that train a model."""
+        return tuple(run for arm in self.arms for run in self.runs(arm) if self.arms[arm].learns)
+
+    def start_of(self, run: Run) -> Run | None:
+        """Return the run that a run starts from, None without one."""
+        parent = self.arms[run.arm].parent
+        if parent is None:
+            return None
+        same = self.own_domain(parent.arm) == self.own_domain(run.arm)
+        fold = run.fold if same and parent.fold is None else parent.fold or 0
+        return Run(parent.arm, run.seed, fold)
+
+    def model_of(self, run: Run) -> Run:
+        """Return the run whose model a run applies: its own, or that of the arm it applies."""
+        start = self.start_of(run)
+        return run if self.arms[run.arm].learns or start is None else self.model_of(start)
+
+    def learned_from(self, run: Run) -> tuple[LearnedFrom, ...]:
+        """Return what a run's model and its ancestors learned from, the eldest first."""
+        start = self.start_of(run)
+        before = () if start is None else self.learned_from(start)
+        if not self.arms[run.arm].learns:
+            return before
+        return (*before, LearnedFrom(domain=self.own_domain(run.arm), fold=run.fold))
+
+    def judged_on(self, arm: str) -> tuple[str, ...]:
+        """Return the domains that an arm is applied to; its own always, for its validation."""
+        wanted = self.arms[arm].judged_on or self.record.judged_on or tuple(self.domains)
+        return tuple(d for d in self.domains if d in {*wanted, self.own_domain(arm)})
+
+    def input_of(self, arm: str) -> InputRecipe | None:
+        """Return an arm's input recipe, None for a kind without one."""
+        return getattr(self.arms[arm], "input", None)
+
+    def arms_on(self, domain: str) -> tuple[str, ...]:
+        """Return the arms that are trained on a domain or judged on it."""
+        return tuple(arm for arm in self.arms if domain in self.judged_on(arm))
+
+
+def resolve_study(name: str, study: Study, where: str) -> ResolvedStudy:
+    """Return the study with every default filled in.
+
+    Raises
+    ------
+    ConfigurationError
+        If a name has no counterpart, or an arm cannot be made; `where` is the study's file.
+    """
+    domains = _domains(study)
+    defaults = {
+        "input": study.input.model_dump(exclude_unset=True),
+        "training": study.training.model_dump(exclude_unset=True),
+        "loss": study.loss.model_dump(exclude_unset=True),
+    }
+    arms = resolve_arms(study.arms, defaults, where)
+    _check_domains(study, domains, where)
+    for arm in arms.values():
+        _check_arm(arm, arms, domains, where)
+    families = tuple(
+        _family(study, comparison, arms, domains, f"{where}: comparisons.{position}")
+        for position, comparison in enumerate(study.comparisons)
+    )
+    resolved = ResolvedStudy(name, study, domains, arms, families)
+    for arm in arms:
+        _check_folds(resolved, arm, where)
+        _check_patches(resolved, arm, where)
+    return resolved
+
+
+def known(key: str, name: str, among: Iterable[str], what: str) -> None:
+    """Raise a `ConfigurationError` with the nearest name when `name` is not `among` them."""
+    names = list(among)
+    if name not in names:
+        close = difflib.get_close_matches(name, names, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise ConfigurationError(
+            f"{key}: there is no {what} {name!r}.{hint} Allowed: {', '.join(names)}"
+        )
+
+
+def _domains(study: Study) -> dict[str, DomainSettings]:
+    """Return the domains, made of source and targets in the short form."""
+    if study.source is None:
+        return dict(study.domains or {})
+    source = study.source
+    shared: dict[str, Any] = {"task": source.task}
+    if study.aggregation is not None:
+        shared |= study.aggregation.model_dump()
+    split = {"method": source.split, "shares": source.shares, "seed": source.split_seed}
+    domains = {
+        source.dataset: DomainSettings.model_validate(
+            {"dataset": source.dataset, "split": split, **shared}
+        )
+    }
+    for target in study.targets or ():
+        domains[target] = DomainSettings.model_validate({"dataset": target, **shared})
+    return domains
+
+
+def _check_domains(study: Study, domains: Mapping[str, DomainSettings], where: str) -> None:
+    if not any(domain.split is not None for domain in domains.values()):
+        raise ConfigurationError(
+            f"{where}: domains: none has a split, so that nothing can be trained; give one a split"
+        )
+    for name in study.judged_on or ():
+        known(f"{where}: judged_on", name, domains, "domain")
+    for name, domain in domains.items():
+        for other in domain.same_patients_as:
+            known(f"{where}: domains.{name}.same_patients_as", other, domains, "domain")
+        needed = () if domain.split is None else domain.split.needs
+        for other in needed:
+            known(f"{where}: domains.{name}.split", other, domains, "domain")
+            split = domains[other].split
+            if split is None or split.needs:
+                raise ConfigurationError(
+                    f"{where}: domains.{name}.split: the domain {other} needs a split of its own"
+                )
+
+
+def _check_arm(
+    arm: ArmBase,
+    arms: Mapping[str, ArmBase],
+    domains: Mapping[str, DomainSettings],
+    where: str,
+) -> None:
+    key = f"{where}: arms.{arm.name}"
+    if arm.name in RESERVED_ARMS:
+        raise ConfigurationError(f"{key}: an arm cannot be called {arm.name}; rename it")
+    for name in (*((arm.train_on,) if arm.train_on else ()), *(arm.judged_on or ())):
+        known(key, name, domains, "domain")
+    if arm.train_on is not None and domains[arm.train_on].split is None:
+        raise ConfigurationError(
+            f"{key}.train_on: the domain {arm.train_on} has no split; give it one"
+        )
+    if not arm.learns and arm.parent is None:
+        raise ConfigurationError(
+            f"{key}: an arm without stages of training applies the model of another; "
+            "give initialisation: {arm: NAME}, or stages"
+        )
+    if not arm.learns and arm.train_on is not None:
+        raise ConfigurationError(
+            f"{key}.train_on: the arm has no stages of training; leave train_on out, or give stages"
+        )
+    for name in arm.scores_of:
+        known(f"{key}: scores_of", name, arms, "arm")
+    if arm.parent is not None and arms[arm.parent.arm].kind != arm.kind:
+        raise ConfigurationError(
+            f"{key}.initialisation.arm: {arm.parent.arm} is of the kind "
+            f"{arms[arm.parent.arm].kind}, not {arm.kind}"
+        )
+
+
+def _check_folds(study: ResolvedStudy, arm: str, where: str) -> None:
+    for run in study.runs(arm):
+        start = study.start_of(run)
+        if start is not None and start not in study.runs(start.arm):
+            raise ConfigurationError(
+                f"{where}: arms.{arm}.initialisation.fold: {start.arm} has no fold {start.fold}"
+            )
+
+
+def _check_patches(study: ResolvedStudy, arm: str, where: str) -> None:
+    """An arm that applies another's model must take the same input."""
+    record = study.arms[arm]
+    if record.learns or record.parent is None:
+        return
+    mine, theirs = study.input_of(arm), study.input_of(record.parent.arm)
+    if mine != theirs:
+        raise ConfigurationError(
+            f"{where}: arms.{arm}.input: differs from that of {record.parent.arm}, whose model "
+            "it applies; leave it out"
+        )
+
+
+def _family(
+    study: Study,
+    comparison: Comparison,
+    arms: Mapping[str, ArmBase],
+    domains: Mapping[str, DomainSettings],
+    where: str,
+) -> Family:
+    for name in comparison.arms or ():
+        known(where, name, arms, "arm called")
+    if comparison.factor is not None:
+        found = factor_pairs(arms, comparison.factor, where)
+        wanted = comparison.arms or tuple(arms)
+        pairs = [Pair(arm=arm, reference=ref) for arm, ref in found if arm in wanted]
+        factor = next(iter(comparison.factor))
+    else:
+        reference = comparison.reference or ""
+        known(where, reference, arms, "arm called")
+        wanted = comparison.arms or tuple(arms)
+        pairs = [
+            Pair(arm=arm, reference=reference)
+            for arm in arms
+            if arm in wanted and arm != reference
+        ]
+        factor = None
+    return Family(
+        family=comparison.family,
+        domains=_compared_domains(study, comparison, domains, where),
+        pairs=tuple(pairs),
+        correct=comparison.correct,
+        factor=factor,
+    )
+
+
+def _compared_domains(
+    study: Study, comparison: Comparison, domains: Mapping[str, DomainSettings], where: str
+) -> tuple[str, ...]:
+    on = comparison.on
+    judged = tuple(d for d in domains if d in (study.judged_on or domains))
+    if on in {"all", ("all",)}:
+        return judged
+    if study.source is not None and on == "source":
+        return (study.source.dataset,)
+    if study.source is not None and on == "targets":
+        return study.targets or ()
+    names = (on,) if isinstance(on, str) else on
+    for name in names:
+        known(f"{where}.on", name, [*domains, "all"], "domain")
+    return names
+
+
+def network_arms(study: ResolvedStudy) -> dict[str, Arm]:
+    """Return the arms that are networks."""
+    return {name: arm for name, arm in study.arms.items() if isinstance(arm, Arm)}

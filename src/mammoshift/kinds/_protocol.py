@@ -1,0 +1,112 @@
+"""What a kind of arm is: the record that YAML gives, and the two things that it can do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from mammoshift import registry
+from mammoshift.configuration.model import ArmBase, Backbone
+from mammoshift.contracts.run import Run
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from mammoshift.pixelstore.case_pixels import CasePixels
+
+KINDS = "mammoshift.kinds"
+MODEL_RECORD = "model.json"
+
+
+@dataclass(frozen=True)
+class FitRequest:
+    """One run to be fitted.
+
+    Attributes
+    ----------
+    arm
+        The record of the arm, of the kind's own class.
+    run
+        Names the arm, the seed and the fold.
+    backbone
+        The record that the arm's backbone names; None for a kind without one.
+    task
+        What label 1 means, such as `malignant_vs_rest`.
+    cases
+        Cases of the arm's domain that could be decoded, sorted by `case_id`, with the column
+        `subset` of the run's fold.
+    pixels
+        Their images; None for a kind without an input recipe.
+    scores
+        Arm -> logit of each case (by `case_id`), for the arms that `scores_of` names, made by
+        models that did not see the case.
+    start
+        Converted weights, or the folder of the model that the run starts from.
+    folder
+        Where the model, its record `model.json` and `history.csv` are written.
+    run_folder
+        Keeps the state of an unfinished fit.
+    key
+        Of everything that decides the result.
+    lineage
+        What the model and its ancestors learned from, stored with it.
+    """
+
+    arm: ArmBase
+    run: Run
+    backbone: Backbone | None
+    task: str
+    cases: pd.DataFrame
+    pixels: CasePixels | None
+    scores: Mapping[str, pd.Series[float]]
+    start: Path | None
+    folder: Path
+    run_folder: Path
+    key: str
+    lineage: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class ScoreRequest:
+    """Models of one arm to be applied to cases of one domain.
+
+    Attributes
+    ----------
+    models
+        Folders that `fit` wrote, one for each run.
+    cases
+        Sorted by `case_id`; a kind that scores patients sees all cases of each.
+    pixels, scores
+        As in `FitRequest`.
+    """
+
+    models: tuple[Path, ...]
+    cases: pd.DataFrame
+    pixels: CasePixels | None
+    scores: Mapping[str, pd.Series[float]]
+
+
+class Kind(Protocol):
+    """What the module of a kind offers.
+
+    `ARM` is the class of its record, whose field `kind` names the module.
+    """
+
+    ARM: type[ArmBase]
+
+    def fit(self, request: FitRequest) -> None:
+        """Fit one run, or go on with an unfinished fit, and write its artefacts."""
+        ...
+
+    def score(self, request: ScoreRequest) -> NDArray[np.float64]:
+        """Return logits, shape (models, cases), float64."""
+        ...
+
+
+def kind_of(name: str) -> Kind:
+    """Return the kind of that name."""
+    return registry.load(KINDS, name)  # type: ignore[return-value]

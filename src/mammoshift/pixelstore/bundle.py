@@ -1,0 +1,234 @@
+"""A bundle: the share of a dataset's images that one job preprocesses, in shards, and its receipt.
+
+An image belongs to a bundle and a shard by its patient, for good. A shard that was made from the
+same files by the same code stays as it is, so that one new image rebuilds one shard. The small
+receipt stands for the large files wherever the workflow compares contents.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from mammoshift.configuration.model import InputRecipe
+from mammoshift.contracts.manifest import read_exclusions, write_exclusions
+from mammoshift.errors import TableError
+from mammoshift.files import sha256_of_file, write_text_atomically
+from mammoshift.pixelstore.assignment import shard_of
+from mammoshift.pixelstore.index import ARRAY_FILE, EXCLUSIONS_FILE, INDEX_FILE
+from mammoshift.pixelstore.writer import write_shard
+from mammoshift.provenance.sums import check_sha256
+
+IMAGES_PER_SHARD = 256
+SHARD_FILES = (ARRAY_FILE, INDEX_FILE, EXCLUSIONS_FILE)
+RECORD_FILE = "shard.json"
+STORE_FILE = "store.json"
+READ_OF_AN_IMAGE = ("image_id", "dataset", "path", "pixel_spacing_mm", "laterality", "content_key")
+
+
+@dataclass(frozen=True)
+class ShardRecord:
+    """One finished shard: its folder below that of the store, its key, and its files' SHA-256."""
+
+    folder: str
+    key: str
+    images: int
+    sha256: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What a bundle, or a whole store, consists of."""
+
+    dataset: str
+    shards: tuple[ShardRecord, ...]
+
+    @property
+    def images(self) -> int:
+        """Number of stored images or patches."""
+        return sum(shard.images for shard in self.shards)
+
+
+def bundle_of(owner: str, bundles: int) -> int:
+    """Return the bundle of a patient, or of an image without one."""
+    return shard_of(owner, bundles)
+
+
+def write_bundle(
+    files: pd.DataFrame,
+    annotations: pd.DataFrame,
+    bundle: tuple[int, int],
+    root: Path,
+    recipe: InputRecipe,
+    code: Mapping[str, str],
+    store: Path,
+    workers: int = 1,
+) -> Receipt:
+    """Preprocess one bundle of a dataset into the folder `store`; shards that hold are kept.
+
+    Parameters
+    ----------
+    files
+        The files of the whole dataset, as ingestion lists them.
+    annotations
+        Regions on its images; read where the recipe takes patches.
+    bundle
+        Number of the bundle, and of all bundles.
+    root
+        Folder of the raw archive.
+    recipe
+        What every array shall be.
+    code
+        Fingerprint of the code, part of each shard's key.
+    store
+        Folder of the store.
+    workers
+        Number of threads.
+    """
+    number, total = bundle
+    dataset = str(files["dataset"].iloc[0]) if len(files) else ""
+    mine = files["owner"].map(lambda owner: bundle_of(str(owner), total)) == number
+    own = files[mine.to_numpy(dtype=bool)]
+    count = _shard_count(len(own))
+    place = own["owner"].map(lambda owner: shard_of(f"shard {owner}", count))
+    records = []
+    for shard in range(count):
+        part = own.loc[(place == shard).to_numpy(dtype=bool)].sort_values("image_id")
+        regions = annotations[annotations["image_id"].isin(part["image_id"])]
+        name = f"shards/{number:03d}-{shard:04d}"
+        records.append(_shard(part, regions, root, recipe, code, store, name, workers))
+    _drop_others(store, number, {record.folder for record in records})
+    return Receipt(dataset, tuple(records))
+
+
+def write_receipt(receipt: Receipt, path: Path) -> None:
+    """Write a receipt as JSON; equal receipts give equal bytes."""
+    content = {"dataset": receipt.dataset, "shards": [asdict(s) for s in receipt.shards]}
+    write_text_atomically(path, json.dumps(content, indent=1, sort_keys=True) + "\n")
+
+
+def read_receipt(path: Path) -> Receipt:
+    """Read a receipt.
+
+    Raises
+    ------
+    TableError
+        If it is damaged.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        shards = tuple(ShardRecord(**shard) for shard in content["shards"])
+        return Receipt(content["dataset"], shards)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TableError(f"{path}: not a receipt of a pixel store; delete it and run again") from error
+
+
+def collect_bundles(receipts: Iterable[Path], store: Path, excluded: Path) -> Receipt:
+    """Return the receipt of a whole store, and write what none of its images could be read for."""
+    found = [read_receipt(path) for path in receipts]
+    shards = sorted((s for receipt in found for s in receipt.shards), key=lambda s: s.folder)
+    exclusions = [
+        exclusion
+        for shard in shards
+        for exclusion in read_exclusions(store / shard.folder / EXCLUSIONS_FILE)
+    ]
+    write_exclusions(exclusions, excluded)
+    names = [receipt.dataset for receipt in found if receipt.dataset]
+    return Receipt(names[0] if names else "", tuple(shards))
+
+
+def checked_folders(store_file: Path, files: Iterable[str] = SHARD_FILES) -> list[Path]:
+    """Return the folders of a store's shards after a check of the named files' content.
+
+    Raises
+    ------
+    DamagedFileError
+        If a file is not what the receipt states; the message names it and what mends it.
+    """
+    receipt = read_receipt(store_file)
+    folders = []
+    for shard in receipt.shards:
+        folder = store_file.parent / shard.folder
+        for name in files:
+            mend = f"delete the folder {folder} and {store_file}, and run again"
+            check_sha256(folder / name, shard.sha256[name], mend)
+        folders.append(folder)
+    return folders
+
+
+def _shard(
+    part: pd.DataFrame,
+    regions: pd.DataFrame,
+    root: Path,
+    recipe: InputRecipe,
+    code: Mapping[str, str],
+    store: Path,
+    name: str,
+    workers: int,
+) -> ShardRecord:
+    """Return the record of one shard, made now unless what is there holds."""
+    key = _key(part, regions if recipe.patch is not None else regions.iloc[:0], recipe, code)
+    folder = store / name
+    known = _known(folder)
+    if known is not None and known.key == key and _is_whole(folder, known):
+        print(f"{name}: kept, {known.images} images")
+        return known
+    report = write_shard(part, root, recipe, folder, regions=regions, workers=workers)
+    sums = {file: sha256_of_file(folder / file) for file in SHARD_FILES}
+    record = ShardRecord(name, key, report.images, sums)
+    write_text_atomically(folder / RECORD_FILE, json.dumps(asdict(record)) + "\n")
+    print(f"{name}: {report.images} images stored, {len(report.exclusions)} unreadable")
+    return record
+
+
+def _key(
+    part: pd.DataFrame, regions: pd.DataFrame, recipe: InputRecipe, code: Mapping[str, str]
+) -> str:
+    settings = {"recipe": recipe.model_dump(mode="json", exclude_none=True), "code": dict(code)}
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for row in _rows(part[list(READ_OF_AN_IMAGE)]):
+        digest.update(row)
+    for row in _rows(regions):
+        digest.update(row)
+    return digest.hexdigest()[:32]
+
+
+def _rows(table: pd.DataFrame) -> Iterator[bytes]:
+    for values in table.itertuples(index=False, name=None):
+        yield repr(tuple(None if v is None or v != v else v for v in values)).encode() + b"\n"
+
+
+def _known(folder: Path) -> ShardRecord | None:
+    try:
+        return ShardRecord(**json.loads((folder / RECORD_FILE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _is_whole(folder: Path, record: ShardRecord) -> bool:
+    """Tell whether a shard's files still have the content that they were written with."""
+    try:
+        return all(sha256_of_file(folder / name) == sha for name, sha in record.sha256.items())
+    except OSError:
+        return False
+
+
+def _shard_count(images: int) -> int:
+    """Return a power of two, so that a growing archive seldom changes it."""
+    count = 1
+    while images > count * IMAGES_PER_SHARD:
+        count *= 2
+    return count
+
+
+def _drop_others(store: Path, bundle: int, keep: set[str]) -> None:
+    """Delete shards of a bundle that it no longer has."""
+    for folder in (store / "shards").glob(f"{bundle:03d}-*"):
+        if f"shards/{folder.name}" not in keep:
+            shutil.rmtree(folder)

@@ -10,10 +10,10 @@ include: "rules/common.smk"
 include: "rules/phantom.smk"
 include: "rules/ingest.smk"
 include: "rules/preprocess.smk"
-include: "rules/split.smk"
+include: "rules/cases.smk"
 include: "rules/weights.smk"
 include: "rules/train.smk"
-include: "rules/infer.smk"
+include: "rules/score.smk"
 include: "rules/calibrate.smk"
 include: "rules/evaluate.smk"
 include: "rules/compare.smk"
@@ -24,8 +24,9 @@ include: "rules/report.smk"
 # Minutes of work at most, not worth a place in a queue.
 localrules:
     all,
-    split_source,
-    audit_split,
+    collect_bundles,
+    make_cases,
+    audit_domain,
     audit_study,
     audit_predictions,
     calibrate_study,

@@ -1,14 +1,15 @@
 """
 Calibration before and after recalibration.
 
-Required input: all prediction tables of a study.
+Required inputs: the cases of all domains and all prediction tables of a study.
 Output: one tidy table.
 """
 
 
 rule calibrate_study:
     input:
-        predictions_of,
+        cases=all_cases,
+        predictions=all_predictions,
     output:
         "<results>/{study}/tables/calibration.csv",
     log:
@@ -16,7 +17,9 @@ rule calibrate_study:
     conda:
         ENVIRONMENT
     params:
-        study=lambda wildcards: leaves.evaluation_leaves(PROJECT, wildcards.study, "calibrate"),
+        settings=lambda wildcards: leaves.plain(
+            leaves.calibration_settings(PROJECT, wildcards.study)
+        ),
         code=code("calibrate_study.py"),
     script:
         "../workflow/scripts/calibrate_study.py"

@@ -1,14 +1,15 @@
 """
-Comparisons combined over seeds and over datasets.
+Comparisons combined over seeds and over domains.
 
-Required input: all prediction tables of a study.
+Required inputs: the cases of all domains and all prediction tables of a study.
 Output: one tidy table.
 """
 
 
 rule combine_seeds:
     input:
-        predictions_of,
+        cases=all_cases,
+        predictions=all_predictions,
     output:
         "<results>/{study}/tables/combined.csv",
     log:
@@ -16,7 +17,9 @@ rule combine_seeds:
     conda:
         ENVIRONMENT
     params:
-        study=lambda wildcards: leaves.evaluation_leaves(PROJECT, wildcards.study, "combine"),
+        settings=lambda wildcards: leaves.plain(
+            leaves.comparison_settings(PROJECT, wildcards.study)
+        ),
         code=code("combine_seeds.py"),
     script:
         "../workflow/scripts/combine_seeds.py"

@@ -14,16 +14,18 @@ import mammoshift
 from mammoshift.archives.state import archive_state, file_state
 from mammoshift.configuration.load import load_project
 from mammoshift.configuration import leaves
+from mammoshift.contracts.run import RUN_PATTERN, Run
 from mammoshift.errors import MammoshiftError
-from mammoshift.provenance.fingerprint import code_fingerprint, file_hashes
-from mammoshift.execution.job import prepare_jobs
 from mammoshift.execution.gpu_claim import local_gpu_identifiers
+from mammoshift.execution.job import prepare_jobs
+from mammoshift.provenance.fingerprint import code_fingerprint, file_hashes
 
 ENVIRONMENT = "../envs/mammoshift.yaml"
 LIBRARY = Path(mammoshift.__file__).parent.parent
 RESULTS = workflow.pathvars.get("results")
 
 TEMPLATES = Path(workflow.basedir) / "workflow" / "report"
+RUN = f"<results>/{{study}}/{RUN_PATTERN}"
 
 prepare_jobs(LIBRARY)
 
@@ -38,8 +40,10 @@ wildcard_constraints:
     dataset="|".join(PROJECT.datasets),
     backbone="|".join(PROJECT.backbones),
     arm="[a-z][a-z0-9_]*",
+    domain="[a-z][a-z0-9_]*",
     seed=r"\d+",
-    shard=r"\d+",
+    fold=r"\d+",
+    bundle=r"\d+",
     input="[a-z0-9_]+",
 
 
@@ -49,12 +53,38 @@ if not workflow.non_local_exec and "gpu" not in workflow.global_resources:
         workflow.register_resource("gpu", len(gpus))
 
 
-def code(script):
-    """Return a params function: the fingerprint of all first-party code that a script reaches."""
+@cache
+def fingerprint(script, modules):
+    """Return the fingerprint of all first-party code that a script and some modules reach."""
     path = Path(workflow.basedir) / "workflow" / "scripts" / script
     memory = Path(".snakemake") / "mammoshift" / "code.json"
-    fingerprint = cache(lambda: code_fingerprint(path, LIBRARY, memory))
-    return lambda wildcards: fingerprint()
+    return code_fingerprint(path, LIBRARY, memory, modules)
+
+
+def code(script, modules=lambda wildcards: ()):
+    """Return a params function: the fingerprint of a script and of the modules chosen by name."""
+    return lambda wildcards: fingerprint(script, modules(wildcards))
+
+
+def adapter_module(wildcards):
+    """Return the module of a dataset's adapter."""
+    return (f"mammoshift.archives.adapters.{PROJECT.datasets[wildcards.dataset].adapter}",)
+
+
+def twin_module(wildcards):
+    """Return the module that draws a dataset's twin."""
+    return (f"mammoshift.phantoms.twins.{PROJECT.datasets[wildcards.dataset].adapter}",)
+
+
+def split_module(wildcards):
+    """Return the module of a domain's split method, none without a split."""
+    method = leaves.split_name(PROJECT.studies[wildcards.study], wildcards.domain)
+    return () if method is None else (f"mammoshift.cases.splits.{method}",)
+
+
+def kind_module(wildcards):
+    """Return the module of an arm's kind."""
+    return (f"mammoshift.kinds.{PROJECT.studies[wildcards.study].arms[wildcards.arm].kind}",)
 
 
 def report_message():
@@ -68,69 +98,116 @@ def archive_root(dataset):
     return str(PROJECT.archive_root(dataset, Path(RESULTS)))
 
 
-def shard_files(dataset, recipe, files):
-    """Return the named files of every shard of one dataset's pixel store."""
+def twin_receipt(wildcards):
+    """Return the receipt of a dataset's twin, nothing for a real archive."""
+    twin = PROJECT.datasets[wildcards.dataset].twin
+    return f"<results>/archives/{wildcards.dataset}.json" if twin else []
+
+
+def bundle_receipts(wildcards):
+    """Return the receipts of all bundles of one pixel store."""
     return expand(
-        "<results>/pixels/{dataset}/{input}/{shard}/{file}",
-        dataset=dataset,
-        input=leaves.input_name(recipe),
-        shard=range(PROJECT.datasets[dataset].shards),
-        file=files,
+        "<results>/pixels/{dataset}/{input}/bundles/{bundle}.json",
+        dataset=wildcards.dataset,
+        input=wildcards.input,
+        bundle=range(leaves.bundles(PROJECT, wildcards.dataset)),
     )
 
 
-def study_shards(study, files):
-    """Return the named files of all pixel stores that a study uses."""
-    recipes = {leaves.input_name(arm.input): arm.input for arm in PROJECT.arms[study].values()}
-    return [
-        path
-        for recipe in recipes.values()
-        for dataset in PROJECT.studies[study].datasets
-        for path in shard_files(dataset, recipe, files)
-    ]
+def store(dataset, input, file="store.json"):
+    """Return one file of a dataset's pixel store."""
+    return f"<results>/pixels/{dataset}/{input}/{file}"
 
 
-def audited_shards(study, datasets):
-    """Return the indexes that an audit compares: those of the first arm's input."""
-    recipe = next(iter(PROJECT.arms[study].values())).input
-    return [path for dataset in datasets for path in shard_files(dataset, recipe, "index.parquet")]
+def stores(study, arm, domain):
+    """Return the receipts of the pixel stores that an arm reads a domain's cases from."""
+    recipe = PROJECT.recipe(study, arm, domain)
+    if recipe is None:
+        return []
+    name = leaves.input_name(recipe)
+    return [store(dataset, name) for dataset in PROJECT.studies[study].domains[domain].datasets]
 
 
-def audited_source_shards(wildcards):
-    """Return the indexes of a study's source that are compared with each other."""
-    return audited_shards(wildcards.study, [PROJECT.studies[wildcards.study].source.dataset])
+def trained_stores(wildcards):
+    """Return the receipts of the pixel stores that an arm is trained on."""
+    domain = PROJECT.studies[wildcards.study].own_domain(wildcards.arm)
+    return stores(wildcards.study, wildcards.arm, domain)
 
 
-def scored_pixels(study, arm):
-    """Return the pixel stores that one arm of a study is applied to."""
-    recipe = PROJECT.arms[study][arm].input
-    files = ["shard.npy", "index.parquet"]
-    datasets = PROJECT.studies[study].datasets
-    return [path for dataset in datasets for path in shard_files(dataset, recipe, files)]
+def scored_stores(wildcards):
+    """Return the receipts of the pixel stores that an arm is applied to."""
+    return stores(wildcards.study, wildcards.arm, wildcards.domain)
 
 
-def source_manifest(wildcards):
-    """Return the manifest of a study's source."""
-    source = PROJECT.studies[wildcards.study].source.dataset
-    return f"<results>/datasets/{source}/manifest.parquet"
+def audited_stores(study, datasets):
+    """Return the receipts of the pixel stores that an audit compares, one for each dataset."""
+    inputs = {name: leaves.audited_input(PROJECT, study, name) for name in datasets}
+    return [store(name, input) for name, input in inputs.items() if input is not None]
 
 
-def source_pixels(wildcards):
-    """Return the pixel store that an arm is trained on."""
-    source = PROJECT.studies[wildcards.study].source.dataset
-    recipe = PROJECT.arms[wildcards.study][wildcards.arm].input
-    return shard_files(source, recipe, ["shard.npy", "index.parquet"])
+def patch_stores(wildcards):
+    """Return the receipts that say where a domain's patches lie, none where images are whole."""
+    study = PROJECT.studies[wildcards.study]
+    if study.domains[wildcards.domain].patches is None:
+        return []
+    return stores(wildcards.study, study.arms_on(wildcards.domain)[0], wildcards.domain)
+
+
+def of_datasets(names, file):
+    """Return one file of ingestion for each of some datasets."""
+    return expand("<results>/datasets/{dataset}/{file}", dataset=names, file=file)
+
+
+def cases(study, domain):
+    """Return the table of a domain's cases."""
+    return f"<results>/{study}/domains/{domain}/cases.parquet"
+
+
+def needed_cases(wildcards):
+    """Return the cases that a domain's split is taken from."""
+    domain = PROJECT.studies[wildcards.study].domains[wildcards.domain]
+    return [cases(wildcards.study, needed) for needed in domain.needs]
+
+
+def all_cases(wildcards):
+    """Return the cases of all domains of a study."""
+    return [cases(wildcards.study, name) for name in PROJECT.studies[wildcards.study].domains]
+
+
+def own_domain_file(wildcards, file):
+    """Return a file of the domain that an arm is trained on."""
+    domain = PROJECT.studies[wildcards.study].own_domain(wildcards.arm)
+    return f"<results>/{wildcards.study}/domains/{domain}/{file}"
+
+
+def run_of(wildcards):
+    """Return the run that the wildcards of a rule name."""
+    return Run(wildcards.arm, int(wildcards.seed), int(wildcards.fold))
 
 
 def start_of(wildcards):
-    """Return the file an arm starts from: none, converted weights, or another arm's model."""
-    arm = PROJECT.arms[wildcards.study][wildcards.arm]
-    if arm.initialisation == "random":
-        return []
+    """Return the file a run starts from: none, converted weights, or another run's record."""
+    study = PROJECT.studies[wildcards.study]
+    arm = study.arms[wildcards.arm]
     if arm.initialisation == "pretrained":
         return f"<results>/weights/{arm.backbone}.safetensors"
-    first = arm.initialisation.arm
-    return f"<results>/{wildcards.study}/{first}/seed-{wildcards.seed}/model.safetensors"
+    start = study.start_of(run_of(wildcards))
+    if start is None:
+        return []
+    return f"<results>/{wildcards.study}/{study.model_of(start).path}/model.json"
+
+
+def read_predictions_of(study, arm, domain):
+    """Return the predictions that an arm reads of others."""
+    names = PROJECT.studies[study].arms[arm].scores_of
+    return [f"<results>/{study}/{name}/{domain}/predictions.parquet" for name in names]
+
+
+def applied_models(wildcards):
+    """Return the records of the models that an arm applies, one for each of its runs."""
+    study = PROJECT.studies[wildcards.study]
+    runs = dict.fromkeys(study.model_of(run) for run in study.runs(wildcards.arm))
+    return [f"<results>/{wildcards.study}/{run.path}/model.json" for run in runs]
 
 
 def weights_path(backbone):
@@ -139,39 +216,30 @@ def weights_path(backbone):
     return str(Path(PROJECT.settings.weights).expanduser() / weights.file)
 
 
-def manifests_of(study):
-    """Return the manifests of a study's datasets, the source first."""
-    datasets = PROJECT.studies[study].datasets
-    return expand("<results>/datasets/{dataset}/manifest.parquet", dataset=datasets)
-
-
-def exclusions_of(study):
+def exclusions_of(wildcards):
     """Return the tables of what a study's datasets lost, at ingestion and at decoding."""
-    datasets = PROJECT.studies[study].datasets
-    ingested = expand("<results>/datasets/{dataset}/exclusions.csv", dataset=datasets)
-    return ingested + study_shards(study, ["exclusions.csv"])
+    study = PROJECT.studies[wildcards.study]
+    decoded = [
+        store(dataset, leaves.input_name(recipe), "exclusions.csv")
+        for arm in study.arms
+        for domain in study.judged_on(arm)
+        if (recipe := PROJECT.recipe(wildcards.study, arm, domain)) is not None
+        for dataset in study.domains[domain].datasets
+    ]
+    return [*of_datasets(study.datasets, "exclusions.csv"), *dict.fromkeys(decoded)]
 
 
-def arm_files(study, file):
-    """Return one file of every seed of an arm, the arm a wildcard."""
-    return expand(
-        "<results>/{study}/{{arm}}/seed-{seed}/{file}",
-        study=study,
-        seed=PROJECT.studies[study].seeds,
-        file=file,
-    )
+def run_files(wildcards, file):
+    """Return one file of every trained run of a study."""
+    study = PROJECT.studies[wildcards.study]
+    return [f"<results>/{wildcards.study}/{run.path}/{file}" for run in study.trained_runs]
 
 
-def run_files(study, file):
-    """Return one file of every run of a study: arms x seeds."""
-    return [path.format(arm=arm) for arm in PROJECT.arms[study] for path in arm_files(study, file)]
-
-
-def predictions_of(wildcards):
-    """Return every prediction table of a study: arms x seeds x datasets."""
-    datasets = PROJECT.studies[wildcards.study].datasets
+def all_predictions(wildcards):
+    """Return every prediction table of a study: one for each arm and domain."""
+    study = PROJECT.studies[wildcards.study]
     return [
-        path
-        for dataset in datasets
-        for path in run_files(wildcards.study, f"{dataset}/predictions.parquet")
+        f"<results>/{wildcards.study}/{arm}/{domain}/predictions.parquet"
+        for arm in study.arms
+        for domain in study.judged_on(arm)
     ]

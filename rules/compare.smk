@@ -1,14 +1,15 @@
 """
 Paired comparisons of arms, per seed, and transfer drops.
 
-Required input: all prediction tables of a study.
+Required inputs: the cases of all domains and all prediction tables of a study.
 Output: one tidy table.
 """
 
 
 rule compare_arms:
     input:
-        predictions_of,
+        cases=all_cases,
+        predictions=all_predictions,
     output:
         "<results>/{study}/tables/comparisons.csv",
     log:
@@ -16,7 +17,9 @@ rule compare_arms:
     conda:
         ENVIRONMENT
     params:
-        study=lambda wildcards: leaves.evaluation_leaves(PROJECT, wildcards.study, "compare"),
+        settings=lambda wildcards: leaves.plain(
+            leaves.comparison_settings(PROJECT, wildcards.study)
+        ),
         code=code("compare_arms.py"),
     script:
         "../workflow/scripts/compare_arms.py"

@@ -1,14 +1,15 @@
 """
-Metrics of every arm, seed and dataset.
+Metrics of every arm, seed and domain.
 
-Required input: all prediction tables of a study.
+Required inputs: the cases of all domains and all prediction tables of a study.
 Output: one tidy table.
 """
 
 
 rule evaluate_study:
     input:
-        predictions_of,
+        cases=all_cases,
+        predictions=all_predictions,
     output:
         "<results>/{study}/tables/metrics.csv",
     log:
@@ -16,7 +17,9 @@ rule evaluate_study:
     conda:
         ENVIRONMENT
     params:
-        study=lambda wildcards: leaves.evaluation_leaves(PROJECT, wildcards.study, "evaluate"),
+        settings=lambda wildcards: leaves.plain(
+            leaves.evaluation_settings(PROJECT, wildcards.study)
+        ),
         code=code("evaluate_study.py"),
     script:
         "../workflow/scripts/evaluate_study.py"

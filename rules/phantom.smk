@@ -15,6 +15,6 @@ rule make_twin:
         ENVIRONMENT
     params:
         twin=lambda wildcards: leaves.twin_leaves(PROJECT, wildcards.dataset),
-        code=code("make_twin.py"),
+        code=code("make_twin.py", twin_module),
     script:
         "../workflow/scripts/make_twin.py"

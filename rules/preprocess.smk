@@ -1,26 +1,46 @@
 """
 From raw images to arrays of fixed size.
 
-Required input: the file list of one shard of a dataset.
-Outputs: the shard's arrays, their index with hashes, and what could not be read.
+preprocess_bundle   a dataset's list of files -> the arrays of one bundle of it, in shards; the
+                    output is a receipt with the hash of each shard's files
+collect_bundles     the receipts of all bundles -> the receipt of the store
+
+A receipt stands for the arrays, which are no declared outputs: a shard that is still valid is
+kept by the job, so that after a new image one shard is made again.
 """
 
 
-rule preprocess_shard:
+rule preprocess_bundle:
     input:
-        "<results>/datasets/{dataset}/shards/{shard}.parquet",
+        files="<results>/datasets/{dataset}/files.parquet",
+        annotations="<results>/datasets/{dataset}/annotations.parquet",
     output:
-        pixels="<results>/pixels/{dataset}/{input}/{shard}/shard.npy",
-        index="<results>/pixels/{dataset}/{input}/{shard}/index.parquet",
-        excluded="<results>/pixels/{dataset}/{input}/{shard}/exclusions.csv",
+        "<results>/pixels/{dataset}/{input}/bundles/{bundle}.json",
     log:
-        "<logs>/preprocess/{dataset}/{input}/{shard}.log",
+        "<logs>/preprocess/{dataset}/{input}/{bundle}.log",
     conda:
         ENVIRONMENT
     params:
         recipe=lambda wildcards: leaves.recipe_leaves(PROJECT, wildcards.dataset, wildcards.input),
-        code=code("preprocess_shard.py"),
+        bundles=lambda wildcards: leaves.bundles(PROJECT, wildcards.dataset),
+        code=code("preprocess_bundle.py"),
         # Uses `output`, so that Snakemake does not follow it: where files lie is no result.
         root=lambda wildcards, output: archive_root(wildcards.dataset),
     script:
-        "../workflow/scripts/preprocess_shard.py"
+        "../workflow/scripts/preprocess_bundle.py"
+
+
+rule collect_bundles:
+    input:
+        bundle_receipts,
+    output:
+        receipt="<results>/pixels/{dataset}/{input}/store.json",
+        excluded="<results>/pixels/{dataset}/{input}/exclusions.csv",
+    log:
+        "<logs>/preprocess/{dataset}/{input}/collect.log",
+    conda:
+        ENVIRONMENT
+    params:
+        code=code("collect_bundles.py"),
+    script:
+        "../workflow/scripts/collect_bundles.py"

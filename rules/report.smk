@@ -1,7 +1,7 @@
 """
 Tables, figures and the HTML report of a study.
 
-Required inputs: the result tables, the predictions (for curves), manifests, split, audit,
+Required inputs: the result tables, cases and predictions (for curves), manifests, audits,
 exclusions and training histories.
 """
 
@@ -12,13 +12,15 @@ rule report_study:
         calibration="<results>/{study}/tables/calibration.csv",
         comparisons="<results>/{study}/tables/comparisons.csv",
         combined="<results>/{study}/tables/combined.csv",
-        predictions=predictions_of,
-        histories=lambda wildcards: run_files(wildcards.study, "history.csv"),
-        recipes=lambda wildcards: run_files(wildcards.study, "model.json"),
-        split="<results>/{study}/split.parquet",
+        cases=all_cases,
+        predictions=all_predictions,
+        histories=lambda wildcards: run_files(wildcards, "history.csv"),
+        records=lambda wildcards: run_files(wildcards, "model.json"),
         audits=expand("<results>/{{study}}/{file}", file=["audit.csv", "predictions_audit.csv"]),
-        manifests=lambda wildcards: manifests_of(wildcards.study),
-        excluded=lambda wildcards: exclusions_of(wildcards.study),
+        manifests=lambda wildcards: of_datasets(
+            PROJECT.studies[wildcards.study].datasets, "manifest.parquet"
+        ),
+        excluded=exclusions_of,
     output:
         "<results>/{study}/report/index.html",
     log:
@@ -26,7 +28,7 @@ rule report_study:
     conda:
         ENVIRONMENT
     params:
-        study=lambda wildcards: leaves.report_leaves(PROJECT, wildcards.study),
+        settings=lambda wildcards: leaves.plain(leaves.report_settings(PROJECT, wildcards.study)),
         code=code("report_study.py"),
         templates=file_hashes(TEMPLATES),
         # Uses `output`, so that Snakemake does not follow it: where files lie is no result.

@@ -1,8 +1,8 @@
 """
-Training one arm with one seed.
+Training one run: an arm with one seed and one fold.
 
-Required inputs: the source's split and pixel store; a weights file or another arm's model where
-the arm starts from one. The split's audit must have passed.
+Required inputs: the cases and the pixel stores of the arm's domain; a weights file or another
+run's model where the arm starts from one. The audit of the domain must have passed.
 Outputs: the model with everything needed to apply it, and its training history. State for
 resuming lies in the undeclared folder `run`, since a declared output is deleted on failure.
 """
@@ -10,25 +10,33 @@ resuming lies in the undeclared folder `run`, since a declared output is deleted
 
 rule train_arm:
     input:
-        split="<results>/{study}/split.parquet",
-        manifest=source_manifest,
-        pixels=source_pixels,
-        weights=start_of,
-        audit="<results>/{study}/split_audit.csv",
+        cases=lambda wildcards: own_domain_file(wildcards, "cases.parquet"),
+        stores=trained_stores,
+        start=start_of,
+        scores=lambda wildcards: read_predictions_of(
+            wildcards.study,
+            wildcards.arm,
+            PROJECT.studies[wildcards.study].own_domain(wildcards.arm),
+        ),
+        audit=lambda wildcards: own_domain_file(wildcards, "audit.csv"),
     output:
-        model="<results>/{study}/{arm}/seed-{seed}/model.safetensors",
-        recipe="<results>/{study}/{arm}/seed-{seed}/model.json",
-        history="<results>/{study}/{arm}/seed-{seed}/history.csv",
+        model=f"{RUN}/model.safetensors",
+        record=f"{RUN}/model.json",
+        history=f"{RUN}/history.csv",
     log:
-        "<logs>/{study}/{arm}/seed-{seed}/train_arm.log",
+        f"<logs>/{{study}}/{RUN_PATTERN}/train_arm.log",
     benchmark:
-        "<results>/{study}/{arm}/seed-{seed}/train_arm.tsv"
+        f"{RUN}/train_arm.tsv"
     conda:
         ENVIRONMENT
     resources:
         gpu=1,
     params:
         arm=lambda wildcards: leaves.arm_leaves(PROJECT, wildcards.study, wildcards.arm),
-        code=code("train_arm.py"),
+        code=code("train_arm.py", kind_module),
+        # Uses `output`, so that Snakemake does not follow it: `arm` has what decides the result.
+        settings=lambda wildcards, output: leaves.training_settings(
+            PROJECT, wildcards.study, run_of(wildcards)
+        ),
     script:
         "../workflow/scripts/train_arm.py"

@@ -16,7 +16,9 @@ rule convert_weights:
         backbone=lambda wildcards: leaves.backbone_leaves(PROJECT, wildcards.backbone),
         code=code("convert_weights.py"),
         state=lambda wildcards: file_state(weights_path(wildcards.backbone)),
-        # Uses `output`, so that Snakemake does not follow it: where files lie is no result.
+        # Use `output`, so that Snakemake does not follow them: where files lie and what is said
+        # of them is no result.
         path=lambda wildcards, output: weights_path(wildcards.backbone),
+        record=lambda wildcards, output: leaves.whole_backbone(PROJECT, wildcards.backbone),
     script:
         "../workflow/scripts/convert_weights.py"

@@ -5,7 +5,7 @@ from mammoshift.execution.job import job_log
 from mammoshift.weights.convert import convert_weights
 
 with job_log(snakemake.log[0]):
-    backbone = Backbone.model_validate(snakemake.params.backbone)
+    backbone = Backbone.model_validate(snakemake.params.record)
     convert_weights(
         Path(snakemake.params.path), backbone.weights, backbone, Path(snakemake.output[0])
     )

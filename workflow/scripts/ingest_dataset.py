@@ -9,11 +9,12 @@ with job_log(snakemake.log[0]):
     root = Path(snakemake.params.root)
     if snakemake.input:
         check_receipt(Path(snakemake.input[0]), root)
-    dataset = Dataset.model_validate(snakemake.params.dataset)
-    result = ingest_archive(snakemake.params.name, dataset, root)
+    dataset = Dataset.model_validate(snakemake.params.record)
+    result = ingest_archive(snakemake.wildcards.dataset, dataset, root)
     write_ingested(
         result,
         manifest=Path(snakemake.output.manifest),
+        annotations=Path(snakemake.output.annotations),
         excluded=Path(snakemake.output.excluded),
-        shards=[Path(path) for path in snakemake.output.shards],
+        files=Path(snakemake.output.files),
     )

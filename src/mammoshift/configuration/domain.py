@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from mammoshift.cases.tasks import TaskName
-from mammoshift.configuration.model import Name, Strict
+from mammoshift.configuration.model import Name, Patches, Strict
 from mammoshift.errors import ConfigurationError
 from mammoshift.registry import load_all
 
@@ -82,7 +82,8 @@ class DomainSettings(Strict):
     `split: {method: name}`. A domain without a split is judged only. `filter` keeps the images
     whose column of the manifest has one of the listed values or lies in a range; an image
     without the value is left out. `combine` is how the images of a unit are judged as one.
-    `same_patients_as` names domains that hold the same patients, imaged again.
+    `same_patients_as` names domains that hold the same patients, imaged again. `patches` says
+    where the patches of a domain whose unit is the patch are taken.
     """
 
     datasets: Annotated[tuple[Name, ...], Field(min_length=1)]
@@ -92,6 +93,7 @@ class DomainSettings(Strict):
     filter: dict[FilterColumn, Range | tuple[float | str, ...]] | None = None
     split: SplitSettings | None = None
     same_patients_as: tuple[Name, ...] = ()
+    patches: Patches | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -110,6 +112,12 @@ class DomainSettings(Strict):
                 column: _listed(column, wanted) for column, wanted in values["filter"].items()
             }
         return values
+
+    @model_validator(mode="after")
+    def _patches_are_placed(self) -> DomainSettings:
+        if (self.unit == "patch") != (self.patches is not None):
+            raise ValueError("the unit patch and the section patches belong together")
+        return self
 
     @model_validator(mode="after")
     def _can_be_filtered(self) -> DomainSettings:

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from mammoshift.configuration.domain import same_patient_groups
 from mammoshift.configuration.judged import (
     CalibrationSettings,
     ComparisonSettings,
@@ -63,6 +64,11 @@ def ingest_leaves(project: Project, dataset: str) -> Leaves:
     read = plain(record)
     wanted = ("adapter", "maximum_lost_share", record.adapter)
     return {key: read[key] for key in wanted if key in read}
+
+
+def whole_dataset(project: Project, dataset: str) -> Leaves:
+    """Return the record of a dataset."""
+    return plain(project.datasets[dataset])
 
 
 def bundles(project: Project, dataset: str) -> int:
@@ -126,11 +132,11 @@ def study_audit_leaves(project: Project, study: str) -> Leaves:
         "domains": {
             name: {
                 "datasets": list(domain.datasets),
-                "same_patients_as": list(domain.same_patients_as),
                 "leak": leak_of(resolved, name),
             }
             for name, domain in resolved.domains.items()
         },
+        "same_patients": [list(group) for group in same_patient_groups(resolved.domains)],
         "adapters": {name: project.datasets[name].adapter for name in resolved.datasets},
         "judged_on": {arm: list(resolved.judged_on(arm)) for arm in resolved.arms},
         "maximum_lost_share": {
@@ -165,13 +171,16 @@ def whole_backbone(project: Project, backbone: str) -> Leaves:
 
 def arm_leaves(project: Project, study: str, arm: str) -> Leaves:
     """Return what training one arm reads: the resolved arm and its backbone."""
-    record = project.studies[study].arms[arm]
+    resolved = project.studies[study]
+    record = resolved.arms[arm]
     settings = _without(plain(record), NOT_IN_A_KEY)
     if record.parent is not None:
         start = settings["initialisation"]
         settings["initialisation"] = {k: v for k, v in start.items() if k not in {"arm", "fold"}}
     backbone = backbone_of(project, record)
-    return {"arm": settings} if backbone is None else {"arm": settings, "backbone": backbone}
+    task = resolved.domains[resolved.own_domain(arm)].task
+    leaves = {"arm": settings, "task": task}
+    return leaves if backbone is None else {**leaves, "backbone": backbone}
 
 
 def training_settings(project: Project, study: str, run: Run) -> Leaves:
@@ -195,7 +204,10 @@ def scoring_leaves(project: Project, study: str, arm: str, domain: str) -> Leave
         "kind": resolved.arms[arm].kind,
         "domain": domain,
         "own": resolved.own_domain(arm) == domain,
-        "runs": [[run.seed, run.fold] for run in resolved.runs(arm)],
+        "runs": [
+            {"seed": run.seed, "fold": run.fold, "model": resolved.model_of(run).path}
+            for run in sorted(resolved.runs(arm))
+        ],
     }
 
 
@@ -299,8 +311,7 @@ def split_name(study: ResolvedStudy, domain: str) -> str | None:
 
 def leak_of(study: ResolvedStudy, domain: str) -> str | None:
     """Return the name of the leak that a domain's split declares, None without one."""
-    split = study.domains[domain].split
-    return None if split is None else split.leak
+    return study.domains[domain].leak
 
 
 def _judged(project: Project, study: str) -> Leaves:

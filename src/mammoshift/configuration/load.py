@@ -16,7 +16,8 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from mammoshift.configuration.dataset import Dataset, Datasets
 from mammoshift.configuration.arms import arm_classes
 from mammoshift.configuration.model import Backbone, InputRecipe, Name, Strict
-from mammoshift.configuration.resolved import ResolvedStudy, known, resolve_study
+from mammoshift.configuration.naming import known
+from mammoshift.configuration.resolved import ResolvedStudy, resolve_study
 from mammoshift.configuration.study import Study
 from mammoshift.errors import ConfigurationError
 
@@ -58,7 +59,10 @@ class Project:
 
     def recipe(self, study: str, arm: str, domain: str) -> InputRecipe | None:
         """Return how an arm of a study takes the images of a domain, None without images."""
-        return self.studies[study].input_of(arm)
+        recipe, patches = self.studies[study].input_of(arm), self.studies[study].domains[domain].patches
+        if recipe is None or patches is None:
+            return recipe
+        return recipe.model_copy(update={"patch": patches})
 
     def of_dataset(self, dataset: str, recipe: InputRecipe) -> InputRecipe:
         """Return the input recipe as it applies to `dataset`, with its own tone if it has one."""

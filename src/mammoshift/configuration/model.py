@@ -116,6 +116,8 @@ class Training(Strict):
     """How a model is fitted and which of its epochs is kept.
 
     Without any of `stages` nothing is fitted: the arm applies the model that it starts from.
+    `cpu_threads` (1 where left out) is how many threads torch computes with on a CPU; since it
+    decides in which order numbers are added up, it is never taken from the machine.
     """
 
     stages: tuple[Stage, ...]
@@ -125,6 +127,7 @@ class Training(Strict):
     select: Literal["best_source_validation_auc", "last_epoch"] = "best_source_validation_auc"
     augmentation: Augmentation = Augmentation()
     checkpoint_minutes: Positive = 10.0
+    cpu_threads: Annotated[int, Field(ge=1)] | None = None
 
 
 class WeightsFile(Strict):

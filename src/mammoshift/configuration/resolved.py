@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from mammoshift.configuration.arms import factor_pairs, resolve_arms
-from mammoshift.configuration.domain import DomainSettings
+from mammoshift.configuration.domain import DomainSettings, check_domains, folds_of
 from mammoshift.configuration.judged import Family, Pair
 from mammoshift.configuration.model import Arm, ArmBase, InputRecipe
 from mammoshift.configuration.study import Comparison, Study
 from mammoshift.contracts.lineage import LearnedFrom
+from mammoshift.configuration.naming import known
 from mammoshift.contracts.run import Run
 from mammoshift.errors import ConfigurationError
 
@@ -60,8 +60,7 @@ class ResolvedStudy:
 
     def folds(self, domain: str) -> int:
         """Return the number of folds of a domain's split, 1 without folds or split."""
-        split = self.domains[domain].split
-        return 1 if split is None else int(split.folds)
+        return folds_of(self.domains, domain)
 
     def runs(self, arm: str) -> tuple[Run, ...]:
         """Return the runs of an arm: seeds x folds of its own domain."""
@@ -138,17 +137,6 @@ def resolve_study(name: str, study: Study, where: str) -> ResolvedStudy:
     return resolved
 
 
-def known(key: str, name: str, among: Iterable[str], what: str) -> None:
-    """Raise a `ConfigurationError` with the nearest name when `name` is not `among` them."""
-    names = list(among)
-    if name not in names:
-        close = difflib.get_close_matches(name, names, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise ConfigurationError(
-            f"{key}: there is no {what} {name!r}.{hint} Allowed: {', '.join(names)}"
-        )
-
-
 def _domains(study: Study) -> dict[str, DomainSettings]:
     """Return the domains, made of source and targets in the short form."""
     if study.source is None:
@@ -175,17 +163,7 @@ def _check_domains(study: Study, domains: Mapping[str, DomainSettings], where: s
         )
     for name in study.judged_on or ():
         known(f"{where}: judged_on", name, domains, "domain")
-    for name, domain in domains.items():
-        for other in domain.same_patients_as:
-            known(f"{where}: domains.{name}.same_patients_as", other, domains, "domain")
-        needed = () if domain.split is None else domain.split.needs
-        for other in needed:
-            known(f"{where}: domains.{name}.split", other, domains, "domain")
-            split = domains[other].split
-            if split is None or split.needs:
-                raise ConfigurationError(
-                    f"{where}: domains.{name}.split: the domain {other} needs a split of its own"
-                )
+    check_domains(domains, where)
 
 
 def _check_arm(

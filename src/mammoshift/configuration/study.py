@@ -6,14 +6,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from mammoshift.cases.tasks import TaskName
 from mammoshift.configuration.arms import arm_patch
 from mammoshift.configuration.domain import DomainSettings
 from mammoshift.configuration.judged import Calibration, Combine, Correction, Subgroup
 from mammoshift.configuration.model import Arm, Name, Strict
 from mammoshift.configuration.partial import partial_model
-from mammoshift.cases.splits._options import Shares
-
-DEFAULT_TASK = "malignant_vs_rest"
+from mammoshift.configuration.shares import Shares
 
 
 class Source(Strict):
@@ -24,7 +23,7 @@ class Source(Strict):
     """
 
     dataset: Name
-    task: str = DEFAULT_TASK
+    task: TaskName = "malignant_vs_rest"
     split: Literal["patient_stratified", "official"] = "patient_stratified"
     shares: Shares = Shares()
     split_seed: Annotated[int, Field(ge=0)] = 0

@@ -93,10 +93,14 @@ class ScoreRequest:
 class Kind(Protocol):
     """What the module of a kind offers.
 
-    `ARM` is the class of its record, whose field `kind` names the module.
+    `ARM` is the class of its record, whose field `kind` names the module. `CASE_COLUMNS` are the
+    columns of the cases that fitting reads beside `case_id` and `subset`, `SCORED_COLUMNS` those
+    that scoring reads: with the pixels, all that a result depends on.
     """
 
     ARM: type[ArmBase]
+    CASE_COLUMNS: tuple[str, ...]
+    SCORED_COLUMNS: tuple[str, ...]
 
     def fit(self, request: FitRequest) -> None:
         """Fit one run, or go on with an unfinished fit, and write its artefacts."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import ValidationError
@@ -46,7 +47,8 @@ class ModelRecord(Strict):
 
     `backbone` also holds the normalisation, `arm.input` how an image becomes the model's input.
     `classes` are the names of the labels 0 and 1. `selected_epoch` counts from 1 over all stages.
-    `licence` is None for a model that was trained from random weights.
+    `licence` is None for a model that was trained from random weights. `lineage` is what the
+    model and its ancestors learned from (`mammoshift.contracts.lineage.Lineage`).
     """
 
     arm: Arm
@@ -63,6 +65,7 @@ class ModelRecord(Strict):
     start_sha256: str | None
     licence: Licence | None
     versions: Versions
+    lineage: dict[str, Any] | None = None
 
 
 def write_model(folder: Path, state: dict[str, Tensor], record: ModelRecord) -> None:

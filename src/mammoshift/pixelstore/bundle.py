@@ -143,6 +143,23 @@ def collect_bundles(receipts: Iterable[Path], store: Path, excluded: Path) -> Re
     return Receipt(names[0] if names else "", tuple(shards))
 
 
+def stores_by_dataset(receipts: Iterable[str | Path]) -> dict[str, Path]:
+    """Return the receipts of whole stores by the dataset that each names.
+
+    Raises
+    ------
+    TableError
+        If two are of one dataset.
+    """
+    found: dict[str, Path] = {}
+    for path in map(Path, receipts):
+        dataset = read_receipt(path).dataset
+        if dataset in found:
+            raise TableError(f"{path}: another store of {dataset} beside {found[dataset]}")
+        found[dataset] = path
+    return found
+
+
 def checked_folders(store_file: Path, files: Iterable[str] = SHARD_FILES) -> list[Path]:
     """Return the folders of a store's shards after a check of the named files' content.
 

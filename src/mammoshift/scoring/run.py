@@ -1,8 +1,13 @@
-"""From an arm's trained models to its prediction tables: the rules `infer_*`."""
+"""From an arm's models to its prediction table on one domain: what the rule `score_arm` does.
+
+The logits of each run are kept under a key of its model and of the pixels that it scored, so
+that a new seed computes its own runs alone, and a changed label none.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,138 +16,177 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mammoshift.cases.task import task_labels
-from mammoshift.contracts.manifest import read_manifest
-from mammoshift.contracts.predictions import write_predictions
-from mammoshift.contracts.split import read_split
+from mammoshift.contracts.cases import (
+    JUDGED_SUBSETS,
+    OUT_OF_FOLD,
+    TARGET,
+    TEST,
+    VALIDATION,
+    read_cases,
+    subset_of,
+)
+from mammoshift.contracts.predictions import PREDICTION_SCHEMA, write_predictions
+from mammoshift.contracts.run import Run
 from mammoshift.errors import TableError
-from mammoshift.execution.gpu_claim import claim_gpu, default_claim_folder, local_gpu_identifiers
-from mammoshift.pixelstore.reader import PixelStore
+from mammoshift.files import atomic_path
+from mammoshift.kinds._protocol import MODEL_RECORD, ScoreRequest, kind_of
+from mammoshift.pixelstore.case_pixels import CasePixels
 from mammoshift.provenance.reuse import keep, restore, result_key
 
-CARRIED = ("patient_id", "laterality", "view", "density", "lesion_types")
-BATCH_SIZE = 32
-FILE = "predictions.parquet"
+LOGITS = "logits.npy"
+SCORED_ON_OWN = (VALIDATION, *JUDGED_SUBSETS)
 
 
 @dataclass(frozen=True)
 class ScoringJob:
-    """The files and settings of scoring all datasets of a study with the models of one arm.
+    """The files and settings of scoring one domain with all models of one arm.
 
     Attributes
     ----------
     settings
-        The leaves `task`, `source`, `datasets`, `shards` and `input`.
+        The leaves `arm`, `kind`, `domain` and `own` (whether the arm was trained on the domain).
     code
         Fingerprint of the code.
     models
-        Seed -> folder of the model that was trained with it.
-    split
-        The source's split.
-    manifests
-        One for each dataset, in the order of `datasets`.
-    pixels
-        Dataset -> folders of its pixel store.
-    threads
-        CPU threads.
+        Run -> folder of the model that it applies.
+    cases
+        Table of the domain.
+    stores
+        Dataset -> receipt of its pixel store; empty for a kind without images.
+    scores
+        Prediction tables of the arms that this one reads.
     """
 
     settings: Mapping[str, Any]
     code: Mapping[str, str]
-    models: Mapping[int, Path]
-    split: Path
-    manifests: tuple[Path, ...]
-    pixels: Mapping[str, list[Path]]
-    threads: int
+    models: Mapping[Run, Path]
+    cases: Path
+    stores: Mapping[str, Path]
+    scores: tuple[Path, ...]
 
 
-def run_scoring(job: ScoringJob, outputs: Mapping[tuple[int, str], Path]) -> None:
-    """Write one prediction table for each seed and dataset; one that is still valid is restored.
-
-    Finished tables are kept under their keys beside the models. An image is read once for the
-    models of all seeds.
-    """
-    manifests = dict(zip(job.settings["datasets"], job.manifests, strict=True))
-    keys = {(seed, name): _key(job, seed, name, manifests[name]) for seed, name in outputs}
-    missing: dict[str, list[int]] = {}
-    for (seed, dataset), key in keys.items():
-        if restore(_kept(job, seed, dataset), key, {FILE: outputs[seed, dataset]}):
-            print(f"{dataset}, seed {seed}: restored")
-        else:
-            missing.setdefault(dataset, []).append(seed)
-    tables = {dataset: _cases(job, dataset, manifests[dataset]) for dataset in missing}
-    for dataset, seed, logits in _logits(job, missing, tables) if missing else ():
-        output = outputs[seed, dataset]
-        write_predictions(tables[dataset].assign(logit=logits), output)
-        keep(_kept(job, seed, dataset), keys[seed, dataset], {FILE: output})
-        print(f"{dataset}, seed {seed}: scored {len(logits)} images")
-
-
-def _logits(
-    job: ScoringJob, missing: Mapping[str, list[int]], tables: Mapping[str, pd.DataFrame]
-) -> Iterator[tuple[str, int, NDArray[np.float64]]]:
-    """Yield dataset, seed and the logits of the dataset's cases, for all that is missing.
-
-    On a machine with several GPUs one is claimed, before torch first looks for it. Torch takes
-    seconds to import, so that a job with nothing to score does without.
-    """
-    from mammoshift.execution.determinism import deterministic_torch
-    from mammoshift.execution.device import choose_device
-    from mammoshift.models.saved_model import load_model
-    from mammoshift.scoring.score import score_with
-
-    with claim_gpu(local_gpu_identifiers(), default_claim_folder()):
-        device = choose_device("auto")
-        with deterministic_torch(device, job.threads):
-            seeds = sorted({seed for own in missing.values() for seed in own})
-            models = {seed: load_model(job.models[seed], device) for seed in seeds}
-            for dataset, own in missing.items():
-                pixels = PixelStore.open(job.pixels[dataset])
-                image_ids = tables[dataset]["image_id"].tolist()
-                classifiers = [models[seed][0] for seed in own]
-                size = models[own[0]][1].arm.input.size
-                logits = score_with(classifiers, size, pixels, image_ids, BATCH_SIZE, device)
-                yield from ((dataset, seed, row) for seed, row in zip(own, logits, strict=True))
-
-
-def _kept(job: ScoringJob, seed: int, dataset: str) -> Path:
-    return job.models[seed] / "kept_predictions" / dataset
-
-
-def _key(job: ScoringJob, seed: int, dataset: str, manifest: Path) -> str:
-    is_source = dataset == job.settings["source"]
-    indexes = [folder / "index.parquet" for folder in job.pixels[dataset]]
-    model = [job.models[seed] / "model.safetensors", job.models[seed] / "model.json"]
-    split = [job.split] if is_source else []
-    parameters = {"task": job.settings["task"], "source": is_source, "code": dict(job.code)}
-    return result_key(parameters, [*model, manifest, *split, *indexes])
-
-
-def _cases(job: ScoringJob, dataset: str, manifest: Path) -> pd.DataFrame:
-    """Return the labelled and decoded images of a dataset; of the source, the held-out ones.
+def run_scoring(job: ScoringJob, output: Path) -> None:
+    """Write the prediction table; runs whose logits are still valid are restored.
 
     Raises
     ------
     TableError
-        If no image is left.
+        If no case of the domain could be decoded.
     """
-    table = read_manifest(manifest)
-    if dataset == job.settings["source"]:
-        split = read_split(job.split)
-        held_out = split.loc[split["subset"] != "train", ["image_id", "subset", "label"]]
-        table = table.merge(held_out, on="image_id", validate="1:1")
-    else:
-        table["subset"] = "target"
-        table["label"] = task_labels(table, job.settings["task"])
-    stored = set(PixelStore.open(job.pixels[dataset]).image_ids)
-    table = table[table["label"].notna() & table["image_id"].isin(stored)]
+    table, pixels = _decoded(job)
+    wanted = {run: _cases_of(job, run, table) for run in job.models}
+    kept = output.parent / "kept"
+    logits: dict[Run, NDArray[np.float64]] = {}
+    missing: dict[tuple[str, ...], list[Run]] = {}
+    keys = {run: _key(job, run, cases, pixels) for run, cases in wanted.items()}
+    for run, cases in wanted.items():
+        found = _restored(kept, run, keys[run])
+        if found is not None:
+            print(f"{job.settings['domain']}, {run}: restored")
+            logits[run] = found
+        else:
+            missing.setdefault(tuple(cases["case_id"]), []).append(run)
+    for runs in missing.values():
+        cases = wanted[runs[0]]
+        for run, row in zip(runs, _scored(job, runs, cases, pixels), strict=True):
+            logits[run] = row
+            _keep(kept, run, keys[run], row)
+            print(f"{job.settings['domain']}, {run}: scored {len(row)} cases")
+    write_predictions(_table(job, wanted, logits), output)
+
+
+def judged_subset(cases: pd.DataFrame) -> pd.Series[str]:
+    """Return what each case is for a model that was not trained on its domain.
+
+    `target` without a split, `test` where it is held out in every fold, `out_of_fold` where some
+    fold leaves it out; empty for the others, which no such model is judged on.
+    """
+    names = []
+    for subsets in cases["subsets"]:
+        judged = [name for name in (TARGET, TEST, OUT_OF_FOLD) if name in subsets]
+        names.append(judged[0] if judged else "")
+    return pd.Series(names, index=cases.index, dtype="str")
+
+
+def _decoded(job: ScoringJob) -> tuple[pd.DataFrame, CasePixels | None]:
+    table = read_cases(job.cases)
+    pixels = None
+    if job.stores:
+        pixels = CasePixels.open(job.stores, table)
+        table = table[pixels.stored(table)]
+    table = table.sort_values("case_id").reset_index(drop=True)
     if table.empty:
-        raise TableError(
-            f"{manifest}: no image of {dataset} is labelled for the task "
-            f"{job.settings['task']} and could be decoded"
+        raise TableError(f"{job.cases}: no case of {job.settings['domain']} could be decoded")
+    return table, pixels
+
+
+def _cases_of(job: ScoringJob, run: Run, table: pd.DataFrame) -> pd.DataFrame:
+    """Return the cases that a run scores, with its view of their subset."""
+    own = job.settings["own"]
+    subset = subset_of(table, run.fold) if own else judged_subset(table)
+    scored = subset.isin(SCORED_ON_OWN if own else JUDGED_SUBSETS)
+    return table.assign(subset=subset)[scored.to_numpy()].reset_index(drop=True)
+
+
+def _key(job: ScoringJob, run: Run, cases: pd.DataFrame, pixels: CasePixels | None) -> str:
+    digest = hashlib.sha256("\n".join(cases["case_id"]).encode())
+    columns = kind_of(job.settings["kind"]).SCORED_COLUMNS
+    for values in cases[list(columns)].astype("string").fillna("\0").itertuples(index=False):
+        digest.update("\1".join(values).encode() + b"\n")
+    for value in pixels.hashes(cases) if pixels is not None else ():
+        digest.update(value.encode())
+    folder = job.models[run]
+    files = [folder / MODEL_RECORD, folder / "model.safetensors", *job.scores]
+    parameters = {"code": dict(job.code), "cases": digest.hexdigest()}
+    return result_key(parameters, files)
+
+
+def _scored(
+    job: ScoringJob, runs: Sequence[Run], cases: pd.DataFrame, pixels: CasePixels | None
+) -> NDArray[np.float64]:
+    models = tuple(job.models[run] for run in runs)
+    request = ScoreRequest(models=models, cases=cases, pixels=pixels, scores={})
+    return kind_of(job.settings["kind"]).score(request)
+
+
+def _table(
+    job: ScoringJob,
+    wanted: Mapping[Run, pd.DataFrame],
+    logits: Mapping[Run, NDArray[np.float64]],
+) -> pd.DataFrame:
+    parts = [
+        pd.DataFrame(
+            {
+                "arm": run.arm,
+                "seed": run.seed,
+                "fold": run.fold,
+                "domain": job.settings["domain"],
+                "subset": wanted[run]["subset"].to_numpy(),
+                "case_id": wanted[run]["case_id"].to_numpy(),
+                "logit": logits[run],
+            }
         )
-    table = table.sort_values("image_id").reset_index(drop=True)
-    other = table["density_scale"].notna() & (table["density_scale"] != "birads")
-    # `d` is dense on the MIAS scale and extremely dense on that of BI-RADS.
-    table.loc[other, "density"] = table["density_scale"] + "_" + table["density"]
-    return table[["image_id", *CARRIED, "subset", "label"]]
+        for run in sorted(wanted)
+    ]
+    return pd.concat(parts, ignore_index=True)[PREDICTION_SCHEMA.names]
+
+
+def _folder(kept: Path, run: Run) -> Path:
+    return kept / f"seed-{run.seed}_fold-{run.fold}"
+
+
+def _restored(kept: Path, run: Run, key: str) -> NDArray[np.float64] | None:
+    place = kept / f".{LOGITS}-{run.seed}-{run.fold}"
+    if not restore(_folder(kept, run), key, {LOGITS: place}):
+        return None
+    values = np.load(place, allow_pickle=False)
+    place.unlink()
+    return values
+
+
+def _keep(kept: Path, run: Run, key: str, logits: NDArray[np.float64]) -> None:
+    path = kept / f"new-{run.seed}-{run.fold}.npy"
+    with atomic_path(path) as temporary:
+        np.save(temporary, logits)
+    keep(_folder(kept, run), key, {LOGITS: path})
+    path.unlink()

@@ -35,6 +35,7 @@ def write_artefacts(folder: Path, request: TrainingRequest, result: TrainingResu
         start_sha256=result.start_sha256,
         licence=result.licence,
         versions=result.versions,
+        lineage=request.lineage,
     )
     write_history(folder / HISTORY_NAME, result.history)
     write_model(folder, result.state, record)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from torch import Tensor
@@ -78,7 +78,7 @@ class TrainingRequest:
     `start` is the converted weights file of a pretrained arm, or the model folder of the arm that
     this one starts from; None for random weights. `label` says what label 1 means and `classes`
     names the labels 0 and 1. `data_key` identifies the pixels (and whatever else should keep an
-    unfinished training from being continued when it changes).
+    unfinished training from being continued when it changes). `lineage` is stored with the model.
     """
 
     arm: Arm
@@ -92,6 +92,7 @@ class TrainingRequest:
     label: str = "malignant"
     classes: tuple[str, str] = ("negative", "positive")
     data_key: str = ""
+    lineage: dict[str, Any] | None = None
 
     def check(self) -> None:
         """Raise an error when no training can come of the request.

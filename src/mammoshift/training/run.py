@@ -1,139 +1,142 @@
-"""From the files of a study to one finished training: what the rule `train_arm` does."""
+"""From the files of a study to one finished run: what the rule `train_arm` does.
+
+A finished run is kept under a key of all that decides it: the arm's settings, the code, the seed,
+the cases with their labels and the hashes of their pixels, and the model that it starts from. A
+job whose key is known restores its run instead of training again.
+"""
 
 from __future__ import annotations
 
-import fcntl
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mammoshift.cases.task import class_names
-from mammoshift.configuration.model import Arm, Backbone, FromArm
-from mammoshift.contracts.manifest import read_manifest
-from mammoshift.contracts.split import read_split
-from mammoshift.errors import TrainingError
-from mammoshift.execution.gpu_claim import claim_gpu, default_claim_folder, local_gpu_identifiers
-from mammoshift.pixelstore.reader import PixelStore
-from mammoshift.training.artefacts import write_artefacts
-from mammoshift.training.loop import train_arm
-from mammoshift.training.request import Cases, Execution, TrainingRequest
+import pandas as pd
 
-KNOWN_DENSITY_SCALE = "birads"
+from mammoshift.configuration.arms import arm_classes
+from mammoshift.configuration.model import Backbone
+from mammoshift.contracts.cases import TRAIN, VALIDATION, read_cases, subset_of
+from mammoshift.contracts.run import Run
+from mammoshift.errors import TrainingError
+from mammoshift.kinds._protocol import MODEL_RECORD, FitRequest, kind_of
+from mammoshift.pixelstore.case_pixels import CasePixels
+from mammoshift.provenance.reuse import keep, restore, result_key
+
+OUTPUTS = ("model.safetensors", MODEL_RECORD, "history.csv")
 
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """The files and settings of one training.
+    """The files and settings of one run.
 
     Attributes
     ----------
+    run
+        The arm, seed and fold.
     settings
-        The leaves `arm`, `backbone` and `task`, and the `seed`.
-    split, manifest
-        Tables of the source.
-    pixels
-        Folders of the source's pixel store.
+        Everything that the run is told: `arm`, `backbone`, `task` and `lineage`.
+    leaves, code
+        What of it decides the result, and the fingerprint of the code.
+    cases
+        Table of the arm's domain.
+    stores
+        Dataset -> receipt of its pixel store; empty for a kind without images.
     start
-        Converted weights, or the model file of another arm; None for random weights.
-    run_folder
-        State of an unfinished training; removed when it is finished.
-    key
-        Of everything that decides the result.
-    threads
-        CPU threads.
+        Converted weights, or the record `model.json` of the run to start from; None without.
+    scores
+        Prediction tables of the arms that this one reads.
+    folder
+        Where the run's files are written.
     """
 
+    run: Run
     settings: Mapping[str, Any]
-    split: Path
-    manifest: Path
-    pixels: list[Path]
+    leaves: Mapping[str, Any]
+    code: Mapping[str, str]
+    cases: Path
+    stores: Mapping[str, Path]
     start: Path | None
-    run_folder: Path
-    key: str
-    threads: int
+    scores: tuple[Path, ...]
+    folder: Path
 
 
-def run_training(job: TrainingJob, folder: Path) -> None:
-    """Train, or go on with an unfinished training, and write the artefacts into `folder`.
-
-    On a machine with several GPUs one is claimed for as long as the training lasts.
+def run_training(job: TrainingJob) -> None:
+    """Train, go on with an unfinished training, or restore a finished one.
 
     Raises
     ------
     TrainingError
-        If another process still trains in the same run folder.
+        If the domain has no training case that could be decoded.
     """
-    arm = Arm.model_validate(job.settings["arm"])
-    store = PixelStore.open(job.pixels)
-    cases = {subset: _cases(job, store, subset) for subset in ("train", "validation")}
-    start = job.start
-    if start is not None and isinstance(arm.initialisation, FromArm):
-        start = start.parent
-    with (
-        _alone_in(job.run_folder),
-        claim_gpu(local_gpu_identifiers(), default_claim_folder()) as gpu,
-    ):
-        print("no GPU was claimed" if gpu is None else f"GPU {gpu}")
-        request = TrainingRequest(
-            arm=arm,
-            backbone=Backbone.model_validate(job.settings["backbone"]),
-            seed=job.settings["seed"],
-            training=cases["train"],
-            validation=cases["validation"],
-            pixels=store,
-            execution=Execution(job.run_folder, threads=job.threads),
-            start=start,
-            label=job.settings["task"],
-            classes=class_names(job.settings["task"]),
-            data_key=job.key,
-        )
-        result = train_arm(request, progress=print)
-        write_artefacts(folder, request, result)
-        shutil.rmtree(job.run_folder)
-
-
-@contextmanager
-def _alone_in(run_folder: Path) -> Iterator[None]:
-    """Hold the lock of a run folder, so that no two processes write one training's state.
-
-    A job that outlived its Snakemake may still be training when the next Snakemake starts
-    another. The kernel drops the lock when its holder ends. Some network file systems have no
-    locks; there the training goes on without.
-    """
-    run_folder.parent.mkdir(parents=True, exist_ok=True)
-    path = run_folder.with_name(f".{run_folder.name}.lock")
-    with path.open("w", encoding="ascii") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise TrainingError(
-                f"{run_folder}: another process trains here, perhaps a job that outlived its "
-                "Snakemake; wait for its end or cancel it, then run again"
-            ) from None
-        except OSError as error:
-            print(
-                f"{run_folder}: its file system has no locks ({error.strerror}); "
-                "make sure that no other process trains here"
-            )
-        yield
-
-
-def _cases(job: TrainingJob, store: PixelStore, subset: str) -> Cases:
-    """Return the labelled images of a subset that could be decoded.
-
-    Only densities on the BI-RADS scale are known to the density head; `d` is dense on the MIAS
-    scale and extremely dense on this one.
-    """
-    split = read_split(job.split)
-    manifest = read_manifest(job.manifest).set_index("image_id")
-    density = manifest["density"].where(manifest["density_scale"] == KNOWN_DENSITY_SCALE)
-    stored = set(store.image_ids)
-    own = split[(split["subset"] == subset) & split["image_id"].isin(stored)]
-    own = own.sort_values("image_id")
-    print(f"{subset}: {len(own)} images, {int(own['label'].sum())} positive")
-    return Cases.make(
-        own["image_id"].tolist(), own["label"].to_numpy(), density.reindex(own["image_id"]).tolist()
+    arm = arm_classes()[job.settings["arm"]["kind"]].model_validate(job.settings["arm"])
+    cases, pixels = _learnable(job)
+    kind = kind_of(arm.kind)
+    outputs = {name: job.folder / name for name in OUTPUTS}
+    key = result_key(
+        {
+            "leaves": job.leaves,
+            "code": job.code,
+            "seed": job.run.seed,
+            "cases": _digest(cases, kind.CASE_COLUMNS, pixels),
+        },
+        [*_files_of_start(job.start), *job.scores],
     )
+    if restore(job.folder / "kept", key, outputs):
+        print(f"restored the finished training {key}")
+        return
+    backbone = job.settings["backbone"]
+    kind.fit(
+        FitRequest(
+            arm=arm,
+            run=job.run,
+            backbone=None if backbone is None else Backbone.model_validate(backbone),
+            task=job.settings["task"],
+            cases=cases,
+            pixels=pixels,
+            scores={},
+            start=_start(job.start),
+            folder=job.folder,
+            run_folder=job.folder / "run",
+            key=key,
+            lineage=job.settings["lineage"],
+        )
+    )
+    keep(job.folder / "kept", key, outputs)
+
+
+def _learnable(job: TrainingJob) -> tuple[pd.DataFrame, CasePixels | None]:
+    """Return the training and validation cases of the run's fold that could be decoded."""
+    table = read_cases(job.cases)
+    table = table.assign(subset=subset_of(table, job.run.fold))
+    table = table[table["subset"].isin([TRAIN, VALIDATION])]
+    pixels = None
+    if job.stores:
+        pixels = CasePixels.open(job.stores, table)
+        table = table[pixels.stored(table)]
+    if table.empty:
+        raise TrainingError(f"{job.cases}: no training case of {job.run} could be decoded")
+    return table.sort_values("case_id").reset_index(drop=True), pixels
+
+
+def _digest(cases: pd.DataFrame, columns: Iterable[str], pixels: CasePixels | None) -> str:
+    """Return a hash of the cases as far as a kind reads them, and of their pixels."""
+    digest = hashlib.sha256()
+    read = cases[["case_id", "subset", *columns]].astype("string").fillna("\0")
+    for values in read.itertuples(index=False, name=None):
+        digest.update("\1".join(values).encode() + b"\n")
+    for value in pixels.hashes(cases) if pixels is not None else ():
+        digest.update(value.encode())
+    return digest.hexdigest()
+
+
+def _files_of_start(start: Path | None) -> list[Path]:
+    if start is None:
+        return []
+    return [start, *([start.with_name(OUTPUTS[0])] if start.name == MODEL_RECORD else [])]
+
+
+def _start(start: Path | None) -> Path | None:
+    """Return a weights file as it is, and of another run's record its folder."""
+    return start.parent if start is not None and start.name == MODEL_RECORD else start

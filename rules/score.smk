@@ -1,0 +1,53 @@
+"""
+Scoring one domain with the models of one arm, all its runs in one job.
+
+score_arm           models and cases -> one table of logits; the runs of seeds that were scored
+                    before are restored
+audit_predictions   cases and all predictions -> proof that no model was judged on what it had
+                    learned from; fails on one that was
+"""
+
+
+rule score_arm:
+    input:
+        models=applied_models,
+        cases="<results>/{study}/domains/{domain}/cases.parquet",
+        stores=scored_stores,
+        scores=lambda wildcards: read_predictions_of(
+            wildcards.study, wildcards.arm, wildcards.domain
+        ),
+        audit="<results>/{study}/audit.csv",
+    output:
+        "<results>/{study}/{arm}/{domain}/predictions.parquet",
+    log:
+        "<logs>/{study}/{arm}/{domain}/score_arm.log",
+    benchmark:
+        "<results>/{study}/{arm}/{domain}/score_arm.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        gpu=1,
+    params:
+        scoring=lambda wildcards: leaves.scoring_leaves(
+            PROJECT, wildcards.study, wildcards.arm, wildcards.domain
+        ),
+        code=code("score_arm.py", kind_module),
+    script:
+        "../workflow/scripts/score_arm.py"
+
+
+rule audit_predictions:
+    input:
+        cases=all_cases,
+        predictions=all_predictions,
+    output:
+        "<results>/{study}/predictions_audit.csv",
+    log:
+        "<logs>/{study}/audit_predictions.log",
+    conda:
+        ENVIRONMENT
+    params:
+        audit=lambda wildcards: leaves.study_audit_leaves(PROJECT, wildcards.study),
+        code=code("audit_predictions.py"),
+    script:
+        "../workflow/scripts/audit_predictions.py"

@@ -1,0 +1,10 @@
+from pathlib import Path
+
+from mammoshift.execution.job import job_log
+from mammoshift.pixelstore.bundle import collect_bundles, write_receipt
+
+with job_log(snakemake.log[0]):
+    output = Path(snakemake.output.receipt)
+    bundles = [Path(path) for path in snakemake.input]
+    receipt = collect_bundles(bundles, output.parent, Path(snakemake.output.excluded))
+    write_receipt(receipt, output)

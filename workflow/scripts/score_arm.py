@@ -1,0 +1,23 @@
+from pathlib import Path
+
+from mammoshift.contracts.run import Run
+from mammoshift.execution.job import job_log
+from mammoshift.pixelstore.bundle import stores_by_dataset
+from mammoshift.scoring.run import ScoringJob, run_scoring
+
+with job_log(snakemake.log[0]):
+    settings = snakemake.params.scoring
+    folders = {Run.of_path(Path(path).parent): Path(path).parent for path in snakemake.input.models}
+    models = {
+        Run(settings["arm"], run["seed"], run["fold"]): folders[Run.of_path(Path(run["model"]))]
+        for run in settings["runs"]
+    }
+    job = ScoringJob(
+        settings=settings,
+        code=snakemake.params.code,
+        models=models,
+        cases=Path(snakemake.input.cases),
+        stores=stores_by_dataset(snakemake.input.get("stores", [])),
+        scores=tuple(Path(path) for path in snakemake.input.get("scores", [])),
+    )
+    run_scoring(job, Path(snakemake.output[0]))

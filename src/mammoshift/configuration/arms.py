@@ -21,7 +21,7 @@ from mammoshift.errors import ConfigurationError
 KINDS = "mammoshift.kinds"
 DEFAULT_KIND = "network"
 INHERITED = ("kind", "backbone", "input", "normalisation", "head")
-"""What an arm takes over from the one that it starts from: what its model is, not how it learned."""
+"""What an arm takes over from the one that it starts from: what the model is, no training."""
 
 Patches = Mapping[str, dict[str, Any]]
 
@@ -137,7 +137,7 @@ def _without(arms: Mapping[str, ArmBase], name: str, path: tuple[str, ...]) -> t
         place = place.get(key) or {}
     value = place.pop(path[-1], None)
     if isinstance(arm.initialisation, FromArm):
-        settings["initialisation"] = _without(arms, arm.initialisation.arm, path)
+        settings["initialisation"] = _without(arms, arm.initialisation.arm, path)[0]
     return settings, value
 
 

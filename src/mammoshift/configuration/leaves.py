@@ -32,11 +32,12 @@ from mammoshift.contracts.run import Run
 
 Leaves = dict[str, Any]
 
-NOT_IN_A_KEY = frozenset({"name", "label", "train_on", "judged_on", "checkpoint_minutes"})
-"""Settings of an arm that change nothing of its model: names, and how often state is saved.
+NOT_IN_A_KEY = frozenset({"name", "label", "train_on", "judged_on"})
+"""Settings of an arm that change nothing of its model: names, and where it is applied.
 
 Which data it learned from, and what it started from, is in the key by content.
 """
+NOT_OF_TRAINING = frozenset({"checkpoint_minutes"})
 
 
 def plain(record: Strict, leave_out: Iterable[str] = ()) -> Leaves:
@@ -173,7 +174,10 @@ def arm_leaves(project: Project, study: str, arm: str) -> Leaves:
     """Return what training one arm reads: the resolved arm and its backbone."""
     resolved = project.studies[study]
     record = resolved.arms[arm]
-    settings = _without(plain(record), NOT_IN_A_KEY)
+    settings = plain(record, NOT_IN_A_KEY)
+    if "training" in settings:
+        training = settings["training"]
+        settings["training"] = {k: training[k] for k in training if k not in NOT_OF_TRAINING}
     if record.parent is not None:
         start = settings["initialisation"]
         settings["initialisation"] = {k: v for k, v in start.items() if k not in {"arm", "fold"}}
@@ -260,9 +264,7 @@ def evaluation_settings(project: Project, study: str) -> EvaluationSettings:
 
 def comparison_settings(project: Project, study: str) -> ComparisonSettings:
     """Return what the tables of comparisons of a study are made with."""
-    return ComparisonSettings(
-        **_judged(project, study), families=project.studies[study].families
-    )
+    return ComparisonSettings(**_judged(project, study), families=project.studies[study].families)
 
 
 def report_settings(project: Project, study: str) -> ReportSettings:
@@ -318,9 +320,7 @@ def _judged(project: Project, study: str) -> Leaves:
     """Return the fields of `JudgedStudy`."""
     resolved = project.studies[study]
     arms = tuple(
-        JudgedArm(
-            name=arm, own_domain=resolved.own_domain(arm), judged_on=resolved.judged_on(arm)
-        )
+        JudgedArm(name=arm, own_domain=resolved.own_domain(arm), judged_on=resolved.judged_on(arm))
         for arm in resolved.arms
     )
     shared = JudgedStudy(
@@ -361,12 +361,6 @@ def _third_party(project: Project, arm: ArmBase) -> tuple[str, ...]:
         return ()
     backbone: Backbone = project.backbones[name]
     return (backbone.weights.trained_on or ()) if backbone.weights else ()
-
-
-def _without(values: Any, names: frozenset[str]) -> Any:
-    if isinstance(values, Mapping):
-        return {k: _without(v, names) for k, v in values.items() if k not in names}
-    return [_without(value, names) for value in values] if isinstance(values, list) else values
 
 
 def _printed(values: Leaves) -> dict[str, str]:

@@ -13,8 +13,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from mammoshift.configuration.dataset import Dataset, Datasets
 from mammoshift.configuration.arms import arm_classes
+from mammoshift.configuration.dataset import Dataset, Datasets
 from mammoshift.configuration.model import Backbone, InputRecipe, Name, Strict
 from mammoshift.configuration.naming import known
 from mammoshift.configuration.resolved import ResolvedStudy, resolve_study
@@ -59,7 +59,10 @@ class Project:
 
     def recipe(self, study: str, arm: str, domain: str) -> InputRecipe | None:
         """Return how an arm of a study takes the images of a domain, None without images."""
-        recipe, patches = self.studies[study].input_of(arm), self.studies[study].domains[domain].patches
+        recipe, patches = (
+            self.studies[study].input_of(arm),
+            self.studies[study].domains[domain].patches,
+        )
         if recipe is None or patches is None:
             return recipe
         return recipe.model_copy(update={"patch": patches})

@@ -10,9 +10,9 @@ from mammoshift.configuration.arms import factor_pairs, resolve_arms
 from mammoshift.configuration.domain import DomainSettings, check_domains, folds_of
 from mammoshift.configuration.judged import Family, Pair
 from mammoshift.configuration.model import Arm, ArmBase, InputRecipe
+from mammoshift.configuration.naming import known
 from mammoshift.configuration.study import Comparison, Study
 from mammoshift.contracts.lineage import LearnedFrom
-from mammoshift.configuration.naming import known
 from mammoshift.contracts.run import Run
 from mammoshift.errors import ConfigurationError
 
@@ -133,7 +133,7 @@ def resolve_study(name: str, study: Study, where: str) -> ResolvedStudy:
     resolved = ResolvedStudy(name, study, domains, arms, families)
     for arm in arms:
         _check_folds(resolved, arm, where)
-        _check_patches(resolved, arm, where)
+        _check_input(resolved, arm, where)
     return resolved
 
 
@@ -208,8 +208,8 @@ def _check_folds(study: ResolvedStudy, arm: str, where: str) -> None:
             )
 
 
-def _check_patches(study: ResolvedStudy, arm: str, where: str) -> None:
-    """An arm that applies another's model must take the same input."""
+def _check_input(study: ResolvedStudy, arm: str, where: str) -> None:
+    """Refuse an arm that applies another's model to another input."""
     record = study.arms[arm]
     if record.learns or record.parent is None:
         return
@@ -229,7 +229,7 @@ def _family(
     where: str,
 ) -> Family:
     for name in comparison.arms or ():
-        known(where, name, arms, "arm called")
+        known(where, name, arms, "arm")
     if comparison.factor is not None:
         found = factor_pairs(arms, comparison.factor, where)
         wanted = comparison.arms or tuple(arms)
@@ -237,12 +237,10 @@ def _family(
         factor = next(iter(comparison.factor))
     else:
         reference = comparison.reference or ""
-        known(where, reference, arms, "arm called")
+        known(where, reference, arms, "arm")
         wanted = comparison.arms or tuple(arms)
         pairs = [
-            Pair(arm=arm, reference=reference)
-            for arm in arms
-            if arm in wanted and arm != reference
+            Pair(arm=arm, reference=reference) for arm in arms if arm in wanted and arm != reference
         ]
         factor = None
     return Family(

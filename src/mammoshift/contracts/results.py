@@ -39,7 +39,7 @@ METRIC_COLUMNS = (
 
 domain             name in the study
 subset             validation | test | out_of_fold | target
-seed               the seed as text, or `mean` (mean over seeds), or `ensemble` (mean logit of seeds)
+seed               the seed as text, `mean` (mean over seeds), or `ensemble` (their mean logit)
 subgroup           `all`, or a column of the cases; `subgroup_value` its value, or `all`
 metric             auc, auprc, sensitivity, specificity, balanced_accuracy, accuracy, precision, f1,
                    brier, nll, ece, calibration_intercept, calibration_slope, temperature,

@@ -44,7 +44,9 @@ class Preprocessed:
     pixel_spacing_mm: tuple[float, float] | None
 
 
-def preprocess_image(image: DecodedImage, recipe: InputRecipe) -> Preprocessed:
+def preprocess_image(
+    image: DecodedImage, recipe: InputRecipe, *, crop: Box | None = None
+) -> Preprocessed:
     """Crop, resize, tone, mask and orient one image.
 
     The crop is made first. Percentiles of the tone recipe are those of its stored
@@ -57,6 +59,8 @@ def preprocess_image(image: DecodedImage, recipe: InputRecipe) -> Preprocessed:
         A decoded image, larger value brighter.
     recipe
         What the array shall be; its size is (rows, columns).
+    crop
+        What of the image is used, instead of what the recipe says; None for the recipe's crop.
 
     Returns
     -------
@@ -65,7 +69,8 @@ def preprocess_image(image: DecodedImage, recipe: InputRecipe) -> Preprocessed:
     """
     rows, columns = image.pixels.shape
     region = locate_breast(image) if _needs_region(recipe) else None
-    crop = region.box if region and recipe.crop == "breast" else Box(0, 0, rows, columns)
+    if crop is None:
+        crop = region.box if region and recipe.crop == "breast" else Box(0, 0, rows, columns)
     part = crop.of(image.pixels)
     breast_range = (0.0, 0.0)
     if recipe.tone in NEEDS_RANGE:

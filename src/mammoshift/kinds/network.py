@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from mammoshift.configuration.model import Arm as ARM
+from mammoshift.configuration.model import Arm
 from mammoshift.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from mammoshift.kinds._protocol import FitRequest, ScoreRequest
     from mammoshift.training.request import Cases
 
-__all__ = ["ARM", "CASE_COLUMNS", "SCORED_COLUMNS", "fit", "score"]
-
+ARM = Arm
 CASE_COLUMNS = ("label", "density")
 SCORED_COLUMNS: tuple[str, ...] = ()
 BATCH_SIZE = 32

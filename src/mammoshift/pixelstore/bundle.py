@@ -126,7 +126,9 @@ def read_receipt(path: Path) -> Receipt:
         shards = tuple(ShardRecord(**shard) for shard in content["shards"])
         return Receipt(content["dataset"], shards)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TableError(f"{path}: not a receipt of a pixel store; delete it and run again") from error
+        raise TableError(
+            f"{path}: not a receipt of a pixel store; delete it and run again"
+        ) from error
 
 
 def collect_bundles(receipts: Iterable[Path], store: Path, excluded: Path) -> Receipt:

@@ -23,12 +23,12 @@ import numpy as np
 import pandas as pd
 
 from mammoshift.configuration.model import InputRecipe
-from mammoshift.contracts.annotations import bounding_boxes
+from mammoshift.contracts.annotations import bounding_box
 from mammoshift.contracts.manifest import Exclusion, write_exclusions
 from mammoshift.errors import UnreadableImageError
 from mammoshift.files import atomic_path
-from mammoshift.imaging.decode import decode_image
 from mammoshift.imaging.breast import Box
+from mammoshift.imaging.decode import decode_image
 from mammoshift.imaging.patches import preprocess_patches
 from mammoshift.imaging.preprocess import Preprocessed, preprocess_image
 from mammoshift.pixelstore.fingerprints import difference_hash, fine_difference_hash, pixel_hash
@@ -201,9 +201,13 @@ def _row(item_id: str, image_id: str, done: Preprocessed, box: Box | None) -> di
 def _boxes(regions: pd.DataFrame | None) -> dict[str, list[Box]]:
     """Return the boxes around the annotated regions of each image."""
     found: dict[str, list[Box]] = {}
-    if regions is not None:
-        for image_id, left, top, right, bottom in bounding_boxes(regions):
-            box = Box(floor(top), floor(left), ceil(bottom) + 1, ceil(right) + 1)
+    if regions is None:
+        return found
+    columns = (regions[name] for name in ("image_id", "shape", "points", "radius"))
+    for image_id, shape, points, radius in zip(*columns, strict=True):
+        around = bounding_box(shape, points, radius)
+        if around is not None:
+            box = Box(floor(around.y0), floor(around.x0), ceil(around.y1) + 1, ceil(around.x1) + 1)
             found.setdefault(image_id, []).append(box)
     return found
 

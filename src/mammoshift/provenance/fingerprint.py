@@ -15,7 +15,7 @@ import hashlib
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -33,7 +33,9 @@ class _Source:
     imports: tuple[str, ...]
 
 
-def code_fingerprint(script: Path, library: Path, memory: Path | None = None) -> dict[str, str]:
+def code_fingerprint(
+    script: Path, library: Path, memory: Path | None = None, modules: Sequence[str] = ()
+) -> dict[str, str]:
     """Return a short hash of the code of `script` and of each module that it reaches.
 
     The hashes are kept apart by module, so that a person can be told which one changed.
@@ -44,6 +46,8 @@ def code_fingerprint(script: Path, library: Path, memory: Path | None = None) ->
         The script of a rule.
     library
         The folder that holds the package `mammoshift`.
+    modules
+        Modules that the script looks up by name, such as an adapter.
     memory
         A file that remembers what parsing gave, by the content of the parsed file: parsing
         everything takes seconds, and every process of a workflow would.
@@ -52,7 +56,7 @@ def code_fingerprint(script: Path, library: Path, memory: Path | None = None) ->
     before = len(known)
     first = _parse(script, script.stem, False, known)
     reached = {script.name: first.code}
-    waiting = list(first.imports)
+    waiting = [*first.imports, *modules]
     while waiting:
         module = waiting.pop()
         path = _find(module, library)

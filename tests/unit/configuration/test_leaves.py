@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 
 from mammoshift.configuration import leaves
 from mammoshift.configuration.load import Project, load_project, read_yaml
+from mammoshift.configuration.model import Arm, InputRecipe
+from mammoshift.contracts.run import Run
 
 ROOT = Path(__file__).resolve().parents[3]
 STUDY = "cross_sensor_miniature"
@@ -25,19 +28,25 @@ def _project(folder: Path, file: str = "", old: str = "", new: str = "") -> Proj
 
 
 def _all_leaves(project: Project) -> dict[str, object]:
-    name = leaves.input_name(project.arms[STUDY]["resnet"].input)
-    stages = ("calibrate", "evaluate", "compare", "combine")
+    name = next(iter(leaves.inputs_of(project, "cmmd")))
+    run = Run("resnet", 0)
     return {
         "twin cmmd": leaves.twin_leaves(project, "cmmd"),
         "ingest cmmd": leaves.ingest_leaves(project, "cmmd"),
         "preprocess cmmd": leaves.recipe_leaves(project, "cmmd", name),
         "preprocess dmid": leaves.recipe_leaves(project, "dmid", name),
-        "split": leaves.source_leaves(project, STUDY),
+        "cases cbis_ddsm": leaves.cases_leaves(project, STUDY, "cbis_ddsm"),
+        "cases cmmd": leaves.cases_leaves(project, STUDY, "cmmd"),
+        "lineage resnet": leaves.lineage_leaves(project, STUDY, run),
+        "audit": leaves.study_audit_leaves(project, STUDY),
         "train resnet": leaves.arm_leaves(project, STUDY, "resnet"),
         "train efficientnet": leaves.arm_leaves(project, STUDY, "efficientnet"),
-        "infer resnet": leaves.scoring_leaves(project, STUDY, "resnet"),
-        **{stage: leaves.evaluation_leaves(project, STUDY, stage) for stage in stages},
-        "report": leaves.report_leaves(project, STUDY),
+        "train focal": leaves.arm_leaves(project, STUDY, "resnet_density_focal_0p1"),
+        "score resnet on cmmd": leaves.scoring_leaves(project, STUDY, "resnet", "cmmd"),
+        "calibrate": leaves.calibration_settings(project, STUDY),
+        "evaluate": leaves.evaluation_settings(project, STUDY),
+        "compare": leaves.comparison_settings(project, STUDY),
+        "report": leaves.report_settings(project, STUDY),
     }
 
 
@@ -65,6 +74,31 @@ def _all_leaves(project: Project) -> dict[str, object]:
             "subgroups: [density]",
             {"evaluate", "report"},
         ),
+        (f"studies/{STUDY}.yaml", "seeds: [0, 1]", "seeds: [1, 0]", set()),
+        (
+            f"studies/{STUDY}.yaml",
+            "resnet: {backbone: tiny_resnet}",
+            "resnet: {backbone: tiny_resnet, label: ResNet, training: {checkpoint_minutes: 3}}",
+            {"report"},
+        ),
+        (
+            f"studies/{STUDY}.yaml",
+            "name: density_aware_focal",
+            "name: density_aware_focal, gamma: 1.5",
+            {"train focal", "report"},
+        ),
+        (
+            f"studies/{STUDY}.yaml",
+            "shares: {train: 0.6, validation: 0.15, test: 0.25}",
+            "shares: {train: 0.5, validation: 0.25, test: 0.25}",
+            {"cases cbis_ddsm", "report"},
+        ),
+        (
+            "datasets/twins.yaml",
+            "licence: synthetic",
+            "licence: synthetic, made up",
+            {"report"},
+        ),
     ],
 )
 def test_a_change_reaches_only_the_rules_that_read_it(
@@ -73,3 +107,44 @@ def test_a_change_reaches_only_the_rules_that_read_it(
     before = _all_leaves(_project(tmp_path / "before"))
     after = _all_leaves(_project(tmp_path / "after", file, old, new))
     assert {key for key in before if before[key] != after[key]} == changed
+
+
+def test_every_arm_has_its_own_leaves(tmp_path: Path) -> None:
+    project = _project(tmp_path)
+    arms = project.studies[STUDY].arms
+    texts = {json.dumps(leaves.arm_leaves(project, STUDY, arm), sort_keys=True) for arm in arms}
+    assert len(texts) == len(arms)
+
+
+def test_the_name_of_a_store_follows_from_every_field_of_its_recipe() -> None:
+    recipe = InputRecipe(size=(64, 48))
+    others = {
+        "unit": None,
+        "patch": {"size_mm": 10.0},
+        "mask": "breast",
+        "crop": "none",
+        "tone": "percentile",
+        "size": (48, 64),
+        "fit": "stretch",
+        "orientation": "as_stored",
+    }
+    for field in InputRecipe.model_fields:
+        if others.get(field) is not None:
+            changed = InputRecipe.model_validate({"size": (64, 48), field: others[field]})
+            assert leaves.input_name(changed) != leaves.input_name(recipe), field
+
+
+def test_an_optional_field_that_is_not_set_is_in_no_key() -> None:
+    for record in (InputRecipe(size=(64, 48)), _arm()):
+        assert None not in leaves.plain(record).values()
+
+
+def _arm() -> Arm:
+    return Arm.model_validate(
+        {
+            "name": "one",
+            "backbone": "tiny",
+            "input": {"size": (64, 48)},
+            "training": {"stages": [{"epochs": 1, "lr": 1e-3}]},
+        }
+    )

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mammoshift.configuration.load import load_project, read_yaml
+from mammoshift.configuration.resolved import network_arms
 from mammoshift.configuration.schemas import schema_texts
 from mammoshift.errors import ConfigurationError
 
@@ -30,15 +31,17 @@ def _load(folder: Path, name: str = "config"):
 @pytest.mark.parametrize("name", ["config", "paper", "real_images"])
 def test_every_shipped_configuration_loads(folder: Path, name: str) -> None:
     project = _load(folder, name)
-    assert project.studies.keys() == project.arms.keys()
-    assert all(project.arms[study] for study in project.studies)
+    assert all(study.arms and study.trained_runs for study in project.studies.values())
 
 
 def test_the_paper_study_has_its_arms(folder: Path) -> None:
-    arms = _load(folder, "paper").arms["cross_sensor"]
+    study = _load(folder, "paper").studies["cross_sensor"]
+    arms = network_arms(study)
     weights = [arm.loss.auxiliary_weight for name, arm in arms.items() if "focal" in name]
-    assert len(arms) == 8
-    assert weights == [0.1, 0.3, 0.5]
+    assert len(arms) == 9
+    assert weights == [0.0, 0.1, 0.3, 0.5]
+    sizes = {family.family: len(family.pairs) for family in study.families}
+    assert sizes == {"in_distribution": 4, "transfer": 4, "density_focal": 4, "density_term": 3}
     assert arms["dinov2_b14"].input.size == (1022, 616)
     assert arms["dinov2_b14"].input.fit == "pad"
 
@@ -152,7 +155,7 @@ def test_loading_imports_neither_torch_nor_pandas(folder: Path) -> None:
         "import sys; from pathlib import Path;"
         "from mammoshift.configuration.load import load_project, read_yaml;"
         "load_project(read_yaml(Path('config/config.yaml')), Path());"
-        "print(sorted({'torch', 'pandas', 'numpy'} & set(sys.modules)))"
+        "print(sorted({'torch', 'pandas', 'numpy', 'pydicom', 'pulp'} & set(sys.modules)))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=True

@@ -1,0 +1,153 @@
+"""Domains, arms and runs as they come out of a study file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mammoshift.configuration.resolved import ResolvedStudy, resolve_study
+from mammoshift.configuration.study import Study
+from mammoshift.contracts.run import Run
+from mammoshift.errors import ConfigurationError
+
+STAGES = {"stages": [{"epochs": 1, "lr": 1e-3}]}
+LONG: dict[str, Any] = {
+    "title": "Two domains",
+    "domains": {
+        "film": {"dataset": "cbis_ddsm", "split": "patient_stratified"},
+        "ffdm": {"dataset": "inbreast", "split": {"method": "k_fold", "folds": 3}},
+        "clinic": {"datasets": ["clinic"], "unit": "patient"},
+    },
+    "seeds": [0, 1],
+    "input": {"size": [64, 48]},
+    "training": STAGES,
+    "arms": {
+        "base": {"backbone": "tiny"},
+        "tuned": {"initialisation": {"arm": "base"}, "train_on": "ffdm"},
+        "applied": {"initialisation": {"arm": "tuned"}, "training": {"stages": []}},
+        "again": {"initialisation": {"arm": "tuned"}, "train_on": "film"},
+        "masked": {"backbone": "tiny", "input": {"mask": "breast"}},
+        "masked_tuned": {"initialisation": {"arm": "masked"}, "train_on": "ffdm"},
+    },
+}
+
+
+def _resolve(**changes: Any) -> ResolvedStudy:
+    content = {**LONG, **changes}
+    return resolve_study("study", Study.model_validate(content), "study.yaml")
+
+
+def test_an_arm_is_built_as_the_one_that_it_starts_from() -> None:
+    study = _resolve()
+    assert study.arms["tuned"].model_dump()["backbone"] == "tiny"
+    assert study.input_of("masked_tuned") == study.input_of("masked")
+    assert study.input_of("tuned") == study.input_of("base")
+
+
+def test_runs_are_seeds_and_folds_of_the_domain_that_an_arm_was_trained_on() -> None:
+    study = _resolve()
+    assert study.runs("base") == (Run("base", 0), Run("base", 1))
+    assert len(study.runs("tuned")) == len(study.runs("applied")) == 6
+    assert study.own_domain("applied") == "ffdm"
+    assert Run("applied", 0, 0) not in study.trained_runs
+    assert study.model_of(Run("applied", 1, 2)) == Run("tuned", 1, 2)
+
+
+def test_a_fold_starts_from_its_own_on_one_domain_and_from_the_named_one_on_another() -> None:
+    study = _resolve()
+    assert study.start_of(Run("tuned", 1, 2)) == Run("base", 1, 0)
+    assert study.start_of(Run("again", 1, 0)) == Run("tuned", 1, 0)
+    arms = {**LONG["arms"], "again": {"initialisation": {"arm": "tuned", "fold": 2}}}
+    assert _resolve(arms=arms).start_of(Run("again", 1, 0)) == Run("tuned", 1, 2)
+
+
+def test_lineage_names_every_training_behind_a_model() -> None:
+    steps = _resolve().learned_from(Run("applied", 0, 2))
+    assert [(step.domain, step.fold) for step in steps] == [("film", 0), ("ffdm", 2)]
+
+
+def test_a_factor_pairs_arms_that_differ_in_it_alone_down_their_ancestry() -> None:
+    comparison = {"family": "mask", "on": "all", "factor": {"input.mask": ["none", "breast"]}}
+    (family,) = _resolve(comparisons=[comparison]).families
+    assert [(pair.arm, pair.reference) for pair in family.pairs] == [
+        ("masked", "base"),
+        ("masked_tuned", "tuned"),
+    ]
+    assert family.factor == "input.mask"
+    assert family.domains == ("film", "ffdm", "clinic")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"arms": {"base": {"backbone": "tiny", "train_on": "clinic"}}},
+            ["arms.base.train_on", "clinic has no split"],
+        ),
+        (
+            {"arms": {"base": {"backbone": "tiny", "train_on": "flim"}}},
+            ["arms.base", "Did you mean 'film'?"],
+        ),
+        (
+            {"arms": {"base": {"backbone": "tiny", "training": {"stages": []}}}},
+            ["arms.base", "without stages of training applies the model of another"],
+        ),
+        (
+            {
+                "arms": {
+                    "base": {"backbone": "tiny"},
+                    "applied": {
+                        "initialisation": {"arm": "base"},
+                        "training": {"stages": []},
+                        "input": {"mask": "breast"},
+                    },
+                }
+            },
+            ["arms.applied.input", "differs from that of base"],
+        ),
+        (
+            {
+                "arms": {
+                    "base": {"backbone": "tiny"},
+                    "next": {"initialisation": {"arm": "base", "fold": 1}, "train_on": "ffdm"},
+                }
+            },
+            ["arms.next.initialisation.fold", "base has no fold 1"],
+        ),
+        (
+            {
+                "comparisons": [
+                    {"family": "f", "on": "all", "factor": {"input.mask": ["none", "no"]}}
+                ]
+            },
+            ["comparisons.0", "factor input.mask", "no two arms differ"],
+        ),
+        (
+            {"comparisons": [{"family": "f", "on": "targets", "reference": "base"}]},
+            ["comparisons.0.on", "no domain 'targets'"],
+        ),
+        ({"arms": {"tables": {"backbone": "tiny"}}}, ["arms.tables", "rename it"]),
+        ({"judged_on": ["flim"]}, ["judged_on", "'film'"]),
+    ],
+)
+def test_what_cannot_be_resolved_is_named(changes: dict[str, Any], said: list[str]) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        _resolve(**changes)
+    for part in ["study.yaml", *said]:
+        assert part in str(caught.value)
+
+
+def test_either_form_of_a_study_is_asked_for() -> None:
+    for content in ({**LONG, "source": {"dataset": "mias"}}, {**LONG, "domains": None}):
+        with pytest.raises(ValueError, match="either domains or source"):
+            Study.model_validate(content)
+
+
+def test_a_run_is_named_once() -> None:
+    run = Run("base", 3, 2)
+    from pathlib import Path
+
+    assert Run.of_path(Path("results/study") / run.path) == run
+    with pytest.raises(ValueError, match="not the folder of a run"):
+        Run.of_path(Path("results/base/seed-03/fold-1"))

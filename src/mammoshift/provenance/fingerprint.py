@@ -1,42 +1,40 @@
 """Fingerprints of code: what a script does, not when its file was written.
 
 Snakemake keys a script on its modification time and never sees the modules that it imports. The
-fingerprint of a script is a hash over the script and every first-party module that it reaches
-by imports, each reduced to its syntax tree without docstrings, so that comments, formatting,
-checkouts and `touch` change nothing, while a changed statement anywhere below does.
+fingerprint of a script is a hash over the definitions of the library that it reaches
+(`mammoshift.provenance.reach`), each reduced to what it does (`mammoshift.provenance.normal_form`).
+What shapes no result is left out (`mammoshift.provenance.outside`).
 
 Standard library only: this is imported while Snakemake parses.
 """
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
-import re
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import astuple
 from functools import cache
 from pathlib import Path
 
 from mammoshift.files import write_text_atomically
+from mammoshift.provenance.normal_form import Source, Unit, read_source
+from mammoshift.provenance.reach import Definition, Library, Reach
+from mammoshift.provenance.scopes import FIRST_PARTY
 
-FIRST_PARTY = "mammoshift"
-
-
-@dataclass(frozen=True)
-class _Source:
-    """One parsed file: its normalised code and the first-party modules that it names."""
-
-    code: str
-    imports: tuple[str, ...]
+_OWN_FILES = ("fingerprint.py", "normal_form.py", "outside.py", "scopes.py")
+_REMEMBERED = 1000
+"""Files that are remembered before those that are not read any more are forgotten."""
 
 
 def code_fingerprint(
-    script: Path, library: Path, memory: Path | None = None, modules: Sequence[str] = ()
+    script: Path,
+    library: Path,
+    memory: Path | None = None,
+    by_name: Collection[str] | None = None,
 ) -> dict[str, str]:
-    """Return a short hash of the code of `script` and of each module that it reaches.
+    """Return a short hash of what `script` reaches, for each module that it reaches something of.
 
     The hashes are kept apart by module, so that a person can be told which one changed.
 
@@ -46,30 +44,28 @@ def code_fingerprint(
         The script of a rule.
     library
         The folder that holds the package `mammoshift`.
-    modules
-        Modules that the script looks up by name, such as an adapter.
     memory
         A file that remembers what parsing gave, by the content of the parsed file: parsing
         everything takes seconds, and every process of a workflow would.
+    by_name
+        The modules that this use of the script looks up by a name that it computes or finds in a
+        table, such as the adapter of one archive; None where that may be any.
     """
-    known = _remembered(memory)
-    before = len(known)
-    first = _parse(script, script.stem, False, known)
-    reached = {script.name: first.code}
-    waiting = [*first.imports, *modules]
-    while waiting:
-        module = waiting.pop()
-        path = _find(module, library)
-        if path is None or module in reached:
-            continue
-        source = _parse(path, module, path.name == "__init__.py", known)
-        reached[module] = source.code
-        waiting.extend(source.imports)
-        if "." in module:
-            waiting.append(module.rpartition(".")[0])
-    if memory is not None and len(known) > before:
-        write_text_atomically(memory, json.dumps(known))
-    return dict(sorted(reached.items()))
+    return _reach(script, library, memory, by_name).modules()
+
+
+def code_definitions(
+    script: Path,
+    library: Path,
+    memory: Path | None = None,
+    by_name: Collection[str] | None = None,
+) -> list[Definition]:
+    """Return each definition that `script` reaches, with a hash of its own code.
+
+    Wherever `code_fingerprint` changes, so does a definition here or the set of them. See there
+    for the parameters.
+    """
+    return _reach(script, library, memory, by_name).definitions()
 
 
 def file_hashes(folder: Path) -> dict[str, str]:
@@ -81,98 +77,82 @@ def file_hashes(folder: Path) -> dict[str, str]:
     }
 
 
-def _find(module: str, library: Path) -> Path | None:
-    """Return the file of a module, or None for a name inside a module."""
-    base = library.joinpath(*module.split("."))
-    for path in (base.with_suffix(".py"), base / "__init__.py"):
-        if path.is_file():
-            return path
-    return None
+def _reach(
+    script: Path, library: Path, memory: Path | None, by_name: Collection[str] | None
+) -> Reach:
+    known = _remembered(memory)
+    used: dict[str, Source] = {}
+    before = len(known)
+    files = _modules(library)
+
+    def read(path: Path, module: str, is_script: bool = False) -> Source:
+        content = path.read_bytes()
+        is_package = path.name == "__init__.py"
+        place = f"{_own_version()}\0{module}\0{is_package}\0{is_script}\0".encode()
+        key = hashlib.sha256(place + content).hexdigest()
+        if key not in known:
+            known[key] = read_source(content, module, is_package, is_script)
+        used[key] = known[key]
+        return known[key]
+
+    reachable = Library(files, lambda module: read(files[module], module), by_name)
+    reachable.add(script.name, read(script, script.name, is_script=True))
+    reach = Reach(reachable, script.name)
+    if memory is not None and len(known) > before:
+        kept = known if len(known) < _REMEMBERED else used
+        text = json.dumps({key: astuple(source) for key, source in kept.items()})
+        write_text_atomically(memory, text)
+    return reach
 
 
-_Known = dict[str, tuple[str, list[str]]]
+def _modules(library: Path) -> dict[str, Path]:
+    """Return the file of each module of the library."""
+    result = {}
+    for path in (library / FIRST_PARTY).rglob("*.py"):
+        parts = path.relative_to(library).with_suffix("").parts
+        result[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return result
 
 
 @cache
-def _remembered(memory: Path | None) -> _Known:
+def _remembered(memory: Path | None) -> dict[str, Source]:
     """Return what is known of parsed files, from this process and from `memory`."""
     if memory is None or not memory.is_file():
         return {}
     try:
         content = json.loads(memory.read_text(encoding="utf-8"))
-        return {key: (str(code), list(imports)) for key, (code, imports) in content.items()}
-    except (ValueError, AttributeError):
+        return {key: _source(values) for key, values in content.items()}
+    except (ValueError, AttributeError, TypeError):
         return {}
+
+
+def _source(values: list) -> Source:
+    units, names, imported, imports, stars = values
+    return Source(
+        tuple(
+            Unit(
+                names=tuple(unit[0]),
+                text=unit[1],
+                references=tuple(unit[2]),
+                imports=tuple(unit[3]),
+                registered=tuple((key, module) for key, module in unit[4]),
+                has_effect=unit[5],
+                at_import=tuple((use, reference) for use, reference in unit[6]),
+                is_plain=unit[7],
+                is_quiet=unit[8],
+            )
+            for unit in units
+        ),
+        {name: tuple(places) for name, places in names.items()},
+        imported,
+        tuple(imports),
+        tuple(stars),
+    )
 
 
 @cache
 def _own_version() -> str:
     """Return what, beside a file's content, decides how it is normalised."""
-    return f"{sys.version_info[:2]}{hashlib.sha256(Path(__file__).read_bytes()).hexdigest()}"
-
-
-def _parse(path: Path, module: str, is_package: bool, known: _Known) -> _Source:
-    content = path.read_bytes()
-    place = f"{_own_version()}\0{module}\0{is_package}\0".encode()
-    key = hashlib.sha256(place + content).hexdigest()
-    if key not in known:
-        tree = ast.parse(content, filename=path.name)
-        imports = list(dict.fromkeys(_imports(tree, module, is_package)))
-        _drop_docstrings(tree)
-        known[key] = (hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:12], imports)
-    code, imports = known[key]
-    return _Source(code, tuple(imports))
-
-
-def _drop_docstrings(tree: ast.Module) -> None:
-    """Remove every string that stands alone as a statement: docstrings do nothing."""
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if not isinstance(body, list):
-            continue
-        kept = [s for s in body if not _is_lone_string(s)]
-        node.body = kept or [ast.Pass()]  # type: ignore[attr-defined]
-
-
-def _is_lone_string(statement: ast.stmt) -> bool:
-    return (
-        isinstance(statement, ast.Expr)
-        and isinstance(statement.value, ast.Constant)
-        and isinstance(statement.value.value, str)
-    )
-
-
-def _imports(tree: ast.Module, module: str, is_package: bool) -> Iterator[str]:
-    """Yield the first-party modules that a file may import, also lazily and by name.
-
-    `from a.b import c` may mean the module `a.b.c` or a name in `a.b`: both are followed, and
-    names that are no file are dropped. A string that is the full name of a module counts as an
-    import, since adapters and commands are looked up by such names.
-    """
-    package = module if is_package else module.rpartition(".")[0]
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if _is_ours(alias.name))
-        elif isinstance(node, ast.ImportFrom):
-            base = _absolute(node, package)
-            if _is_ours(base):
-                yield base
-                yield from (f"{base}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Constant) and _is_module_name(node.value):
-            yield str(node.value)
-
-
-def _absolute(node: ast.ImportFrom, package: str) -> str:
-    if not node.level:
-        return node.module or ""
-    parts = package.split(".")
-    parts = parts[: len(parts) - node.level + 1]
-    return ".".join([*parts, node.module] if node.module else parts)
-
-
-def _is_module_name(value: object) -> bool:
-    return isinstance(value, str) and re.fullmatch(rf"{FIRST_PARTY}(\.\w+)+", value) is not None
-
-
-def _is_ours(name: str) -> bool:
-    return name == FIRST_PARTY or name.startswith(f"{FIRST_PARTY}.")
+    folder = Path(__file__).parent
+    own = b"".join((folder / name).read_bytes() for name in _OWN_FILES)
+    return f"{sys.version_info[:2]}{hashlib.sha256(own).hexdigest()}"

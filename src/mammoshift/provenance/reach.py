@@ -1,0 +1,393 @@
+"""What a script reaches of the library, definition by definition.
+
+A script reaches what its statements name; a definition that is reached reaches what it names in
+turn. A module that is imported on the way counts with those of its statements that may do more
+than define a name, since they run. Whatever cannot be told apart is reached whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from mammoshift.provenance.normal_form import (
+    BY_NAME,
+    CALLED,
+    DERIVED,
+    Source,
+    Unit,
+    digest,
+    is_private,
+)
+from mammoshift.provenance.outside import is_declarative, is_outside
+
+Place = tuple[str, int]
+"""A definition: its module and its place among the units of that."""
+
+Label = str | tuple[tuple[Place, ...], str]
+"""What a reference adds to a hash: a text, or private definitions that count by what they do."""
+
+
+@dataclass(frozen=True)
+class Definition:
+    """One definition that a script reaches.
+
+    `name` is that of a function, class or value; a statement that defines nothing is called
+    after its place among the statements of its module that are reached.
+    """
+
+    module: str
+    name: str
+    hash: str
+
+
+@dataclass
+class _Found:
+    """What one reference means."""
+
+    label: Label
+    places: tuple[Place, ...] = ()
+    whole: tuple[str, ...] = ()
+    imported: set[str] = field(default_factory=set)
+    named: str = ""
+
+
+class Library:
+    """The sources of the library as they are now.
+
+    Parameters
+    ----------
+    modules
+        All modules that have a file.
+    read
+        Gives the source of one of them.
+    by_name
+        The modules that may be reached by a text that names them; None for all.
+    """
+
+    def __init__(
+        self,
+        modules: Collection[str],
+        read: Callable[[str], Source],
+        by_name: Collection[str] | None = None,
+    ) -> None:
+        self.modules, self.by_name = modules, by_name
+        self._read = read
+        self._sources: dict[str, Source] = {}
+        self._found: dict[tuple[str, str], _Found] = {}
+        self._effects: dict[str, tuple[int, ...]] = {}
+
+    def add(self, module: str, source: Source) -> None:
+        """Add a source that is no module, such as a script."""
+        self._sources[module] = source
+
+    def source(self, module: str) -> Source:
+        """Return the source of a module."""
+        if module not in self._sources:
+            self._sources[module] = self._read(module)
+        return self._sources[module]
+
+    def effects(self, module: str) -> tuple[int, ...]:
+        """Return the places of the statements that may do more than define a name."""
+        if module not in self._effects:
+            self._effects[module] = ()
+            self._effects[module] = tuple(
+                place
+                for place, unit in enumerate(self.source(module).units)
+                if unit.has_effect
+                or any(not self._does_nothing(module, *use) for use in unit.at_import)
+            )
+        return self._effects[module]
+
+    def resolve(self, module: str, reference: str) -> _Found:
+        """Return what a reference in a module means."""
+        key = (module, reference)
+        if key not in self._found:
+            base, _, path = reference.removeprefix(BY_NAME).partition(":")
+            found = _Found("")
+            if reference.startswith(BY_NAME):
+                found = self.look_up(base)
+            else:
+                self._follow(base or module, tuple(path.split(".")) if path else (), found)
+            self._found[key] = found
+        return self._found[key]
+
+    def look_up(self, name: str) -> _Found:
+        """Return what a text that names a module, or begins a name, may reach."""
+        if self.by_name is None:
+            return _Found(f"{name}:", whole=(name,) if name in self.modules else ())
+        chosen = sorted(set(self.by_name) & set(self.below(name)))
+        return _Found("looked up", whole=tuple(chosen))
+
+    def below(self, module: str) -> Iterator[str]:
+        """Yield a module and, of a package, all modules in it."""
+        yield module
+        yield from (name for name in sorted(self.modules) if name.startswith(f"{module}."))
+
+    def _does_nothing(self, module: str, use: str, reference: str) -> bool:
+        places = self.resolve(module, reference).places
+        if not places:
+            return is_outside(reference.partition(":")[0])
+        for owner, place in places:
+            unit = self.source(owner).units[place]
+            if not (unit.is_plain if use == CALLED else unit.is_quiet):
+                return False
+            bases = [base for how, base in unit.at_import if how == DERIVED]
+            if not all(self._does_nothing(owner, use, base) for base in bases):
+                return False
+        return True
+
+    def _follow(self, module: str, parts: tuple[str, ...], found: _Found) -> None:
+        """Walk from a module along the names of a reference, through modules that pass it on."""
+        named = f"{module}:{'.'.join(parts)}"
+        known = module in self.modules or module in self._sources
+        if is_outside(module) or not known:
+            found.label = found.named = named
+            return
+        found.imported.add(module)
+        if not parts:
+            found.label = found.named = named
+            found.whole = (module,)
+            return
+        source = self.source(module)
+        name, rest = parts[0], parts[1:]
+        if name in source.names:
+            found.places = tuple((module, place) for place in source.names[name])
+            found.named = named
+            after = "".join(f".{part}" for part in rest)
+            if is_private(name):
+                slots = [source.units[place].names.index(name) for place in source.names[name]]
+                found.label = (found.places, f"{slots}{after}")
+            else:
+                found.label = named
+        elif name in source.imported:
+            base, _, path = source.imported[name].partition(":")
+            onward = (*(path.split(".") if path else ()), *rest)
+            if base == module and onward == parts:
+                found.label = found.named = named
+            else:
+                self._follow(base, onward, found)
+        elif f"{module}.{name}" in self.modules:
+            self._follow(f"{module}.{name}", rest, found)
+        elif name.startswith("__") and name.endswith("__") and "__getattr__" not in source.names:
+            found.label = found.named = named
+        else:
+            # Not known where it comes from: `from ... import *`, or a name that is made at run time.
+            found.label = found.named = named
+            found.whole = (module,)
+
+
+class Reach:
+    """The definitions that a script reaches, found when it is made."""
+
+    def __init__(self, library: Library, script: str) -> None:
+        self._library = library
+        self._labels: dict[Place, list[_Found]] = {}
+        self._imported: set[str] = set()
+        self._waiting: list[Place] = []
+        self._import(script)
+        while self._waiting:
+            self._visit(self._waiting.pop())
+        self._hashes: dict[Place, str] = {}
+
+    def definitions(self) -> list[Definition]:
+        """Return each definition with a hash of its own code, in which others stand by name.
+
+        Renaming a private definition changes these hashes and not those of `modules`.
+        """
+        return sorted(
+            (
+                Definition(module, name, self._own_hash((module, place)))
+                for module, places in self._by_module().items()
+                for name, place in self._named(module, places)
+            ),
+            key=lambda definition: (definition.module, definition.name),
+        )
+
+    def modules(self) -> dict[str, str]:
+        """Return for each module a hash of its reached definitions, whatever order they are in.
+
+        A public definition counts by its name and what it does, a private one by what it does.
+        """
+        self._hash_private()
+        result = {}
+        for module, places in sorted(self._by_module().items()):
+            effects = [place for place in self._library.effects(module) if place in places]
+            source = self._library.source(module)
+            parts = [
+                self._public_name(source.units[place]) + self._hash((module, place))
+                for place in places
+                if place not in effects
+            ]
+            # Statements that do something do it in their order.
+            in_order = [self._hash((module, place)) for place in effects]
+            result[module] = digest(*sorted(parts), "effects", *in_order)[:12]
+        return result
+
+    def _import(self, module: str) -> None:
+        """Note that a module is imported, with the packages around it and all that it imports."""
+        waiting = [module]
+        while waiting:
+            module = waiting.pop()
+            if module in self._imported or is_outside(module):
+                continue
+            if module not in self._library.modules and module not in self._library._sources:
+                continue
+            self._imported.add(module)
+            if "." in module:
+                waiting.append(module.rpartition(".")[0])
+            source = self._library.source(module)
+            waiting.extend(source.imports)
+            for star in source.stars:
+                self._reach_whole(star)
+            if not is_declarative(module):
+                self._waiting.extend((module, place) for place in self._library.effects(module))
+
+    def _visit(self, place: Place) -> None:
+        if place in self._labels:
+            return
+        module, index = place
+        unit = self._library.source(module).units[index]
+        found = [self._library.resolve(module, r) for r in unit.references]
+        for key, name in unit.registered:
+            entry = self._library.look_up(name)
+            if entry.whole or self._library.by_name is None:
+                found.append(replace(entry, label=f"{key} {name}", named=f"{key} {name}"))
+        self._labels[place] = found
+        for name in unit.imports:
+            self._import(name)
+        self._import(module)
+        for found in self._labels[place]:
+            for name in found.imported:
+                self._import(name)
+            self._waiting.extend(found.places)
+            for name in found.whole:
+                self._reach_whole(name)
+
+    def _reach_whole(self, module: str) -> None:
+        for name in self._library.below(module):
+            self._import(name)
+            if is_outside(name):
+                continue
+            units = self._library.source(name).units
+            self._waiting.extend((name, place) for place in range(len(units)))
+
+    def _by_module(self) -> dict[str, list[int]]:
+        result: dict[str, list[int]] = {}
+        for module, place in sorted(self._labels):
+            result.setdefault(module, []).append(place)
+        return result
+
+    def _named(self, module: str, places: list[int]) -> Iterator[tuple[str, int]]:
+        statements = 0
+        for place in places:
+            names = self._library.source(module).units[place].names
+            if not names:
+                statements += 1
+            yield (", ".join(names) or f"statement {statements}", place)
+
+    def _public_name(self, unit: Unit) -> str:
+        return ",".join("" if is_private(name) else name for name in unit.names) + "="
+
+    def _own_hash(self, place: Place) -> str:
+        unit = self._library.source(place[0]).units[place[1]]
+        return digest(unit.text, *(found.named for found in self._labels[place]))[:12]
+
+    def _hash(self, place: Place) -> str:
+        if place in self._hashes:
+            return self._hashes[place]
+        return digest(*self._texts(place, self._hashes))
+
+    def _texts(self, place: Place, known: Mapping[Place, str]) -> Iterator[str]:
+        """Yield what is hashed of a definition: its text and what its references mean."""
+        yield self._library.source(place[0]).units[place[1]].text
+        for found in self._labels[place]:
+            if isinstance(found.label, str):
+                yield found.label
+            else:
+                places, after = found.label
+                yield "+".join(known[place] for place in places) + after
+
+    def _hash_private(self) -> None:
+        """Hash the definitions that count by what they do, those that they name first.
+
+        Definitions that name each other start from their texts alone and take in what the
+        others were as often as there are of them, which tells all apart that differ.
+        """
+        for group in _groups(self._private_references()):
+            current = {
+                place: self._library.source(place[0]).units[place[1]].text for place in group
+            }
+            references = self._private_references()
+            is_circle = len(group) > 1 or group[0] in references[group[0]]
+            for _ in range(len(group) + 1 if is_circle else 1):
+                known = {**current}
+                lookup = _Layered(known, self._hashes)
+                current = {place: digest(*self._texts(place, lookup)) for place in group}
+            self._hashes.update(current)
+
+    def _private_references(self) -> dict[Place, list[Place]]:
+        if not hasattr(self, "_references"):
+            self._references = {
+                place: [
+                    target
+                    for one in found
+                    if not isinstance(one.label, str)
+                    for target in one.label[0]
+                ]
+                for place, found in self._labels.items()
+            }
+        return self._references
+
+
+class _Layered(dict[Place, str]):
+    """The hashes of a circle, and behind them those that are finished."""
+
+    def __init__(self, own: Mapping[Place, str], finished: Mapping[Place, str]) -> None:
+        super().__init__(own)
+        self._finished = finished
+
+    def __missing__(self, place: Place) -> str:
+        return self._finished[place]
+
+
+def _groups(graph: Mapping[Place, list[Place]]) -> list[list[Place]]:
+    """Return the circles of a graph, and what is in none alone, targets first (Tarjan 1972)."""
+    order: dict[Place, int] = {}
+    lowest: dict[Place, int] = {}
+    stack: list[Place] = []
+    on_stack: set[Place] = set()
+    result: list[list[Place]] = []
+    for root in graph:
+        if root in order:
+            continue
+        work = [(root, iter(graph[root]))]
+        order[root] = lowest[root] = len(order)
+        stack.append(root)
+        on_stack.add(root)
+        while work:
+            place, targets = work[-1]
+            for target in targets:
+                if target not in order:
+                    order[target] = lowest[target] = len(order)
+                    stack.append(target)
+                    on_stack.add(target)
+                    work.append((target, iter(graph[target])))
+                    break
+                if target in on_stack:
+                    lowest[place] = min(lowest[place], order[target])
+            else:
+                work.pop()
+                if work:
+                    above = work[-1][0]
+                    lowest[above] = min(lowest[above], lowest[place])
+                if lowest[place] == order[place]:
+                    group = []
+                    while True:
+                        last = stack.pop()
+                        on_stack.discard(last)
+                        group.append(last)
+                        if last == place:
+                            break
+                    result.append(group)
+    return result

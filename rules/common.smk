@@ -82,9 +82,20 @@ def split_module(wildcards):
     return () if method is None else (f"mammoshift.cases.splits.{method}",)
 
 
-def kind_module(wildcards):
-    """Return the module of an arm's kind."""
-    return (f"mammoshift.kinds.{PROJECT.studies[wildcards.study].arms[wildcards.arm].kind}",)
+def of_kind(wildcards, *names):
+    """Return definitions of the module of an arm's kind."""
+    kind = PROJECT.studies[wildcards.study].arms[wildcards.arm].kind
+    return tuple(f"mammoshift.kinds.{kind}:{name}" for name in names)
+
+
+def fitting(wildcards):
+    """Return what of an arm's kind a training reaches."""
+    return of_kind(wildcards, "fit", "CASE_COLUMNS")
+
+
+def scoring(wildcards):
+    """Return what of an arm's kind a scoring reaches."""
+    return of_kind(wildcards, "score", "SCORED_COLUMNS")
 
 
 def report_message():

@@ -31,7 +31,7 @@ rule score_arm:
         scoring=lambda wildcards: leaves.scoring_leaves(
             PROJECT, wildcards.study, wildcards.arm, wildcards.domain
         ),
-        code=code("score_arm.py", kind_module),
+        code=code("score_arm.py", scoring),
     script:
         "../workflow/scripts/score_arm.py"
 

@@ -33,7 +33,7 @@ rule train_arm:
         gpu=1,
     params:
         arm=lambda wildcards: leaves.arm_leaves(PROJECT, wildcards.study, wildcards.arm),
-        code=code("train_arm.py", kind_module),
+        code=code("train_arm.py", fitting),
         # Uses `output`, so that Snakemake does not follow it: `arm` has what decides the result.
         settings=lambda wildcards, output: leaves.training_settings(
             PROJECT, wildcards.study, run_of(wildcards)

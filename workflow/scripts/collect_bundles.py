@@ -1,7 +1,8 @@
 from pathlib import Path
 
 from mammoshift.execution.job import job_log
-from mammoshift.pixelstore.bundle import collect_bundles, write_receipt
+from mammoshift.pixelstore.bundle import collect_bundles
+from mammoshift.pixelstore.receipt import write_receipt
 
 with job_log(snakemake.log[0]):
     output = Path(snakemake.output.receipt)

@@ -5,7 +5,8 @@ import pandas as pd
 from mammoshift.configuration.model import InputRecipe
 from mammoshift.contracts.annotations import read_annotations
 from mammoshift.execution.job import job_log
-from mammoshift.pixelstore.bundle import write_bundle, write_receipt
+from mammoshift.pixelstore.bundle import write_bundle
+from mammoshift.pixelstore.receipt import write_receipt
 
 with job_log(snakemake.log[0]):
     receipt_file = Path(snakemake.output[0])

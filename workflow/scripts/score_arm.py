@@ -2,7 +2,7 @@ from pathlib import Path
 
 from mammoshift.contracts.run import Run
 from mammoshift.execution.job import job_log
-from mammoshift.pixelstore.bundle import stores_by_dataset
+from mammoshift.pixelstore.receipt import stores_by_dataset
 from mammoshift.scoring.run import ScoringJob, run_scoring
 
 with job_log(snakemake.log[0]):

@@ -11,48 +11,22 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
 
 from mammoshift.configuration.model import InputRecipe
 from mammoshift.contracts.manifest import read_exclusions, write_exclusions
-from mammoshift.errors import TableError
 from mammoshift.files import sha256_of_file, write_text_atomically
 from mammoshift.pixelstore.assignment import shard_of
-from mammoshift.pixelstore.index import ARRAY_FILE, EXCLUSIONS_FILE, INDEX_FILE
+from mammoshift.pixelstore.index import EXCLUSIONS_FILE
+from mammoshift.pixelstore.receipt import SHARD_FILES, Receipt, ShardRecord, read_receipt
 from mammoshift.pixelstore.writer import write_shard
-from mammoshift.provenance.sums import check_sha256
 
 IMAGES_PER_SHARD = 256
-SHARD_FILES = (ARRAY_FILE, INDEX_FILE, EXCLUSIONS_FILE)
 RECORD_FILE = "shard.json"
-STORE_FILE = "store.json"
 READ_OF_AN_IMAGE = ("image_id", "dataset", "path", "pixel_spacing_mm", "laterality", "content_key")
-
-
-@dataclass(frozen=True)
-class ShardRecord:
-    """One finished shard: its folder below that of the store, its key, and its files' SHA-256."""
-
-    folder: str
-    key: str
-    images: int
-    sha256: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Receipt:
-    """What a bundle, or a whole store, consists of."""
-
-    dataset: str
-    shards: tuple[ShardRecord, ...]
-
-    @property
-    def images(self) -> int:
-        """Number of stored images or patches."""
-        return sum(shard.images for shard in self.shards)
 
 
 def bundle_of(owner: str, bundles: int) -> int:
@@ -107,30 +81,6 @@ def write_bundle(
     return Receipt(dataset, tuple(records))
 
 
-def write_receipt(receipt: Receipt, path: Path) -> None:
-    """Write a receipt as JSON; equal receipts give equal bytes."""
-    content = {"dataset": receipt.dataset, "shards": [asdict(s) for s in receipt.shards]}
-    write_text_atomically(path, json.dumps(content, indent=1, sort_keys=True) + "\n")
-
-
-def read_receipt(path: Path) -> Receipt:
-    """Read a receipt.
-
-    Raises
-    ------
-    TableError
-        If it is damaged.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        shards = tuple(ShardRecord(**shard) for shard in content["shards"])
-        return Receipt(content["dataset"], shards)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TableError(
-            f"{path}: not a receipt of a pixel store; delete it and run again"
-        ) from error
-
-
 def collect_bundles(receipts: Iterable[Path], store: Path, excluded: Path) -> Receipt:
     """Return the receipt of a whole store, and write what none of its images could be read for."""
     found = [read_receipt(path) for path in receipts]
@@ -143,42 +93,6 @@ def collect_bundles(receipts: Iterable[Path], store: Path, excluded: Path) -> Re
     write_exclusions(exclusions, excluded)
     names = [receipt.dataset for receipt in found if receipt.dataset]
     return Receipt(names[0] if names else "", tuple(shards))
-
-
-def stores_by_dataset(receipts: Iterable[str | Path]) -> dict[str, Path]:
-    """Return the receipts of whole stores by the dataset that each names.
-
-    Raises
-    ------
-    TableError
-        If two are of one dataset.
-    """
-    found: dict[str, Path] = {}
-    for path in map(Path, receipts):
-        dataset = read_receipt(path).dataset
-        if dataset in found:
-            raise TableError(f"{path}: another store of {dataset} beside {found[dataset]}")
-        found[dataset] = path
-    return found
-
-
-def checked_folders(store_file: Path, files: Iterable[str] = SHARD_FILES) -> list[Path]:
-    """Return the folders of a store's shards after a check of the named files' content.
-
-    Raises
-    ------
-    DamagedFileError
-        If a file is not what the receipt states; the message names it and what mends it.
-    """
-    receipt = read_receipt(store_file)
-    folders = []
-    for shard in receipt.shards:
-        folder = store_file.parent / shard.folder
-        for name in files:
-            mend = f"delete the folder {folder} and {store_file}, and run again"
-            check_sha256(folder / name, shard.sha256[name], mend)
-        folders.append(folder)
-    return folders
 
 
 def _shard(

@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammoshift.errors import TableError
-from mammoshift.pixelstore.bundle import checked_folders
 from mammoshift.pixelstore.reader import PixelStore
+from mammoshift.pixelstore.receipt import checked_folders
 
 
 class CasePixels:

@@ -49,7 +49,8 @@ def code_fingerprint(
         everything takes seconds, and every process of a workflow would.
     by_name
         The modules that this use of the script looks up by a name that it computes or finds in a
-        table, such as the adapter of one archive; None where that may be any.
+        table, such as the adapter of one archive, or `module:name` for a definition of one; None
+        where that may be any.
     """
     return _reach(script, library, memory, by_name).modules()
 

@@ -62,7 +62,8 @@ class Library:
     read
         Gives the source of one of them.
     by_name
-        The modules that may be reached by a text that names them; None for all.
+        The modules that may be reached by a text that names them, or `module:name` for one
+        definition of one; None for all.
     """
 
     def __init__(
@@ -116,8 +117,18 @@ class Library:
         """Return what a text that names a module, or begins a name, may reach."""
         if self.by_name is None:
             return _Found(f"{name}:", whole=(name,) if name in self.modules else ())
-        chosen = sorted(set(self.by_name) & set(self.below(name)))
-        return _Found("looked up", whole=tuple(chosen))
+        allowed, found = set(self.below(name)), _Found("looked up")
+        for entry in sorted(self.by_name):
+            module, _, attribute = entry.partition(":")
+            if module in allowed and attribute:
+                part = _Found("")
+                self._follow(module, (attribute,), part)
+                found.places += part.places
+                found.whole += part.whole
+                found.imported |= part.imported
+            elif module in allowed:
+                found.whole += (module,)
+        return found
 
     def below(self, module: str) -> Iterator[str]:
         """Yield a module and, of a package, all modules in it."""

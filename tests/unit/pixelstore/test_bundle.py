@@ -12,16 +12,15 @@ from mammoshift.configuration.model import InputRecipe, Patches
 from mammoshift.contracts.annotations import ANNOTATIONS_SCHEMA
 from mammoshift.errors import DamagedFileError, TableError
 from mammoshift.pixelstore import bundle
-from mammoshift.pixelstore.bundle import (
+from mammoshift.pixelstore.bundle import collect_bundles, write_bundle
+from mammoshift.pixelstore.reader import PixelStore
+from mammoshift.pixelstore.receipt import (
     Receipt,
     checked_folders,
-    collect_bundles,
     read_receipt,
     stores_by_dataset,
-    write_bundle,
     write_receipt,
 )
-from mammoshift.pixelstore.reader import PixelStore
 from mammoshift.provenance import sums
 
 RECIPE = InputRecipe(size=(32, 24), tone="full_range", crop="none", orientation="as_stored")

@@ -1,15 +1,13 @@
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
 from mammoshift.configuration.model import Arm, Backbone
-from mammoshift.contracts.predictions import read_predictions
 from mammoshift.errors import ConfigurationError, WeightsError
 from mammoshift.execution.determinism import deterministic_torch
 from mammoshift.models.classifier import build_classifier
@@ -20,8 +18,6 @@ from mammoshift.models.saved_model import (
     read_record,
     write_model,
 )
-from mammoshift.scoring import run
-from mammoshift.scoring.run import ScoringJob, run_scoring
 from mammoshift.scoring.score import score_images, score_with
 
 CPU = torch.device("cpu")
@@ -132,128 +128,3 @@ def test_writing_twice_gives_equal_bytes(tmp_path: Path) -> None:
     for name in ("model.json", "model.safetensors"):
         one, two = (make_model(tmp_path / n, "test_resnet") / name for n in ("one", "two"))
         assert one.read_bytes() == two.read_bytes()
-
-
-@dataclass(frozen=True)
-class CountingImages(NoiseImages):
-    """Tells which images were read."""
-
-    read_ids: list[str] = field(default_factory=list)
-
-    def read(self, image_id: str) -> np.ndarray:
-        self.read_ids.append(image_id)
-        return super().read(image_id)
-
-
-@pytest.fixture
-def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ScoringJob:
-    """Two seeds of one arm, not in ascending order, and two datasets of seven and three images."""
-    models = {s: make_model(tmp_path / f"seed-{s}", "test_resnet", seed=s) for s in (7, 3)}
-    counts = {"source": 7, "target": 3}
-    pixels = {}
-    for dataset in counts:
-        folder = tmp_path / dataset
-        folder.mkdir()
-        (folder / "index.parquet").write_text(f"index of {dataset}", encoding="utf-8")
-        (folder / "manifest.parquet").write_text(f"manifest of {dataset}", encoding="utf-8")
-        pixels[dataset] = [folder]
-    (tmp_path / "split.parquet").write_text("split", encoding="utf-8")
-
-    def cases(_job: ScoringJob, dataset: str, _manifest: Path) -> pd.DataFrame:
-        table = pd.DataFrame({"image_id": IDS[: counts[dataset]], "subset": dataset, "label": 1})
-        return table.assign(**dict.fromkeys(run.CARRIED))
-
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    monkeypatch.setattr(run, "_cases", cases)
-    return ScoringJob(
-        settings={"task": "malignant", "source": "source", "datasets": tuple(counts)},
-        code={"score": "1"},
-        models=models,
-        split=tmp_path / "split.parquet",
-        manifests=tuple(pixels[dataset][0] / "manifest.parquet" for dataset in counts),
-        pixels=pixels,
-        threads=1,
-    )
-
-
-def outputs_of(job: ScoringJob) -> dict[tuple[int, str], Path]:
-    return {
-        (seed, dataset): folder / dataset / "predictions.parquet"
-        for dataset in job.pixels
-        for seed, folder in job.models.items()
-    }
-
-
-def read_from(monkeypatch: pytest.MonkeyPatch, images: NoiseImages) -> None:
-    monkeypatch.setattr(run.PixelStore, "open", lambda _folders: images)
-
-
-def test_every_seed_scores_every_dataset_under_its_own_name(
-    job: ScoringJob, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    images = CountingImages()
-    read_from(monkeypatch, images)
-    run_scoring(job, outputs_of(job))
-    assert images.read_ids == IDS + IDS[:3]
-    for (seed, _dataset), path in outputs_of(job).items():
-        found = read_predictions(path)
-        expected = score_images(
-            job.models[seed], NoiseImages(), found["image_id"].tolist(), 32, CPU
-        )
-        np.testing.assert_array_equal(found["logit"], expected)
-    logits = [read_predictions(path)["logit"].tolist() for path in outputs_of(job).values()]
-    assert logits[0] != logits[1]
-
-
-def test_what_was_scored_before_a_failure_is_restored(
-    job: ScoringJob, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    outputs = outputs_of(job)
-    read_from(monkeypatch, NoiseImages())
-    whole = score_images(job.models[3], NoiseImages(), IDS[:3], 32, CPU)
-    target = [(seed, "target") for seed in job.models]
-    make = run.write_predictions
-
-    def fail_for_target(predictions: pd.DataFrame, path: Path) -> None:
-        if path in [outputs[key] for key in target[1:]]:
-            raise OSError("the disk is full")
-        make(predictions, path)
-
-    monkeypatch.setattr(run, "write_predictions", fail_for_target)
-    with pytest.raises(OSError, match="disk"):
-        run_scoring(job, outputs)
-    for path in outputs.values():
-        path.unlink(missing_ok=True)
-    monkeypatch.setattr(run, "write_predictions", make)
-    images = CountingImages()
-    read_from(monkeypatch, images)
-    run_scoring(job, outputs)
-    assert images.read_ids == IDS[:3]
-    assert all(path.is_file() for path in outputs.values())
-    np.testing.assert_array_equal(read_predictions(outputs[3, "target"])["logit"], whole)
-
-
-@pytest.mark.parametrize(
-    ("changed", "scored"),
-    [
-        ("seed-3/model.json", [IDS, IDS[:3]]),
-        ("target/index.parquet", [IDS[:3]]),
-        ("target/manifest.parquet", [IDS[:3]]),
-        ("split.parquet", [IDS]),
-    ],
-)
-def test_only_what_a_change_reaches_is_scored_again(
-    job: ScoringJob,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    changed: str,
-    scored: list[list[str]],
-) -> None:
-    read_from(monkeypatch, NoiseImages())
-    run_scoring(job, outputs_of(job))
-    with (tmp_path / changed).open("a", encoding="utf-8") as stream:
-        stream.write("\n")
-    images = CountingImages()
-    read_from(monkeypatch, images)
-    run_scoring(job, outputs_of(job))
-    assert images.read_ids == [name for part in scored for name in part]

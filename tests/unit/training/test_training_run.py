@@ -1,121 +1,131 @@
-"""The rule `train_arm` as a whole: its lock, its run folder and the densities it hands on."""
+"""The rule `train_arm` as a whole: what reaches a kind of arm, and what makes a run anew."""
 
 from __future__ import annotations
 
-import errno
-import fcntl
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 
+sys.path.append(str(Path(__file__).parents[1]))
+
+from toy_study import ARM, BACKBONE, CountingKind, case_table, write_case_table, write_store
+
+from mammoshift.contracts.run import Run
 from mammoshift.errors import TrainingError
 from mammoshift.training import run
-from mammoshift.training.request import TrainingRequest
+from mammoshift.training.request import Cases
 from mammoshift.training.run import TrainingJob, run_training
 
-ARM = {
-    "name": "toy",
-    "backbone": "tiny",
-    "input": {"size": (32, 32)},
-    "training": {"stages": [{"epochs": 1, "lr": 1e-3}]},
-}
-BACKBONE = {"architecture": "test_resnet", "channels": 1, "mean": (0.25,), "std": (0.25,)}
-DENSITIES = {
-    "one": ("d", "birads", 3),
-    "two": ("d", "mias", -1),
-    "three": ("f", "mias", -1),
-    "four": ("a", "birads", 0),
-    "five": (None, None, -1),
-}
-
-
-class Store:
-    """A pixel store that has every image."""
-
-    image_ids = tuple(DENSITIES)
+NAMES = [f"im{number}" for number in range(6)]
+SUBSETS = [("train",), ("train",), ("train",), ("validation",), ("validation",), ("test",)]
 
 
 @pytest.fixture
-def requests(monkeypatch: pytest.MonkeyPatch) -> list[TrainingRequest]:
-    """What is asked of the training, which does nothing."""
-    asked: list[TrainingRequest] = []
-    split = pd.DataFrame(
-        {"image_id": list(DENSITIES), "subset": "train", "label": np.arange(5) % 2}
-    )
-    manifest = pd.DataFrame(
-        {
-            "image_id": list(DENSITIES),
-            "density": [letter for letter, _scale, _code in DENSITIES.values()],
-            "density_scale": [scale for _letter, scale, _code in DENSITIES.values()],
-        }
-    )
-
-    def train(request: TrainingRequest, **_options: Any) -> None:
-        request.execution.run_folder.mkdir(parents=True, exist_ok=True)
-        asked.append(request)
-
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    monkeypatch.setattr(run, "read_split", lambda _path: split)
-    monkeypatch.setattr(run, "read_manifest", lambda _path: manifest)
-    monkeypatch.setattr(run.PixelStore, "open", lambda _folders: Store())
-    monkeypatch.setattr(run, "train_arm", train)
-    monkeypatch.setattr(run, "write_artefacts", lambda *_arguments: None)
-    return asked
+def kind(monkeypatch: pytest.MonkeyPatch) -> CountingKind:
+    counting = CountingKind()
+    monkeypatch.setattr(run, "kind_of", lambda _name: counting)
+    return counting
 
 
-def job_in(folder: Path) -> TrainingJob:
+@pytest.fixture
+def job(tmp_path: Path, kind: CountingKind) -> TrainingJob:
     return TrainingJob(
-        settings={"arm": ARM, "backbone": BACKBONE, "task": "malignant_vs_rest", "seed": 1},
-        split=folder / "split.parquet",
-        manifest=folder / "manifest.parquet",
-        pixels=[folder],
+        run=Run("toy", 3),
+        settings={"arm": ARM, "backbone": BACKBONE, "task": "malignant_vs_rest", "lineage": {}},
+        leaves={"arm": {"input": [24, 16]}},
+        code={"train": "1"},
+        cases=write_case_table(tmp_path / "cases", _table()),
+        stores={"a": write_store(tmp_path, "a", NAMES)},
         start=None,
-        run_folder=folder / "run",
-        key="key",
-        threads=1,
+        scores=(),
+        folder=tmp_path / "toy" / "seed-3" / "fold-0",
     )
 
 
-def test_only_birads_densities_reach_the_density_head(
-    tmp_path: Path, requests: list[TrainingRequest]
+def _table(**changes: Any) -> pd.DataFrame:
+    return case_table("film", "a", NAMES, SUBSETS).assign(**changes)
+
+
+def _with_cases(job: TrainingJob, table: pd.DataFrame) -> TrainingJob:
+    return replace(job, cases=write_case_table(job.cases.with_name("other"), table))
+
+
+def test_a_kind_sees_training_and_validation_cases_alone(
+    job: TrainingJob, kind: CountingKind
 ) -> None:
-    run_training(job_in(tmp_path), tmp_path)
-    cases = requests[0].training
-    found = dict(zip(cases.image_ids, cases.densities.tolist(), strict=True))
-    assert found == {name: code for name, (_letter, _scale, code) in DENSITIES.items()}
+    run_training(job)
+    (request,) = kind.fitted
+    assert request.cases["subset"].tolist() == 3 * ["train"] + 2 * ["validation"]
+    assert request.cases["case_id"].tolist() == NAMES[:5]
+    assert request.run == Run("toy", 3)
 
 
-def test_the_run_folder_stays_locked_until_it_is_gone(
-    tmp_path: Path, requests: list[TrainingRequest], monkeypatch: pytest.MonkeyPatch
+def test_only_birads_densities_reach_the_density_head() -> None:
+    table = _table()
+    cases = Cases.make(NAMES, table["label"].to_numpy(), table["density"].tolist())
+    assert cases.densities.tolist() == [0, -1, 3, -1, 0, -1]
+
+
+def test_a_finished_run_is_restored(job: TrainingJob, kind: CountingKind) -> None:
+    run_training(job)
+    model = (job.folder / "model.safetensors").read_bytes()
+    (job.folder / "model.safetensors").unlink()
+    run_training(job)
+    assert len(kind.fitted) == 1
+    assert (job.folder / "model.safetensors").read_bytes() == model
+
+
+@pytest.mark.parametrize(
+    ("table", "trained"),
+    [
+        (_table(patient_id="another", age=50, site="elsewhere"), 1),
+        (_table(label=[0, 1, 0, 1, 0, 0]), 1),
+        (_table(label=[1, 1, 0, 1, 0, 1]), 2),
+        (_table(density="b"), 2),
+        (case_table("film", "a", NAMES, [("train",)] * 4 + [("validation",)] * 2), 2),
+    ],
+    ids=["columns nobody reads", "a test label", "a training label", "densities", "the split"],
+)
+def test_what_of_the_cases_makes_a_run_anew(
+    job: TrainingJob, kind: CountingKind, table: pd.DataFrame, trained: int
 ) -> None:
-    attempts: list[bool] = []
-
-    def write(folder: Path, *_arguments: object) -> None:
-        assert job_in(tmp_path).run_folder.exists()
-        with pytest.raises(TrainingError, match="another process trains here"):
-            run_training(job_in(tmp_path), folder)
-        attempts.append(True)
-
-    monkeypatch.setattr(run, "write_artefacts", write)
-    run_training(job_in(tmp_path), tmp_path)
-    assert attempts == [True]
-    assert len(requests) == 1
-    assert not job_in(tmp_path).run_folder.exists()
+    run_training(job)
+    run_training(_with_cases(job, table))
+    assert len(kind.fitted) == trained
 
 
-def test_a_file_system_without_locks_is_named_and_used(
-    tmp_path: Path,
-    requests: list[TrainingRequest],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+def test_other_pixels_make_a_run_anew_and_a_new_test_image_does_not(
+    job: TrainingJob, kind: CountingKind, tmp_path: Path
 ) -> None:
-    def refuse(*_arguments: object) -> None:
-        raise OSError(errno.ENOSYS, "Function not implemented")
+    run_training(job)
+    more = [*NAMES, "im6"]
+    wider = replace(job, stores={"a": write_store(tmp_path / "wider", "a", more)})
+    table = case_table("film", "a", more, [*SUBSETS, ("test",)])
+    run_training(_with_cases(wider, table))
+    assert len(kind.fitted) == 1
+    turned = [NAMES[-1], *NAMES[:-1]]
+    run_training(replace(job, stores={"a": write_store(tmp_path / "turned", "a", turned)}))
+    assert len(kind.fitted) == 2
 
-    monkeypatch.setattr(fcntl, "flock", refuse)
-    run_training(job_in(tmp_path), tmp_path)
-    assert len(requests) == 1
-    assert "has no locks (Function not implemented)" in capsys.readouterr().out
+
+@pytest.mark.parametrize(
+    "changes", [{"leaves": {"arm": 1}}, {"code": {"train": "2"}}, {"run": Run("toy", 4)}]
+)
+def test_settings_code_and_seed_make_a_run_anew(
+    job: TrainingJob, kind: CountingKind, changes: dict[str, Any]
+) -> None:
+    run_training(job)
+    run_training(replace(job, **changes))
+    assert len(kind.fitted) == 2
+
+
+def test_a_domain_without_a_decoded_training_case_is_named(
+    job: TrainingJob, kind: CountingKind
+) -> None:
+    table = case_table("film", "a", ["lost"], [("train",)])
+    with pytest.raises(TrainingError, match=r"no training case of toy, seed 3, fold 0"):
+        run_training(_with_cases(job, table))

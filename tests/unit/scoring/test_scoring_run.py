@@ -1,0 +1,143 @@
+"""Scoring a domain: which cases each run scores, under which name, and what is restored."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).parents[1]))
+
+from toy_study import CountingKind, case_table, write_case_table, write_store
+
+from mammoshift.contracts.predictions import read_predictions
+from mammoshift.contracts.run import Run
+from mammoshift.errors import DamagedFileError
+from mammoshift.scoring import run
+from mammoshift.scoring.run import ScoringJob, run_scoring
+
+NAMES = [f"im{number}" for number in range(6)]
+FOLDS = [
+    ("out_of_fold", "train"),
+    ("out_of_fold", "validation"),
+    ("train", "out_of_fold"),
+    ("validation", "out_of_fold"),
+    ("test", "test"),
+    ("test", "test"),
+]
+
+
+@pytest.fixture
+def kind(monkeypatch: pytest.MonkeyPatch) -> CountingKind:
+    counting = CountingKind()
+    monkeypatch.setattr(run, "kind_of", lambda _name: counting)
+    return counting
+
+
+@pytest.fixture
+def job(tmp_path: Path, kind: CountingKind) -> ScoringJob:
+    """Two seeds and two folds of one arm on the domain that they were trained on."""
+    models = {}
+    for seed in (0, 7):
+        for fold in (0, 1):
+            folder = tmp_path / f"{seed}-{fold}"
+            folder.mkdir()
+            (folder / "model.json").write_text(f"{1 + seed + 10 * fold}", encoding="utf-8")
+            (folder / "model.safetensors").write_text("weights", encoding="utf-8")
+            models[Run("toy", seed, fold)] = folder
+    return ScoringJob(
+        settings={"arm": "toy", "kind": "network", "domain": "film", "own": True},
+        code={"score": "1"},
+        models=models,
+        cases=write_case_table(tmp_path / "cases", case_table("film", "a", NAMES, FOLDS)),
+        stores={"a": write_store(tmp_path, "a", NAMES)},
+        scores=(),
+    )
+
+
+def test_on_its_own_domain_a_run_scores_what_its_fold_leaves_out(
+    job: ScoringJob, tmp_path: Path
+) -> None:
+    run_scoring(job, tmp_path / "out" / "predictions.parquet")
+    table = read_predictions(tmp_path / "out" / "predictions.parquet")
+    found = {
+        fold: dict(zip(part["case_id"], part["subset"], strict=True))
+        for fold, part in table[table["seed"] == 7].groupby("fold")
+    }
+    assert found[0] == {
+        "im0": "out_of_fold",
+        "im1": "out_of_fold",
+        "im3": "validation",
+        "im4": "test",
+        "im5": "test",
+    }
+    assert found[1]["im1"] == "validation"
+    assert "im0" not in found[1]
+    one = table[(table["case_id"] == "im4") & (table["fold"] == 1)].set_index("seed")["logit"]
+    assert one[7] == pytest.approx(one[0] * 18 / 11)
+
+
+def test_elsewhere_every_run_scores_all_that_is_held_out(job: ScoringJob, tmp_path: Path) -> None:
+    foreign = replace(job, settings={**job.settings, "own": False})
+    run_scoring(foreign, tmp_path / "out" / "predictions.parquet")
+    table = read_predictions(tmp_path / "out" / "predictions.parquet")
+    for _run, part in table.groupby(["seed", "fold"]):
+        assert part["case_id"].tolist() == NAMES
+        assert part["subset"].tolist() == 4 * ["out_of_fold"] + 2 * ["test"]
+
+
+def test_an_image_that_could_not_be_decoded_is_no_case(job: ScoringJob, tmp_path: Path) -> None:
+    table = case_table("film", "a", [*NAMES, "lost"], [*FOLDS, ("test", "test")])
+    wider = replace(job, cases=write_case_table(tmp_path / "wider", table))
+    run_scoring(wider, tmp_path / "out" / "predictions.parquet")
+    assert "lost" not in set(read_predictions(tmp_path / "out" / "predictions.parquet")["case_id"])
+
+
+def test_a_new_seed_is_scored_alone(job: ScoringJob, kind: CountingKind, tmp_path: Path) -> None:
+    output = tmp_path / "out" / "predictions.parquet"
+    before = {r: f for r, f in job.models.items() if r.seed == 0}
+    run_scoring(replace(job, models=before), output)
+    kind.scored.clear()
+    run_scoring(job, output)
+    assert sorted(models for models, _ in kind.scored) == [("7-0",), ("7-1",)]
+    assert len(read_predictions(output)) == 4 * 5
+
+
+def test_a_changed_label_scores_nothing_again(
+    job: ScoringJob, kind: CountingKind, tmp_path: Path
+) -> None:
+    output = tmp_path / "out" / "predictions.parquet"
+    run_scoring(job, output)
+    first = output.read_bytes()
+    kind.scored.clear()
+    table = case_table("film", "a", NAMES, FOLDS).assign(label=1)
+    run_scoring(replace(job, cases=write_case_table(tmp_path / "other", table)), output)
+    assert kind.scored == []
+    assert output.read_bytes() == first
+
+
+@pytest.mark.parametrize("name", ["model.json", "model.safetensors"])
+def test_another_model_is_scored_again(
+    job: ScoringJob, kind: CountingKind, tmp_path: Path, name: str
+) -> None:
+    output = tmp_path / "out" / "predictions.parquet"
+    run_scoring(job, output)
+    kind.scored.clear()
+    folder = job.models[Run("toy", 7, 1)]
+    (folder / name).write_text("3", encoding="utf-8")
+    run_scoring(job, output)
+    assert [models for models, _ in kind.scored] == [("7-1",)]
+
+
+def test_a_damaged_array_is_scored_by_nobody(
+    job: ScoringJob, kind: CountingKind, tmp_path: Path
+) -> None:
+    array = next((tmp_path / "pixels").rglob("shard.npy"))
+    content = bytearray(array.read_bytes())
+    content[-3] ^= 1
+    array.write_bytes(bytes(content))
+    with pytest.raises(DamagedFileError, match=r"shard\.npy"):
+        run_scoring(job, tmp_path / "out" / "predictions.parquet")
+    assert kind.scored == []

@@ -1,19 +1,27 @@
 from pathlib import Path
 
 from mammoshift.archives.adapter import ingest_archive
-from mammoshift.archives.ingest import check_receipt, write_ingested
+from mammoshift.archives.ingest import check_receipt, remember_archive, write_ingested
+from mammoshift.archives.memory import NAME, ContentMemory
 from mammoshift.configuration.dataset import Dataset
 from mammoshift.execution.job import job_log
 
 with job_log(snakemake.log[0]):
     root = Path(snakemake.params.root)
+    dataset = Dataset.model_validate(snakemake.params.record)
+    manifest = Path(snakemake.output.manifest)
     if snakemake.input:
         check_receipt(Path(snakemake.input[0]), root)
-    dataset = Dataset.model_validate(snakemake.params.record)
-    result = ingest_archive(snakemake.wildcards.dataset, dataset, root)
+    memory = ContentMemory.read(manifest.with_name(NAME))
+    try:
+        result = ingest_archive(snakemake.wildcards.dataset, dataset, root, memory)
+        if not snakemake.input:
+            remember_archive(memory, root, dataset.options.links_may_leave)
+    finally:
+        memory.save(manifest.with_name(NAME))
     write_ingested(
         result,
-        manifest=Path(snakemake.output.manifest),
+        manifest=manifest,
         annotations=Path(snakemake.output.annotations),
         excluded=Path(snakemake.output.excluded),
         files=Path(snakemake.output.files),

@@ -3,52 +3,37 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
-from importlib import import_module
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol, cast
 
 import pandas as pd
 import pyarrow as pa
 
 from mammoshift.archives.archive import LOST, Archive, ImageRecord
-from mammoshift.configuration.dataset import Adapter, Dataset
-from mammoshift.contracts.manifest import MANIFEST_SCHEMA, Exclusion, check_manifest
+from mammoshift.archives.memory import ContentMemory
+from mammoshift.archives.registry import load_adapter
+from mammoshift.configuration.dataset import Dataset
+from mammoshift.contracts.annotations import ANNOTATIONS_SCHEMA, check_annotations
+from mammoshift.contracts.exclusion import Exclusion
+from mammoshift.contracts.manifest import MANIFEST_SCHEMA, check_manifest
 from mammoshift.errors import ArchiveError
-
-_MODULES: dict[Adapter, str] = {
-    "cbis_ddsm": "mammoshift.archives.cbis_ddsm",
-    "cmmd": "mammoshift.archives.cmmd",
-    "dmid": "mammoshift.archives.dmid",
-    "mias": "mammoshift.archives.mias",
-    "cdd_cesm": "mammoshift.archives.cdd_cesm",
-    "csv": "mammoshift.archives.csv_table",
-}
 
 _REASONS_SHOWN = 8
 
 
-class _AdapterModule(Protocol):
-    """What every adapter's module offers."""
-
-    SOURCE: str
-
-    def read_records(self, archive: Archive) -> Iterator[ImageRecord]:
-        """Yield one record for each usable image and note the others in `archive`."""
-        ...
-
-
 @dataclass(frozen=True)
 class IngestResult:
-    """The manifest of an archive, and what did not become an image and why."""
+    """The manifest of an archive, the regions on its images, and what was left out and why."""
 
     manifest: pd.DataFrame
+    annotations: pd.DataFrame
     exclusions: list[Exclusion]
 
 
-def ingest_archive(dataset_name: str, dataset: Dataset, root: Path) -> IngestResult:
-    """Read the archive below `root` into a manifest, sorted by `image_id`.
+def ingest_archive(
+    dataset_name: str, dataset: Dataset, root: Path, memory: ContentMemory | None = None
+) -> IngestResult:
+    """Read the archive below `root` into a manifest and annotations, sorted by their ids.
 
     Parameters
     ----------
@@ -58,6 +43,8 @@ def ingest_archive(dataset_name: str, dataset: Dataset, root: Path) -> IngestRes
         Its configuration: the adapter, its options and the greatest share that may be lost.
     root
         The folder of the raw archive, as it was distributed.
+    memory
+        Content keys of files that were read before; it learns those that are read now.
 
     Raises
     ------
@@ -65,23 +52,33 @@ def ingest_archive(dataset_name: str, dataset: Dataset, root: Path) -> IngestRes
         If the folder or one of the archive's tables is missing or is not what it should be, or
         when more than `dataset.maximum_lost_share` of the images cannot be used.
     TableError
-        If the adapter's rows break the contract of the manifest.
+        If the adapter's rows break the contract of the manifest or of the annotations.
     """
-    module = cast(_AdapterModule, import_module(_MODULES[dataset.adapter]))
-    archive = Archive(dataset_name, dataset, root, module.SOURCE)
+    adapter, options = load_adapter(dataset.adapter), dataset.options
+    archive = Archive(
+        dataset=dataset_name,
+        root=root,
+        source=adapter.source,
+        links_may_leave=options.links_may_leave,
+        memory=memory if memory is not None else ContentMemory(),
+    )
     if not root.is_dir():
         raise archive.error(
             "there is no such folder; set `archives` in the configuration, or this dataset's "
             "`root`, to where it lies"
         )
     columns: dict[str, list[object]] = {name: [] for name in MANIFEST_SCHEMA.names}
-    for record in module.read_records(archive):
+    regions: list[dict[str, object]] = []
+    for record in adapter.read_records(archive, options):
         _append(columns, record, dataset_name)
+        regions.extend(_annotation_rows(record, dataset_name))
     _check_losses(archive, len(columns["image_id"]), dataset.maximum_lost_share)
     table = pa.table(columns, schema=MANIFEST_SCHEMA).sort_by("image_id")
     manifest = table.to_pandas()
     check_manifest(manifest, root)
-    return IngestResult(manifest, archive.exclusions)
+    annotations = _annotation_table(regions)
+    check_annotations(annotations, root)
+    return IngestResult(manifest, annotations, archive.exclusions)
 
 
 def _append(columns: dict[str, list[object]], record: ImageRecord, dataset_name: str) -> None:
@@ -100,6 +97,24 @@ def _append(columns: dict[str, list[object]], record: ImageRecord, dataset_name:
     }
     for name, values in columns.items():
         values.append(from_file[name] if name in from_file else getattr(record, name))
+
+
+def _annotation_rows(record: ImageRecord, dataset_name: str) -> list[dict[str, object]]:
+    """Return the rows of one image's regions, in the order of the record."""
+    return [
+        {
+            "annotation_id": f"{record.image_id}-r{number}",
+            "image_id": record.image_id,
+            "dataset": dataset_name,
+            **asdict(region),
+        }
+        for number, region in enumerate(record.regions, start=1)
+    ]
+
+
+def _annotation_table(rows: list[dict[str, object]]) -> pd.DataFrame:
+    ordered = sorted(rows, key=lambda row: str(row["annotation_id"]))
+    return pa.Table.from_pylist(ordered, schema=ANNOTATIONS_SCHEMA).to_pandas()
 
 
 def _check_losses(archive: Archive, usable: int, maximum_lost_share: float) -> None:

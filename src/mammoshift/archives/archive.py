@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, TypeVar
 
-from mammoshift.archives.headers import ImageHeader, quiet_reading, read_header
-from mammoshift.archives.listing import ListedFile, content_key, iterate_files, table_key
-from mammoshift.configuration.dataset import Dataset
-from mammoshift.contracts.manifest import Exclusion
+from mammoshift.archives.listing import ListedFile, content_key, iterate_files
+from mammoshift.archives.memory import READING_THREADS, ContentMemory
+from mammoshift.contracts.exclusion import Exclusion
 from mammoshift.errors import ArchiveError, UnreadableImageError
+
+if TYPE_CHECKING:
+    from mammoshift.archives.headers import ImageHeader
+
+Outcome = TypeVar("Outcome")
 
 LOST = "ingest"
 """Stage of an exclusion that counts as a loss: unreadable, missing, or without its table row."""
@@ -35,6 +39,23 @@ class InspectedFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Region:
+    """One region on an image, as the contract of the annotations describes it.
+
+    `points` are x, y, x, y, ... in pixels of the stored image.
+    """
+
+    shape: str
+    points: tuple[float, ...] = ()
+    radius: float | None = None
+    lesion_type: str | None = None
+    pathology: str | None = None
+    birads: str | None = None
+    mask_path: str | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ImageRecord:
     """One image of the manifest: its file and what the archive's tables say about it.
 
@@ -46,9 +67,12 @@ class ImageRecord:
     file: InspectedFile
     patient_id: str | None = None
     exam_id: str | None = None
+    pair_id: str | None = None
+    site: str | None = None
     laterality: str | None = None
     view: str | None = None
     pathology: str | None = None
+    patient_pathology: str | None = None
     density: str | None = None
     density_scale: str | None = None
     birads: str | None = None
@@ -58,6 +82,7 @@ class ImageRecord:
     manufacturer: str | None = None
     detector: str | None = None
     pixel_spacing_mm: float | None = None
+    regions: tuple[Region, ...] = ()
 
 
 @dataclass
@@ -65,19 +90,20 @@ class Archive:
     """The files below the root of one dataset's archive, and what was found to be unusable.
 
     `source` says in one sentence what the archive is and where it comes from; errors end with
-    it.
+    it. `memory` knows the content keys of files that were read before.
     """
 
     dataset: str
-    configuration: Dataset
     root: Path
     source: str
+    links_may_leave: bool = True
+    memory: ContentMemory = field(default_factory=ContentMemory)
     exclusions: list[Exclusion] = field(default_factory=list)
 
     @cached_property
     def files(self) -> tuple[ListedFile, ...]:
         """All files below the root, in the order of the listing."""
-        return tuple(iterate_files(self.root))
+        return tuple(iterate_files(self.root, self.links_may_leave))
 
     def paths(self, suffixes: frozenset[str]) -> list[str]:
         """Return the paths whose suffix, in small letters, is one of `suffixes`."""
@@ -100,13 +126,13 @@ class Archive:
         found = self.named(pattern)
         if not found:
             raise self.error(f"{what} was not found anywhere below the root")
-        if len(found) > 1 and len({self._table_key(path) for path in found}) > 1:
+        if len(found) > 1 and len({self._content_key(path) for path in found}) > 1:
             raise self.error(f"there are several files that could be {what}: {', '.join(found)}")
         return found[0]
 
-    def _table_key(self, path: str) -> str:
+    def _content_key(self, path: str) -> str:
         try:
-            return table_key(self.root / path)
+            return content_key(self.root / path)
         except OSError as error:
             raise self.error(f"{path} cannot be read: {error.strerror}") from None
 
@@ -136,17 +162,38 @@ class Archive:
 
     def try_inspect(self, paths: Sequence[str]) -> Iterator[tuple[str, InspectedFile | str]]:
         """Yield each path with its inspected file, or with the reason why it is unreadable."""
-        with ThreadPoolExecutor(min(16, 4 * (os.cpu_count() or 1))) as pool:
+        return self._each(paths, self._inspect)
+
+    def try_headers(self, paths: Sequence[str]) -> Iterator[tuple[str, ImageHeader | str]]:
+        """Yield each path with its header alone, or with the reason why it is unreadable."""
+        return self._each(paths, self._header)
+
+    def _each(
+        self, paths: Sequence[str], look: Callable[[str], Outcome | str]
+    ) -> Iterator[tuple[str, Outcome | str]]:
+        from mammoshift.archives.headers import quiet_reading
+
+        with ThreadPoolExecutor(READING_THREADS) as pool:
             for start in range(0, len(paths), _FILES_AT_ONCE):
                 chunk = paths[start : start + _FILES_AT_ONCE]
                 with quiet_reading():
-                    outcomes = list(pool.map(self._inspect, chunk))
+                    outcomes = list(pool.map(look, chunk))
                 yield from zip(chunk, outcomes, strict=True)
 
     def _inspect(self, path: str) -> InspectedFile | str:
-        file = self.root / path
+        header = self._header(path)
+        if isinstance(header, str):
+            return header
         try:
-            return InspectedFile(path, content_key(file), read_header(file))
+            return InspectedFile(path, self.memory.key(self.root, path), header)
+        except OSError as error:
+            return f"the file cannot be read: {error.strerror}"
+
+    def _header(self, path: str) -> ImageHeader | str:
+        from mammoshift.archives.headers import read_header
+
+        try:
+            return read_header(self.root / path)
         except UnreadableImageError as error:
             return str(error)
         except OSError as error:

@@ -1,37 +1,57 @@
-"""Writing what an adapter found: the manifest, what was left out, and each shard's file list."""
+"""Writing what an adapter found: manifest, annotations, what was left out, and files to decode."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from mammoshift.archives.adapter import IngestResult
+from mammoshift.archives.listing import iterate_files
+from mammoshift.archives.memory import ContentMemory
+from mammoshift.contracts.annotations import write_annotations
 from mammoshift.contracts.manifest import write_exclusions, write_manifest
 from mammoshift.errors import ArchiveError
 from mammoshift.files import atomic_path
-from mammoshift.pixelstore.assignment import shard_of
 
-SHARD_COLUMNS = ("image_id", "dataset", "path", "pixel_spacing_mm", "content_key")
-"""What preprocessing reads of an image; a changed label must not decode it again."""
+FILES_SCHEMA = pa.schema(
+    [
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("dataset", pa.string(), nullable=False),
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("pixel_spacing_mm", pa.float32()),
+        pa.field("laterality", pa.string()),
+        pa.field("content_key", pa.string(), nullable=False),
+        pa.field("owner", pa.string(), nullable=False),
+    ]
+)
+"""What preprocessing reads of an image; a changed label must not decode it again.
+
+The first six are columns of the manifest; `owner` is the patient, or the image itself where the
+patient is unknown: images of one owner belong to one shard.
+"""
 
 
 def write_ingested(
-    result: IngestResult, manifest: Path, excluded: Path, shards: Sequence[Path]
+    result: IngestResult, manifest: Path, annotations: Path, excluded: Path, files: Path
 ) -> None:
-    """Write the manifest, the exclusions and one list of files for each shard.
-
-    An image belongs to the shard of its patient, or of itself where the patient is unknown.
-    """
-    table = result.manifest
-    owners = table["patient_id"].where(table["patient_id"].notna(), table["image_id"])
-    number = owners.map(lambda owner: shard_of(str(owner), len(shards))).astype(int)
-    for position, path in enumerate(shards):
-        _write_list(table.loc[number == position, list(SHARD_COLUMNS)], path)
+    """Write the manifest, the annotations, the exclusions and the table of files to decode."""
+    write_annotations(result.annotations, annotations)
     write_exclusions(result.exclusions, excluded)
-    write_manifest(table, manifest)
+    with atomic_path(files) as temporary:
+        pq.write_table(_files_of(result.manifest), temporary)
+    write_manifest(result.manifest, manifest)
+
+
+def remember_archive(memory: ContentMemory, root: Path, links_may_leave: bool) -> None:
+    """Let `memory` learn every file below `root` that ingestion did not read.
+
+    A mask, or the other one of two copies, is part of the archive's state as well.
+    """
+    memory.learn(root, iterate_files(root, links_may_leave))
 
 
 def check_receipt(receipt: Path, root: Path) -> None:
@@ -51,6 +71,9 @@ def check_receipt(receipt: Path, root: Path) -> None:
             )
 
 
-def _write_list(images: pd.DataFrame, path: Path) -> None:
-    with atomic_path(path) as temporary:
-        images.sort_values("image_id").to_parquet(temporary, index=False)
+def _files_of(manifest: pd.DataFrame) -> pa.Table:
+    owners = manifest["patient_id"].where(manifest["patient_id"].notna(), manifest["image_id"])
+    ordered = manifest.assign(owner=owners).sort_values("image_id")
+    return pa.Table.from_pandas(
+        ordered[FILES_SCHEMA.names], schema=FILES_SCHEMA, preserve_index=False
+    )

@@ -1,4 +1,4 @@
-"""What lies in an archive's folder: file names, sizes and keys of their content.
+"""What lies in an archive's folder: file names, sizes, times and keys of their content.
 
 Standard library only: this is imported while Snakemake parses.
 """
@@ -14,28 +14,41 @@ from pathlib import Path
 
 from mammoshift.errors import ArchiveError
 
-_BLOCK = 64 * 1024
+DICOM_SUFFIXES = frozenset({".dcm", ".dicom", ".ima"})
+
 _JUNK_NAMES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "lost+found"})
 _JUNK_PREFIXES = (".", "~$")
-_TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".txt", ".xlsx", ".xls", ".json", ".xml"})
+_TABLE_SUFFIXES = frozenset({"csv", "tsv", "txt", "xlsx", "xls", "json", "xml"})
+_LARGEST_TABLE_BYTES = 256 * 1024**2
 _LEADS_NOWHERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 
 
 @dataclass(frozen=True, slots=True)
 class ListedFile:
-    """One file: its path relative to the root, with forward slashes, and its size in bytes."""
+    """One file: its path relative to the root, with forward slashes, its size in bytes and time.
+
+    `mtime_ns` is the time of its last modification, in nanoseconds.
+    """
 
     path: str
     size: int
+    mtime_ns: int
+
+    @property
+    def is_table(self) -> bool:
+        """Whether this is a table or text, told by the suffix: small, and of many meanings."""
+        suffix = self.path.rpartition("/")[2].rpartition(".")[2].lower()
+        return suffix in _TABLE_SUFFIXES and self.size <= _LARGEST_TABLE_BYTES
 
 
-def iterate_files(root: Path) -> Iterator[ListedFile]:
+def iterate_files(root: Path, links_may_leave: bool = True) -> Iterator[ListedFile]:
     """Yield the regular files below `root`, each folder's entries in the order of their names.
 
     Hidden files and what operating systems and office programs leave behind (`.DS_Store`,
     `._*`, `~$*`, `Thumbs.db`) are passed over. Links are followed, so that an archive may be
     put together from several disks; a link that leads nowhere, or to a folder that was listed
-    already or lies above it, is passed over.
+    already or lies above it, is passed over. With `links_may_leave` false a link that leads out
+    of the root is passed over as well.
 
     Raises
     ------
@@ -47,6 +60,7 @@ def iterate_files(root: Path) -> Iterator[ListedFile]:
     entries, identity = _entries(str(root))
     open_folders = [(iter(entries), "", identity)]
     listed = {identity}
+    inside = None if links_may_leave else root.resolve()
     while open_folders:
         remaining, prefix, _ = open_folders[-1]
         entry = next(remaining, None)
@@ -54,6 +68,8 @@ def iterate_files(root: Path) -> Iterator[ListedFile]:
             open_folders.pop()
             continue
         try:
+            if inside and entry.is_symlink() and not _lies_in(entry.path, inside):
+                continue
             if entry.is_dir():
                 entries, identity = _entries(entry.path)
                 above = {identity for _, _, identity in open_folders}
@@ -61,7 +77,8 @@ def iterate_files(root: Path) -> Iterator[ListedFile]:
                     open_folders.append((iter(entries), f"{prefix}{entry.name}/", identity))
                     listed.add(identity)
             elif entry.is_file():
-                yield ListedFile(prefix + entry.name, entry.stat().st_size)
+                status = entry.stat()
+                yield ListedFile(prefix + entry.name, status.st_size, status.st_mtime_ns)
         except OSError as error:
             if error.errno not in _LEADS_NOWHERE:
                 raise ArchiveError(
@@ -70,51 +87,25 @@ def iterate_files(root: Path) -> Iterator[ListedFile]:
                 ) from None
 
 
-def listing_digest(root: Path) -> str:
-    """Return a digest of the paths and sizes below `root`, or `absent` where there is no folder.
-
-    No file is opened, so half a million files take seconds; a change that keeps a file's size
-    is not seen.
-    """
-    if not root.is_dir():
-        return "absent"
-    digest = hashlib.sha256()
-    for file in iterate_files(root):
-        digest.update(f"{file.path}\0{file.size}\n".encode())
-    return digest.hexdigest()[:32]
-
-
 def content_key(path: Path) -> str:
-    """Return 24 hexadecimal digits that follow from a file's size and three of its blocks.
+    """Return 32 hexadecimal digits that follow from all of a file's content and from that alone.
 
-    The blocks of 64 KiB lie at the start, in the middle and at the end. The key does not depend
-    on name or times, and costs the same for a file of any size.
+    The file is streamed, each byte read once.
     """
-    digest = hashlib.blake2b(digest_size=12)
     with path.open("rb") as stream:
-        size = os.fstat(stream.fileno()).st_size
-        digest.update(size.to_bytes(8, "little"))
-        if size <= 3 * _BLOCK:
-            digest.update(stream.read(3 * _BLOCK))
-        else:
-            for offset in (0, (size - _BLOCK) // 2, size - _BLOCK):
-                stream.seek(offset)
-                digest.update(stream.read(_BLOCK))
-    return digest.hexdigest()
+        return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
-def table_key(path: Path) -> str:
-    """Return 24 hexadecimal digits that follow from all of a file's content."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=12)).hexdigest()
+def lies_below(path: Path, root: Path) -> bool:
+    """Tell whether `path`, all links followed, lies below `root`, all links followed."""
+    return _lies_in(str(path), root.resolve())
 
 
-def change_key(path: Path) -> str:
-    """Return the key that tells a changed file: of all of a table, and of blocks of an image.
-
-    One cell of a table may change anywhere and keep its length; tables are told by their suffix.
-    """
-    return table_key(path) if path.suffix.lower() in _TABLE_SUFFIXES else content_key(path)
+def _lies_in(path: str, resolved: Path) -> bool:
+    try:
+        return Path(path).resolve(strict=True).is_relative_to(resolved)
+    except (OSError, RuntimeError):
+        return False
 
 
 def _entries(folder: str) -> tuple[list[os.DirEntry[str]], tuple[int, int]]:

@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mammoshift.archives.listing import change_key, iterate_files
+from mammoshift.archives.listing import iterate_files
+from mammoshift.archives.memory import NAME, ContentMemory
 from mammoshift.configuration.load import Project
 from mammoshift.files import sha256_of_file, write_text_atomically
 
@@ -15,16 +16,20 @@ CACHE = Path(".snakemake") / "mammoshift"
 
 
 def archive_state(project: Project, dataset: str) -> str:
-    """Return a digest of a real archive's files: their paths, sizes and content keys.
+    """Return a digest of a real archive's files, the same as long as nobody changes one.
 
     A twin's state is in its receipt; an archive that is not there has the state `absent`, so
-    that a dry run works without data.
+    that a dry run works without data. Images are read only when they look changed since the
+    ingest job read them: see `mammoshift.archives.memory`. The digest tells whether ingestion
+    must run again; it is no key under which results of another run could be found.
     """
     record = project.datasets[dataset]
     if record.root is None:
         return "twin"
     root = project.archive_root(dataset, Path())
-    return listing_state(root, CACHE / f"{dataset}.json")
+    results = Path(project.settings.pathvars.get("results", "results"))
+    memory = results / "datasets" / dataset / NAME
+    return listing_state(root, memory, record.options.links_may_leave)
 
 
 def file_state(path: str, cache_folder: Path = CACHE) -> str:
@@ -47,27 +52,18 @@ def file_state(path: str, cache_folder: Path = CACHE) -> str:
     return state
 
 
-def listing_state(root: Path, cache_file: Path) -> str:
-    """Return the digest of all files below `root`, reading only those that look changed.
-
-    A file whose size and modification time are those of the last look keeps its content key;
-    any other is read, an image in three places. The cache saves that reading and decides nothing.
-    """
+def listing_state(root: Path, memory_file: Path, links_may_leave: bool = True) -> str:
+    """Return the digest of all files below `root`, with what `memory_file` knows of them."""
     if not root.is_dir():
         return "absent"
-    known = _read_cache(cache_file, root)
-    seen: dict[str, tuple[int, int, str]] = {}
+    files = list(iterate_files(root, links_may_leave))
+    memory = ContentMemory.read(memory_file)
+    memory.catch_up(root, files)
     digest = hashlib.sha256()
-    for file in iterate_files(root):
-        status = (root / file.path).stat()
-        old = known.get(file.path)
-        same = old is not None and (old[0], old[1]) == (status.st_size, status.st_mtime_ns)
-        key = old[2] if same and old is not None else change_key(root / file.path)
-        seen[file.path] = (status.st_size, status.st_mtime_ns, key)
-        digest.update(f"{file.path}\0{status.st_size}\0{key}\n".encode())
-    if seen != known:
-        content = json.dumps({"root": str(root.resolve()), "files": seen})
-        write_text_atomically(cache_file, content)
+    for file in files:
+        digest.update(f"{file.path}\0{file.size}\0{memory.state(root, file)}\n".encode())
+    if memory.looks:
+        memory.save(memory_file)
     return digest.hexdigest()[:32]
 
 
@@ -77,10 +73,3 @@ def _read_json(cache_file: Path) -> dict[str, Any]:
     except (FileNotFoundError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def _read_cache(cache_file: Path, root: Path) -> dict[str, tuple[int, int, str]]:
-    content = _read_json(cache_file)
-    if content.get("root") != str(root.resolve()):
-        return {}
-    return {path: (size, mtime, key) for path, (size, mtime, key) in content["files"].items()}

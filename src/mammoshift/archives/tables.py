@@ -14,8 +14,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import openpyxl
-
 from mammoshift.errors import ArchiveError
 
 MAXIMUM_CSV_BYTES = 1024**3
@@ -89,6 +87,8 @@ def read_sheet(path: Path, sheet: str | None = None) -> Iterator[tuple[int, tupl
     ArchiveError
         If the file is no workbook, larger than the bounds of this module, or lacks the sheet.
     """
+    import openpyxl
+
     _check_workbook_size(path)
     try:
         with warnings.catch_warnings():

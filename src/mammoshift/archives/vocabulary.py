@@ -5,12 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from mammoshift.contracts.manifest import BIRADS, LESION_TYPES
-
-BIRADS_IN_ORDER = BIRADS
-"""BI-RADS assessment categories, the least suspicious first; 0 (incomplete) says least."""
-
-_PATHOLOGIES_IN_ORDER = ("normal", "benign", "malignant")
+from mammoshift.contracts.vocabulary import BIRADS, LESION_TYPES, PATHOLOGIES
 
 _SIDES = {"l": "left", "left": "left", "lt": "left", "r": "right", "right": "right", "rt": "right"}
 
@@ -28,7 +23,6 @@ _VIEW_OF = {text: view for view, texts in _VIEWS.items() for text in texts}
 _DENSITIES = {"1": "a", "2": "b", "3": "c", "4": "d", "a": "a", "b": "b", "c": "c", "d": "d"}
 _DENSITY_PREFIX = re.compile(r"^(?:acr|bi-?rads|density)[\s:_-]*", re.IGNORECASE)
 _BIRADS_PREFIX = re.compile(r"^bi-?rads[\s:_-]*", re.IGNORECASE)
-_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
 def side_of(text: str) -> str | None:
@@ -52,19 +46,19 @@ def density_of(text: str) -> str | None:
 def birads_of(text: str) -> str | None:
     """Return the BI-RADS assessment category for `4a`, `4A`, `BI-RADS 4a`; else None."""
     category = _BIRADS_PREFIX.sub("", text.strip()).lower()
-    return category if category in BIRADS_IN_ORDER else None
+    return category if category in BIRADS else None
 
 
 def highest_birads(categories: Iterable[str | None]) -> str | None:
     """Return the highest of several assessment categories; None when none is known."""
     known = [category for category in categories if category is not None]
-    return max(known, key=BIRADS_IN_ORDER.index, default=None)
+    return max(known, key=BIRADS.index, default=None)
 
 
 def worst_pathology(pathologies: Iterable[str | None]) -> str | None:
     """Return malignant before benign before normal; None when none is known."""
     known = [pathology for pathology in pathologies if pathology is not None]
-    return max(known, key=_PATHOLOGIES_IN_ORDER.index, default=None)
+    return max(known, key=PATHOLOGIES.index, default=None)
 
 
 def joined_lesion_types(lesion_types: Iterable[str]) -> str | None:
@@ -89,8 +83,3 @@ def whole_years(text: str) -> int | None:
         return None
     age = int(match[1])
     return age if age <= 120 else None
-
-
-def safe_identifier(text: str) -> str:
-    """Return `text` with every run of characters outside A-Z a-z 0-9 _ . - made one `_`."""
-    return _UNSAFE.sub("_", text).strip("_")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import difflib
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, create_model, model_validator
 
+from mammoshift.archives.registry import AdapterOptions, adapter_names, load_adapter
 from mammoshift.configuration.model import Name, Positive, Share, Strict
-
-Adapter = Literal["cbis_ddsm", "cmmd", "dmid", "mias", "cdd_cesm", "csv"]
-TwinLayout = Literal["cbis_ddsm", "cmmd", "dmid", "mias"]
+from mammoshift.phantoms.registry import twin_names
 
 
 class DensityShares(Strict):
@@ -72,64 +72,32 @@ class Twin(Strict):
     scanner: Scanner = Scanner()
 
 
-class CsvColumns(Strict):
-    """Which column of a user's table holds what; `path`, `patient_id` and `label` are required."""
-
-    path: str
-    patient_id: str
-    label: str
-    image_id: str | None = None
-    exam_id: str | None = None
-    laterality: str | None = None
-    view: str | None = None
-    density: str | None = None
-    birads: str | None = None
-    age: str | None = None
-    official_split: str | None = None
-    manufacturer: str | None = None
-    pixel_spacing_mm: str | None = None
+def _known_adapter(name: Any) -> Any:
+    if name in adapter_names():
+        return name
+    close = difflib.get_close_matches(str(name), adapter_names(), n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    allowed = ", ".join(map(repr, adapter_names()))
+    raise ValueError(f"there is no adapter {name!r}.{hint} Allowed: {allowed}")
 
 
-class CsvOptions(Strict):
-    """A user's own hospital: a table of file paths and labels.
-
-    Its suffix tells the table from images, of which a change is looked for in a few places only.
-    """
-
-    table: str
-    columns: CsvColumns
-    label_values: dict[str, Literal["normal", "benign", "malignant"]]
-
-    @field_validator("table")
-    @classmethod
-    def _has_suffix_of_a_table(cls, table: str) -> str:
-        if not table.lower().endswith((".csv", ".tsv", ".txt")):
-            raise ValueError(f"{table!r} must end in .csv, .tsv or .txt; rename the file")
-        return table
+AdapterName = Annotated[
+    str, BeforeValidator(_known_adapter), Field(json_schema_extra={"enum": list(adapter_names())})
+]
+"""The name of a module in the folder of the adapters."""
 
 
-class CddCesmOptions(Strict):
-    """Which images of CDD-CESM are used: low-energy (`DM`) or subtracted (`CM`)."""
-
-    images: Literal["low_energy", "subtracted"] = "low_energy"
-
-
-class CmmdOptions(Strict):
-    """What the unlabelled contralateral breasts of CMMD's D2 part are taken for."""
-
-    unlabelled: Literal["exclude", "normal"] = "exclude"
-
-
-class Dataset(Strict):
+class DatasetRecord(Strict):
     """One dataset of the configuration.
 
     Either `root` says where the real archive lies, relative to the setting `archives`, or `twin`
     describes the synthetic archive that stands for it. `tone` overrides the studies' tone recipe
     for this dataset. `expected_images` is for planning alone. A run fails when more than
-    `maximum_lost_share` of the files is unusable.
+    `maximum_lost_share` of the files is unusable. What an adapter leaves to choose stands in the
+    section of its name.
     """
 
-    adapter: Adapter
+    adapter: AdapterName
     title: str
     licence: str
     root: str | None = None
@@ -138,19 +106,56 @@ class Dataset(Strict):
     tone: Literal["dicom_voi", "full_range", "percentile", "film_log"] | None = None
     maximum_lost_share: Share = 0.05
     expected_images: Annotated[int, Field(ge=1)] | None = None
-    csv: CsvOptions | None = None
-    cdd_cesm: CddCesmOptions = CddCesmOptions()
-    cmmd: CmmdOptions = CmmdOptions()
+
+    @property
+    def options(self) -> AdapterOptions:
+        """What is chosen for the dataset's adapter, defaults filled in."""
+        section = getattr(self, self.adapter, None)
+        return load_adapter(self.adapter).options() if section is None else section
 
     @model_validator(mode="after")
-    def _has_one_source(self) -> Dataset:
+    def _has_one_source(self) -> DatasetRecord:
         if (self.root is None) == (self.twin is None):
             raise ValueError("give either root (a real archive) or twin (a synthetic one)")
-        if self.twin is not None and self.adapter in {"cdd_cesm", "csv"}:
-            raise ValueError(f"there is no twin for the adapter {self.adapter}")
-        if (self.adapter == "csv") != (self.csv is not None):
-            raise ValueError("the section csv belongs to the adapter csv, which needs it")
+        if self.twin is not None and self.adapter not in twin_names():
+            raise ValueError(
+                f"there is no twin for the adapter {self.adapter}; there are twins for "
+                f"{', '.join(twin_names())}"
+            )
         return self
 
+    @model_validator(mode="after")
+    def _has_its_own_section(self) -> DatasetRecord:
+        for name in adapter_names():
+            section = getattr(self, name, None)
+            if section is not None and name != self.adapter:
+                raise ValueError(
+                    f"the section {name} belongs to the adapter {name}, and this dataset's adapter "
+                    f"is {self.adapter}"
+                )
+            if section is None and name == self.adapter and load_adapter(name).needs_section:
+                raise ValueError(f"the adapter {name} needs the section {name}")
+        return self
+
+
+def _sections() -> dict[str, Any]:
+    """Return one optional field for each adapter that leaves something to choose."""
+    chosen = {name: load_adapter(name) for name in adapter_names()}
+    taken = sorted(chosen.keys() & DatasetRecord.model_fields.keys())
+    if taken:
+        raise ValueError(f"an adapter cannot be called like a key of a dataset: {taken}")
+    return {
+        name: (adapter.options | None, None)
+        for name, adapter in chosen.items()
+        if adapter.has_choices
+    }
+
+
+if TYPE_CHECKING:
+    Dataset = DatasetRecord
+else:
+    Dataset = create_model(
+        "Dataset", __base__=DatasetRecord, __doc__=DatasetRecord.__doc__, **_sections()
+    )
 
 Datasets = dict[Name, Dataset]

@@ -62,9 +62,11 @@ def twin_leaves(project: Project, dataset: str) -> Leaves:
 def ingest_leaves(project: Project, dataset: str) -> Leaves:
     """Return what the ingestion of a dataset reads: its adapter, that one's options, the limit."""
     record = project.datasets[dataset]
-    read = plain(record)
-    wanted = ("adapter", "maximum_lost_share", record.adapter)
-    return {key: read[key] for key in wanted if key in read}
+    return {
+        "adapter": record.adapter,
+        "options": plain(record.options),
+        "maximum_lost_share": record.maximum_lost_share,
+    }
 
 
 def whole_dataset(project: Project, dataset: str) -> Leaves:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mammoshift.contracts.exclusion import QC_COLUMNS, Exclusion
+from mammoshift.contracts.vocabulary import (
+    BIRADS,
+    DENSITIES,
+    DENSITY_SCALES,
+    LATERALITIES,
+    OFFICIAL_SPLITS,
+    PATHOLOGIES,
+    VIEWS,
+)
 from mammoshift.errors import TableError
 from mammoshift.files import atomic_path
-
-LATERALITIES = ("left", "right")
-VIEWS = ("CC", "MLO", "ML", "LM", "AT", "XCCL", "other")
-PATHOLOGIES = ("normal", "benign", "malignant")
-DENSITY_SCALES = ("birads", "mias")
-DENSITIES = ("a", "b", "c", "d", "f", "g")
-BIRADS = ("0", "1", "2", "3", "4", "4a", "4b", "4c", "5", "6")
-OFFICIAL_SPLITS = ("train", "test")
-LESION_TYPES = ("mass", "calcification", "distortion", "asymmetry", "enhancement", "other")
 
 MANIFEST_SCHEMA = pa.schema(
     [
@@ -27,9 +27,12 @@ MANIFEST_SCHEMA = pa.schema(
         pa.field("dataset", pa.string(), nullable=False),
         pa.field("patient_id", pa.string(), nullable=True),
         pa.field("exam_id", pa.string()),
+        pa.field("pair_id", pa.string()),
+        pa.field("site", pa.string()),
         pa.field("laterality", pa.string()),
         pa.field("view", pa.string()),
         pa.field("pathology", pa.string()),
+        pa.field("patient_pathology", pa.string()),
         pa.field("density", pa.string()),
         pa.field("density_scale", pa.string()),
         pa.field("birads", pa.string()),
@@ -52,9 +55,14 @@ image_id          unique within the dataset, made of safe characters only: A-Z a
 dataset           the dataset's name in the configuration
 patient_id        the unit of grouping and clustering; null when the archive does not say
 exam_id           null when unknown
+pair_id           matched case-control pair: shared by the patients of one pair; null without one
+site              where the image was made, for archives of several places; null when unknown
 laterality        left | right
-view              see `VIEWS`
-pathology         normal | benign | malignant; null when the archive gives no label
+view              a word of `mammoshift.contracts.vocabulary`, as are the following
+pathology         normal | benign | malignant, of this image; null when the archive gives no label
+patient_pathology normal | benign | malignant, of the patient; given only where the archive says
+                  it of the patient: an image of the healthy side of a patient with cancer is
+                  normal itself
 density           a..d on the BI-RADS scale, f | g | d on the MIAS scale
 density_scale     birads | mias
 birads            assessment category as text: 0 1 2 3 4 4a 4b 4c 5 6, the highest where several
@@ -70,22 +78,6 @@ content_key       key of the file's content: see `mammoshift.archives.listing.co
 """
 
 _SAFE_ID = "[A-Za-z0-9_.-]{1,200}"
-
-QC_COLUMNS = ("dataset", "path", "stage", "reason")
-
-
-@dataclass(frozen=True)
-class Exclusion:
-    """One file or table row that did not become an image, and why.
-
-    `stage` is `ingest` or `preprocess` for a loss, and `selection` for what was left out on
-    purpose, such as a second copy of a film; only losses count towards `maximum_lost_share`.
-    """
-
-    dataset: str
-    path: str
-    stage: str
-    reason: str
 
 
 def write_manifest(manifest: pd.DataFrame, path: Path) -> None:
@@ -129,6 +121,7 @@ def check_manifest(manifest: pd.DataFrame, where: Path) -> None:
         "laterality": LATERALITIES,
         "view": VIEWS,
         "pathology": PATHOLOGIES,
+        "patient_pathology": PATHOLOGIES,
         "density": DENSITIES,
         "density_scale": DENSITY_SCALES,
         "birads": BIRADS,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mammoshift.configuration.dataset import Scanner, TwinLayout
+from mammoshift.configuration.dataset import Scanner
 from mammoshift.phantoms.scanner import ScannerModel
 
-OWN_SCANNERS: dict[TwinLayout, ScannerModel] = {
+OWN_SCANNERS: dict[str, ScannerModel] = {
     "cbis_ddsm": ScannerModel(
         name="screen-film, transmission digitiser",
         pixel_pitch_mm=0.05,
@@ -71,12 +71,18 @@ archives is published.
 """
 
 
-def scanner_for(layout: TwinLayout, changes: Scanner, magnification: float = 1.0) -> ScannerModel:
+def scanner_for(layout: str, changes: Scanner, magnification: float = 1.0) -> ScannerModel:
     """Return the archive's own scanner with the given values changed.
 
     Pitch and MTF frequency are those of the detector before `magnification`; the field of view
     in mm stays, so that a finer pitch makes a larger image.
     """
-    own = OWN_SCANNERS[layout]
+    return changed_scanner(OWN_SCANNERS[layout], changes, magnification)
+
+
+def changed_scanner(
+    own: ScannerModel, changes: Scanner, magnification: float = 1.0
+) -> ScannerModel:
+    """Return a twin's own scanner with the given values changed, as `scanner_for` does."""
     given = {name: value for name, value in changes.model_dump().items() if value is not None}
     return replace(own, magnification=magnification, **given)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from mammoshift.configuration.dataset import Twin
-from mammoshift.errors import ConfigurationError
 from mammoshift.phantoms.receipt import TwinReceipt, receipt_of
+from mammoshift.phantoms.registry import load_layout
 from mammoshift.phantoms.twins.layout import Layout
 
 _PATIENTS_IN_FLIGHT = 32
@@ -27,7 +27,7 @@ def write_twin(layout: str, twin: Twin, destination: Path, workers: int = 1) -> 
     Parameters
     ----------
     layout
-        ``cbis_ddsm``, ``cmmd``, ``dmid`` or ``mias``.
+        The name of an adapter that has a twin: see `mammoshift.phantoms.registry`.
     workers
         Processes that draw patients; memory grows with it, not with the number of patients.
 
@@ -36,7 +36,7 @@ def write_twin(layout: str, twin: Twin, destination: Path, workers: int = 1) -> 
     ConfigurationError
         If the layout is unknown, or the population leaves nothing to draw from.
     """
-    chosen = _layout(layout)
+    chosen = load_layout(layout)
     destination.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(
         dir=destination.parent, prefix=f".{destination.name}-"
@@ -70,20 +70,3 @@ def _write_patient(
     write: Callable[[Twin, int, Path], Any], twin: Twin, root: Path, number: int
 ) -> Any:
     return write(twin, number, root)
-
-
-def _layout(name: str) -> Layout[Any]:
-    """Return the layout of that name; only its own module is imported."""
-    if name == "cbis_ddsm":
-        from mammoshift.phantoms.twins.cbis_ddsm import LAYOUT
-    elif name == "cmmd":
-        from mammoshift.phantoms.twins.cmmd import LAYOUT
-    elif name == "dmid":
-        from mammoshift.phantoms.twins.dmid import LAYOUT
-    elif name == "mias":
-        from mammoshift.phantoms.twins.mias import LAYOUT
-    else:
-        raise ConfigurationError(
-            f"there is no twin in the layout {name!r}; there are cbis_ddsm, cmmd, dmid and mias"
-        )
-    return LAYOUT

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 from PIL import Image
 
-from mammoshift.archives.cdd_cesm import lesion_types_of
+from mammoshift.archives.adapters.cdd_cesm import lesion_types_of
 from mammoshift.errors import ArchiveError
 
 HEADER = (

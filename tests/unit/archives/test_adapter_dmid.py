@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 from PIL import Image
 
-from mammoshift.archives.dmid import parse_report
+from mammoshift.archives.adapters.dmid import parse_report
 from mammoshift.errors import ArchiveError
 
 PROSE = [(f"line {number} about IMG001 and views CCLT",) for number in range(31)]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 
-from mammoshift.archives import state
+from mammoshift.archives import memory
+from mammoshift.archives.listing import content_key, iterate_files
+from mammoshift.archives.memory import ContentMemory
 from mammoshift.archives.state import file_state, listing_state
 
 
@@ -15,60 +18,183 @@ from mammoshift.archives.state import file_state, listing_state
 def archive(tmp_path: Path) -> Path:
     root = tmp_path / "archive"
     (root / "a").mkdir(parents=True)
-    (root / "a" / "1.pgm").write_bytes(b"1" * 100)
-    (root / "labels.csv").write_text("image,label\n1,B\n", encoding="utf-8")
+    _write(root / "a" / "1.pgm", b"1" * 100)
+    _write(root / "labels.csv", b"image,label\n1,B\n")
     return root
 
 
-def test_touching_changes_nothing(archive: Path, tmp_path: Path) -> None:
-    before = listing_state(archive, tmp_path / "cache.json")
-    os.utime(archive / "labels.csv", (1, 1))
-    assert listing_state(archive, tmp_path / "cache.json") == before
+@pytest.fixture
+def remembered(tmp_path: Path) -> Path:
+    return tmp_path / "results" / ".content.json"
 
 
-def test_a_label_of_the_same_length_is_seen(archive: Path, tmp_path: Path) -> None:
-    before = listing_state(archive, tmp_path / "cache.json")
-    (archive / "labels.csv").write_text("image,label\n1,M\n", encoding="utf-8")
-    assert listing_state(archive, tmp_path / "cache.json") != before
+def _write(path: Path, content: bytes, hour: int = 1) -> None:
+    """Write a file as of some hour of an old day."""
+    path.write_bytes(content)
+    os.utime(path, (3600 * hour, 3600 * hour))
 
 
-def test_a_label_anywhere_in_a_long_table_is_seen(archive: Path, tmp_path: Path) -> None:
-    rows = [f"{number:06d},B\n" for number in range(40_000)]
-    (archive / "labels.csv").write_text("".join(rows), encoding="utf-8")
-    before = listing_state(archive, tmp_path / "cache.json")
-    rows[15_000] = rows[15_000].replace("B", "M")
-    (archive / "labels.csv").write_text("".join(rows), encoding="utf-8")
-    assert listing_state(archive, tmp_path / "cache.json") != before
+def _ingest(archive: Path, remembered: Path) -> None:
+    """Read all files, as the ingest job does."""
+    known = ContentMemory.read(remembered)
+    known.learn(archive, iterate_files(archive))
+    known.save(remembered)
 
 
-def test_a_new_and_a_removed_file_are_seen(archive: Path, tmp_path: Path) -> None:
-    states = {listing_state(archive, tmp_path / "cache.json")}
-    (archive / "a" / "2.pgm").write_bytes(b"2")
-    states.add(listing_state(archive, tmp_path / "cache.json"))
+def _refuse(path: Path) -> str:
+    raise AssertionError(f"{path} was read")
+
+
+def test_the_first_look_reads_tables_alone(
+    archive: Path, remembered: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def note(path: Path) -> str:
+        read.append(path.name)
+        return content_key(path)
+
+    monkeypatch.setattr(memory, "content_key", note)
+    listing_state(archive, remembered)
+    assert read == ["labels.csv"]
+    assert not remembered.exists()
+
+
+def test_the_state_is_the_same_before_and_after_the_ingest_job(
+    archive: Path, remembered: Path
+) -> None:
+    first = listing_state(archive, remembered)
+    _ingest(archive, remembered)
+    assert listing_state(archive, remembered) == first
+    _ingest(archive, remembered)
+    assert listing_state(archive, remembered) == first
+
+
+def test_touching_changes_nothing(archive: Path, remembered: Path) -> None:
+    first = listing_state(archive, remembered)
+    _ingest(archive, remembered)
+    for path in archive.rglob("*"):
+        os.utime(path)
+    assert listing_state(archive, remembered) == first
+    _ingest(archive, remembered)
+    assert listing_state(archive, remembered) == first
+
+
+def test_moving_changes_nothing(archive: Path, remembered: Path) -> None:
+    first = listing_state(archive, remembered)
+    _ingest(archive, remembered)
+    moved = archive.rename(archive.with_name("elsewhere"))
+    assert listing_state(moved, remembered) == first
+    assert listing_state(archive, remembered) == "absent"
+
+
+def test_a_changed_image_of_the_same_size_is_seen_and_stays_seen(
+    archive: Path, remembered: Path
+) -> None:
+    first = listing_state(archive, remembered)
+    _ingest(archive, remembered)
+    _write(archive / "a" / "1.pgm", b"1" * 50 + b"2" + b"1" * 49, hour=2)
+    changed = listing_state(archive, remembered)
+    assert changed != first
+    assert listing_state(archive, remembered) == changed
+    _ingest(archive, remembered)
+    assert listing_state(archive, remembered) == changed
+    os.utime(archive / "a" / "1.pgm")
+    assert listing_state(archive, remembered) == changed
+
+
+def test_a_change_that_is_taken_back_is_no_change(archive: Path, remembered: Path) -> None:
+    first = listing_state(archive, remembered)
+    _ingest(archive, remembered)
+    _write(archive / "a" / "1.pgm", b"2" * 100, hour=2)
+    assert listing_state(archive, remembered) != first
+    _ingest(archive, remembered)
+    _write(archive / "a" / "1.pgm", b"1" * 100, hour=3)
+    assert listing_state(archive, remembered) == first
+
+
+def test_a_file_that_comes_back_changed_is_seen(archive: Path, remembered: Path) -> None:
+    first = listing_state(archive, remembered)
+    _ingest(archive, remembered)
     (archive / "a" / "1.pgm").unlink()
-    states.add(listing_state(archive, tmp_path / "cache.json"))
-    assert len(states) == 3
+    assert listing_state(archive, remembered) != first
+    _ingest(archive, remembered)
+    _write(archive / "a" / "1.pgm", b"2" * 100, hour=2)
+    assert listing_state(archive, remembered) != first
+
+
+def test_a_write_right_after_the_reading_is_seen(archive: Path, remembered: Path) -> None:
+    first = listing_state(archive, remembered)
+    image = archive / "a" / "1.pgm"
+    now = time.time_ns()
+    os.utime(image, ns=(now, now))
+    _ingest(archive, remembered)
+    image.write_bytes(b"2" * 100)
+    os.utime(image, ns=(now, now))
+    assert listing_state(archive, remembered) != first
+
+
+def test_a_new_image_changes_the_state_and_is_not_read(
+    archive: Path, remembered: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = listing_state(archive, remembered)
+    _ingest(archive, remembered)
+    (archive / "a" / "2.pgm").write_bytes(b"2")
+    with monkeypatch.context() as patch:
+        patch.setattr(memory, "content_key", _refuse)
+        grown = listing_state(archive, remembered)
+    assert grown != first
+    _ingest(archive, remembered)
+    assert listing_state(archive, remembered) == grown
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_label_anywhere_in_a_long_table_is_seen(
+    archive: Path, remembered: Path, known: bool
+) -> None:
+    rows = [f"{number:06d},B\n" for number in range(40_000)]
+    _write(archive / "labels.csv", "".join(rows).encode())
+    before = listing_state(archive, remembered)
+    if known:
+        _ingest(archive, remembered)
+        assert listing_state(archive, remembered) == before
+    rows[15_000] = rows[15_000].replace("B", "M")
+    _write(archive / "labels.csv", "".join(rows).encode(), hour=2)
+    assert listing_state(archive, remembered) != before
 
 
 def test_an_unchanged_file_is_not_read_again(
-    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    archive: Path, remembered: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = listing_state(archive, tmp_path / "cache.json")
-
-    def refuse(path: Path) -> str:
-        raise AssertionError(f"{path} was read again")
-
-    monkeypatch.setattr(state, "change_key", refuse)
-    assert listing_state(archive, tmp_path / "cache.json") == before
+    first = listing_state(archive, remembered)
+    _ingest(archive, remembered)
+    monkeypatch.setattr(memory, "content_key", _refuse)
+    assert listing_state(archive, remembered) == first
+    _ingest(archive, remembered)
 
 
-def test_the_cache_decides_nothing(archive: Path, tmp_path: Path) -> None:
-    before = listing_state(archive, tmp_path / "cache.json")
-    (tmp_path / "cache.json").write_text("not JSON", encoding="utf-8")
-    assert listing_state(archive, tmp_path / "cache.json") == before
-    moved = archive.rename(tmp_path / "elsewhere")
-    assert listing_state(moved, tmp_path / "cache.json") == before
-    assert listing_state(archive, tmp_path / "cache.json") == "absent"
+def test_a_damaged_memory_is_an_empty_one(archive: Path, remembered: Path) -> None:
+    first = listing_state(archive, remembered)
+    _ingest(archive, remembered)
+    for damaged in ("not JSON", "[]", '{"files": {"a/1.pgm": [1]}}'):
+        remembered.write_text(damaged, encoding="utf-8")
+        assert listing_state(archive, remembered) == first
+
+
+def test_a_look_at_many_files_that_were_never_read_is_fast(
+    tmp_path: Path, remembered: Path
+) -> None:
+    for folder in range(20):
+        (tmp_path / "many" / str(folder)).mkdir(parents=True)
+        for number in range(250):
+            (tmp_path / "many" / str(folder) / f"{number}.dcm").write_bytes(b"x")
+    start = time.process_time()
+    listing_state(tmp_path / "many", remembered)
+    assert (time.process_time() - start) / 5000 * 100_000 < 10.0
+    _ingest(tmp_path / "many", remembered)
+    start = time.process_time()
+    listing_state(tmp_path / "many", remembered)
+    assert (time.process_time() - start) / 5000 * 100_000 < 5.0
 
 
 def test_a_changed_byte_anywhere_in_a_weights_file_is_seen(tmp_path: Path) -> None:

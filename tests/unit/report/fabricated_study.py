@@ -195,6 +195,9 @@ def _cases(dataset: str, patients: int, rng: np.random.Generator, source: bool) 
 def _manifest(cases: pd.DataFrame) -> pd.DataFrame:
     manifest = cases.drop(columns=["label", "subset"]).assign(
         exam_id=None,
+        pair_id=None,
+        site=None,
+        patient_pathology=None,
         pathology=np.where(cases["label"] == 1, "malignant", "benign"),
         density_scale="birads",
         birads=None,

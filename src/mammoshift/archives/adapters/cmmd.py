@@ -10,9 +10,11 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from mammoshift.archives.archive import Archive, ImageRecord, InspectedFile
-from mammoshift.archives.headers import DICOM_SUFFIXES
+from mammoshift.archives.listing import DICOM_SUFFIXES
+from mammoshift.archives.registry import AdapterOptions
 from mammoshift.archives.tables import read_sheet_with_header
 from mammoshift.archives.vocabulary import (
     joined_lesion_types,
@@ -41,6 +43,12 @@ _EXPECTED_VIEWS = ("CC", "MLO")
 Breast = tuple[str, str]
 
 
+class Options(AdapterOptions):
+    """What the unlabelled contralateral breasts of CMMD's D2 part are taken for."""
+
+    unlabelled: Literal["exclude", "normal"] = "exclude"
+
+
 @dataclass(frozen=True, slots=True)
 class Label:
     """What the clinical workbook says about one breast, and where."""
@@ -51,7 +59,7 @@ class Label:
     where: str
 
 
-def read_records(archive: Archive) -> Iterator[ImageRecord]:
+def read_records(archive: Archive, options: Options) -> Iterator[ImageRecord]:
     """Yield one record for each image whose breast has a label.
 
     The other breast of a D2 patient has none: the option `cmmd.unlabelled` leaves it out or
@@ -75,7 +83,7 @@ def read_records(archive: Archive) -> Iterator[ImageRecord]:
         if patient not in patients:
             archive.lose(file.path, "the patient is not in the clinical workbook")
             continue
-        if label is None and archive.configuration.cmmd.unlabelled == "exclude":
+        if label is None and options.unlabelled == "exclude":
             archive.leave_out(file.path, "the breast has no label (cmmd.unlabelled: exclude)")
             continue
         copies = keys_seen[patient, side, view]

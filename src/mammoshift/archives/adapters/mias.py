@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from mammoshift.archives.archive import Archive, ImageRecord, InspectedFile
+from mammoshift.archives.archive import Archive, ImageRecord, InspectedFile, Region
+from mammoshift.archives.registry import AdapterOptions
 from mammoshift.archives.tables import read_text
 from mammoshift.archives.vocabulary import joined_lesion_types, worst_pathology
 
@@ -29,7 +30,7 @@ _INFO = re.compile(r"info.*\.txt|readme.*", re.IGNORECASE)
 _IMAGE = re.compile(r"mdb(\d{3,7})\.pgm", re.IGNORECASE)
 _ROW = re.compile(
     r"mdb(?P<number>\d{3,7})\s+(?P<tissue>[FGD])\s+(?P<finding>[A-Z]{4})(?:\s+(?P<severity>[BM]))?"
-    r"(?:\s+\d+\s+\d+\s+\d+|\s+\*NOTE\s*\d\*?)?"
+    r"(?:\s+(?P<x>\d+)\s+(?P<y>\d+)\s+(?P<radius>\d+)|\s+\*NOTE\s*\d\*?)?"
 )
 _ROW_START = re.compile(r"mdb(\d{3,7})\s")
 _SEVERITIES = {"B": "benign", "M": "malignant"}
@@ -44,16 +45,24 @@ _FINDINGS = {
 }
 
 
+class Options(AdapterOptions):
+    """Nothing is left to choose."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One row of the text file: tissue `f`, `g` or `d`, and what was found."""
+    """One row of the text file: tissue `f`, `g` or `d`, what was found, and where.
+
+    `circle` is x, y and radius in pixels as the file gives them: y counts from the bottom.
+    """
 
     tissue: str
     pathology: str | None
     lesion_type: str | None
+    circle: tuple[int, int, int] | None
 
 
-def read_records(archive: Archive) -> Iterator[ImageRecord]:
+def read_records(archive: Archive, _options: Options) -> Iterator[ImageRecord]:
     """Yield one record for each film; two films with consecutive numbers are one patient."""
     info, findings = _read_info(archive)
     paths: dict[int, str] = {}
@@ -72,10 +81,10 @@ def read_records(archive: Archive) -> Iterator[ImageRecord]:
     numbers = {path: number for number, path in paths.items()}
     for file in archive.inspect(list(numbers)):
         number = numbers[file.path]
-        yield _record(number, file, findings[number])
+        yield _record(number, file, findings[number], info)
 
 
-def _record(number: int, file: InspectedFile, findings: list[Finding]) -> ImageRecord:
+def _record(number: int, file: InspectedFile, findings: list[Finding], info: str) -> ImageRecord:
     tissues = {finding.tissue for finding in findings}
     density = tissues.pop() if len(tissues) == 1 else None
     return ImageRecord(
@@ -90,6 +99,26 @@ def _record(number: int, file: InspectedFile, findings: list[Finding]) -> ImageR
         lesion_types=joined_lesion_types(f.lesion_type for f in findings if f.lesion_type),
         detector="film",
         pixel_spacing_mm=FRAME_MM / max(file.header.rows, file.header.columns),
+        regions=tuple(
+            _circle_from_below(finding.circle, file.header.rows, finding, info)
+            for finding in findings
+            if finding.circle and finding.circle[2] > 0
+        ),
+    )
+
+
+def _circle_from_below(
+    circle: tuple[int, int, int], rows: int, finding: Finding, source: str
+) -> Region:
+    """Return a circle of an image with so many `rows`, whose y counts from the bottom."""
+    x, y, radius = circle
+    return Region(
+        shape="circle",
+        points=(float(x), float(rows - y)),
+        radius=float(radius),
+        lesion_type=finding.lesion_type,
+        pathology=finding.pathology,
+        source=source,
     )
 
 
@@ -118,12 +147,15 @@ def _findings(archive: Archive, path: str, rows: list[tuple[int, str]]) -> dict[
             archive.lose(f"{path}: line {line_number}", "the row is not of the known form")
             unclear.update(int(start[1]) for start in [_ROW_START.match(line)] if start)
             continue
-        normal = match["finding"] == "NORM"
+        normal, circle = match["finding"] == "NORM", None
+        if match["x"] is not None:
+            circle = (int(match["x"]), int(match["y"]), int(match["radius"]))
         findings[int(match["number"])].append(
             Finding(
                 tissue=match["tissue"].lower(),
                 pathology="normal" if normal else _SEVERITIES.get(match["severity"] or ""),
                 lesion_type=_FINDINGS[match["finding"]],
+                circle=circle,
             )
         )
     return {number: rows for number, rows in findings.items() if number not in unclear}

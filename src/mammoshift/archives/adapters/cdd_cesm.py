@@ -11,8 +11,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Literal
 
 from mammoshift.archives.archive import Archive, ImageRecord
+from mammoshift.archives.registry import AdapterOptions
 from mammoshift.archives.tables import TableRow, read_sheet_with_header
 from mammoshift.archives.vocabulary import (
     birads_of,
@@ -69,6 +71,12 @@ _LESION_WORDS = (
 _NORMAL_WORDS = frozenset({"", "normal"})
 
 
+class Options(AdapterOptions):
+    """Which images of CDD-CESM are used: low-energy (`DM`) or subtracted (`CM`)."""
+
+    images: Literal["low_energy", "subtracted"] = "low_energy"
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One row of the workbook, checked; `repetition` counts rows with the same name."""
@@ -87,13 +95,13 @@ class Entry:
         return f"P{self.patient}_{self.side}_{self.kind}_{self.view}{suffix}"
 
 
-def read_records(archive: Archive) -> Iterator[ImageRecord]:
+def read_records(archive: Archive, options: Options) -> Iterator[ImageRecord]:
     """Yield one record for each image of the chosen kind that is there.
 
     Of several BI-RADS categories the highest counts. A subtracted image has the density of the
     low-energy image of the same view.
     """
-    kind = _KIND_OF_OPTION[archive.configuration.cdd_cesm.images]
+    kind = _KIND_OF_OPTION[options.images]
     entries = list(_read_entries(archive))
     densities = _densities(entries)
     paths = _find_files(archive, kind)

@@ -8,6 +8,7 @@ DICOM files do.
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -15,8 +16,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import PurePosixPath
 
-from mammoshift.archives.archive import Archive, ImageRecord, InspectedFile
-from mammoshift.archives.headers import DICOM_SUFFIXES
+from mammoshift.archives.archive import Archive, ImageRecord, InspectedFile, Region
+from mammoshift.archives.listing import DICOM_SUFFIXES
+from mammoshift.archives.registry import AdapterOptions
 from mammoshift.archives.tables import read_sheet, read_text
 from mammoshift.archives.vocabulary import (
     density_of,
@@ -62,15 +64,23 @@ _LARGEST_EXAM = 8
 _LARGEST_REPORT_BYTES = 1024**2
 
 
+class Options(AdapterOptions):
+    """Nothing is left to choose."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One row of the workbook; lesions of one image have a row each."""
+    """One row of the workbook; lesions of one image have a row each.
+
+    `circle` is x, y and radius in pixels as the workbook gives them: y counts from the bottom.
+    """
 
     view: str
     laterality: str
     tissue: str | None
     pathology: str | None
     lesion_types: tuple[str, ...]
+    circle: tuple[float, float, float] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +91,7 @@ class Report:
     birads: str | None
 
 
-def read_records(archive: Archive) -> Iterator[ImageRecord]:
+def read_records(archive: Archive, _options: Options) -> Iterator[ImageRecord]:
     """Yield one record for each image that the workbook describes.
 
     Pathology is the workbook's; density and BI-RADS are the report's. Without any report, the
@@ -92,6 +102,7 @@ def read_records(archive: Archive) -> Iterator[ImageRecord]:
     reports = _read_reports(archive)
     chosen = _choose_files(archive, workbook, findings)
     patients = _patients(list(chosen.values()))
+    masks = _find_masks(archive)
     for number, file in chosen.items():
         rows = findings[number]
         report = reports.get(number, Report(None, None))
@@ -110,7 +121,36 @@ def read_records(archive: Archive) -> Iterator[ImageRecord]:
             density_scale=scale if density else None,
             birads=report.birads,
             lesion_types=joined_lesion_types(kind for row in rows for kind in row.lesion_types),
+            regions=_regions(rows, file.header.rows, masks.get(number), workbook),
         )
+
+
+def _regions(
+    rows: list[Finding], height: int, mask: str | None, workbook: str
+) -> tuple[Region, ...]:
+    """Return the circles of the workbook, or the whole mask where it gives no circle.
+
+    The mask of an image covers all its lesions, so it belongs to a region where that is the only
+    one.
+    """
+    lesions = [row for row in rows if row.pathology != "normal"]
+    alone = mask if len(lesions) <= 1 else None
+    circles = [(row, row.circle) for row in rows if row.circle is not None]
+    if not circles and mask is not None:
+        label = lesions[0].pathology if len(lesions) == 1 else None
+        return (Region(shape="mask", pathology=label, mask_path=mask, source=mask),)
+    return tuple(
+        Region(
+            shape="circle",
+            points=(circle[0], height - circle[1]),
+            radius=circle[2],
+            lesion_type=row.lesion_types[0] if len(row.lesion_types) == 1 else None,
+            pathology=row.pathology,
+            mask_path=alone,
+            source=workbook,
+        )
+        for row, circle in circles
+    )
 
 
 def parse_report(text: str) -> Report:
@@ -145,9 +185,10 @@ def _read_workbook(archive: Archive) -> tuple[str, dict[int, list[Finding]]]:
             if first is None:
                 continue
         where = f"{workbook}: row {row_number}"
-        identifier, view, tissue, abnormality, label = (*cells[first:], *[""] * 5)[:5]
+        columns = (*cells[first:], *[""] * 8)[:8]
+        identifier, view, tissue, abnormality, label = columns[:5]
         match = _IDENTIFIER.fullmatch(identifier)
-        finding = _finding(view, tissue, abnormality, label)
+        finding = _finding(view, tissue, abnormality, label, _circle(columns[5:]))
         if match is None or finding is None:
             archive.lose(where, "the row has no known image id, view or class")
             unclear.update(int(known[1]) for known in [match] if known)
@@ -170,7 +211,22 @@ def _first_column(cells: tuple[str, ...]) -> int | None:
     return None
 
 
-def _finding(view: str, tissue: str, abnormality: str, label: str) -> Finding | None:
+def _circle(cells: tuple[str, ...]) -> tuple[float, float, float] | None:
+    """Return x, y and radius of one row; None where they are not all numbers, as in NORM rows."""
+    try:
+        x, y, radius = (float(cell) for cell in cells)
+    except ValueError:
+        return None
+    return (x, y, radius) if all(map(math.isfinite, (x, y, radius))) and radius > 0 else None
+
+
+def _finding(
+    view: str,
+    tissue: str,
+    abnormality: str,
+    label: str,
+    circle: tuple[float, float, float] | None,
+) -> Finding | None:
     place = _VIEW.fullmatch(view)
     codes = [code.strip().upper() for code in abnormality.split("+") if code.strip()]
     if place is None or label.upper() not in {*_PATHOLOGIES, ""}:
@@ -186,6 +242,7 @@ def _finding(view: str, tissue: str, abnormality: str, label: str) -> Finding | 
         tissue=tissue.lower() if tissue.upper() in {"F", "G", "D"} else None,
         pathology=pathology,
         lesion_types=tuple(kind for kind in lesion_types if kind),
+        circle=circle,
     )
 
 
@@ -242,6 +299,17 @@ def _choose_files(
         for path, reason in found[:1] if number not in chosen else found:
             note(path, reason)
     return dict(sorted(chosen.items()))
+
+
+def _find_masks(archive: Archive) -> dict[int, str]:
+    """Return the path of the mask of each image that has one."""
+    masks: dict[int, str] = {}
+    for path in archive.paths(_SUFFIXES):
+        folder, _, name = path.rpartition("/")
+        match = _IDENTIFIER.fullmatch(PurePosixPath(name).stem.strip())
+        if match and _MASK_FOLDER.search(folder):
+            masks.setdefault(int(match[1]), path)
+    return masks
 
 
 def _dicom_first(path: str) -> tuple[bool, str]:

@@ -1,0 +1,151 @@
+"""What is remembered of an archive's files, so that only changed ones are read again.
+
+Files are hashed whole, by the ingest job, which reads them anyway. While Snakemake plans, sizes
+and times alone decide whether a file is looked at:
+
+- a file that was never hashed is what its path and size say it is (the provisional state);
+- a file with the size and time of the last look keeps its content key, unread;
+- any other is read. When its content is the one that was hashed first, it still is what its path
+  and size say; else it is what its content key says.
+
+The state of a file that nobody changed is thus the same before and after the ingest job hashed
+it, and touching changes nothing, while a change of content is seen whatever the size. The memory
+lies beside the results that it belongs to: without it, results would be compared by path and
+size alone.
+
+Standard library only: this is imported while Snakemake parses.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mammoshift.archives.listing import ListedFile, content_key
+from mammoshift.files import write_text_atomically
+
+NAME = ".content.json"
+"""Name of the memory in the folder of a dataset's manifest."""
+
+READING_THREADS = min(16, 4 * (os.cpu_count() or 1))
+
+_JUST_NOW_NS = 100_000_000
+_UNKNOWN_TIME = -1
+_MUCH_BYTES = 2 * 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A file as it was last read, and the key of its content when it was read first."""
+
+    size: int
+    mtime_ns: int
+    key: str
+    first: str
+
+
+@dataclass
+class ContentMemory:
+    """The files of one archive that were read, by their paths relative to its root.
+
+    Entries are never dropped, so that a file that comes back is compared with what it was.
+    """
+
+    looks: dict[str, Look] = field(default_factory=dict)
+    news: dict[str, Look] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, file: Path) -> ContentMemory:
+        """Return the memory kept in `file`; an empty one where there is none or it is damaged."""
+        return cls(_read(file))
+
+    def save(self, file: Path) -> None:
+        """Add what was learned to `file`, keeping what others added meanwhile."""
+        if self.news:
+            looks = _read(file) | self.news
+            rows = {p: [k.size, k.mtime_ns, k.key, k.first] for p, k in sorted(looks.items())}
+            write_text_atomically(file, json.dumps({"files": rows}))
+
+    def key(self, root: Path, path: str) -> str:
+        """Return the content key of a file, which is read only when it looks changed.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read.
+        """
+        status = (root / path).stat()
+        return self._key(root, ListedFile(path, status.st_size, status.st_mtime_ns))
+
+    def learn(self, root: Path, files: Iterable[ListedFile]) -> None:
+        """Read all files that were never read or look changed; unreadable ones are passed over."""
+
+        def look(file: ListedFile) -> None:
+            try:
+                self._key(root, file)
+            except OSError:
+                return
+
+        with ThreadPoolExecutor(READING_THREADS) as pool:
+            for _ in pool.map(look, [file for file in files if self._looks_changed(file)]):
+                pass
+
+    def state(self, root: Path, file: ListedFile) -> str:
+        """Return what tells this file's content from others of its path and size.
+
+        It is empty for an image that was never read or still is what it was when it was first
+        read, and the content key for any other, and for every table.
+        """
+        if not file.is_table and file.path not in self.looks:
+            return ""
+        key = self._key(root, file)
+        return "" if not file.is_table and key == self._last(file.path).first else key
+
+    def catch_up(self, root: Path, files: Iterable[ListedFile]) -> None:
+        """Read, several at once, the files known by content that look changed."""
+        changed = [f for f in files if f.path in self.looks and self._looks_changed(f)]
+        total = sum(file.size for file in changed)
+        if total > _MUCH_BYTES:
+            print(
+                f"{root}: {len(changed)} files ({total / 1024**3:.0f} GiB) have another time than "
+                "when they were read; comparing their content",
+                file=sys.stderr,
+            )
+        self.learn(root, changed)
+
+    def _last(self, path: str) -> Look:
+        return self.news.get(path) or self.looks[path]
+
+    def _looks_changed(self, file: ListedFile) -> bool:
+        look = self.news.get(file.path) or self.looks.get(file.path)
+        return look is None or (look.size, look.mtime_ns) != (file.size, file.mtime_ns)
+
+    def _key(self, root: Path, file: ListedFile) -> str:
+        if not self._looks_changed(file):
+            return self._last(file.path).key
+        key = content_key(root / file.path)
+        # A write within the resolution of the clock would go unseen: such a file is read again.
+        recent = time.time_ns() - file.mtime_ns < _JUST_NOW_NS
+        earlier = self.looks.get(file.path)
+        self.news[file.path] = Look(
+            file.size,
+            _UNKNOWN_TIME if recent else file.mtime_ns,
+            key,
+            earlier.first if earlier else key,
+        )
+        return key
+
+
+def _read(file: Path) -> dict[str, Look]:
+    try:
+        content: Any = json.loads(file.read_text(encoding="utf-8"))
+        return {path: Look(*row) for path, row in content["files"].items()}
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        return {}

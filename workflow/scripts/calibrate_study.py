@@ -1,12 +1,15 @@
 from pathlib import Path
 
+from mammoshift.configuration.judged import CalibrationSettings
 from mammoshift.contracts.results import write_metrics
 from mammoshift.evaluation.calibrate import calibrate_study
-from mammoshift.evaluation.grid import load_grid
+from mammoshift.evaluation.load import load_grid
 from mammoshift.evaluation.rows import MetricRow, as_table
 from mammoshift.execution.job import job_log
 
 with job_log(snakemake.log[0]):
-    study = snakemake.params.study
-    rows = calibrate_study(study, load_grid(study, snakemake.input))
+    settings = CalibrationSettings.model_validate(snakemake.params.settings)
+    files = snakemake.input
+    grid = load_grid(settings, list(map(Path, files.cases)), list(map(Path, files.predictions)))
+    rows = calibrate_study(settings, grid)
     write_metrics(as_table(rows, MetricRow), Path(snakemake.output[0]))

@@ -1,12 +1,15 @@
 from pathlib import Path
 
+from mammoshift.configuration.judged import ComparisonSettings
 from mammoshift.contracts.results import write_comparisons
 from mammoshift.evaluation.combine import combine_seeds
-from mammoshift.evaluation.grid import load_grid
+from mammoshift.evaluation.load import load_grid
 from mammoshift.evaluation.rows import ComparisonRow, as_table
 from mammoshift.execution.job import job_log
 
 with job_log(snakemake.log[0]):
-    study = snakemake.params.study
-    rows = combine_seeds(study, load_grid(study, snakemake.input))
+    settings = ComparisonSettings.model_validate(snakemake.params.settings)
+    files = snakemake.input
+    grid = load_grid(settings, list(map(Path, files.cases)), list(map(Path, files.predictions)))
+    rows = combine_seeds(settings, grid)
     write_comparisons(as_table(rows, ComparisonRow), Path(snakemake.output[0]))

@@ -39,18 +39,19 @@ METRIC_COLUMNS = (
 
 domain             name in the study
 subset             validation | test | out_of_fold | target
-seed               the seed as text, `mean` (mean over seeds), or `ensemble` (their mean logit)
+seed               the seed as text, `mean` (mean over seeds) or `ensemble` (mean logit of seeds)
 subgroup           `all`, or a column of the cases; `subgroup_value` its value, or `all`
-metric             auc, auprc, sensitivity, specificity, balanced_accuracy, accuracy, precision, f1,
-                   brier, nll, ece, calibration_intercept, calibration_slope, temperature,
+metric             auc, auprc, sensitivity, specificity, balanced_accuracy, accuracy, precision,
+                   f1, brier, nll, ece, calibration_intercept, calibration_slope, temperature,
                    transfer_drop, seed_sd (of the seeds' AUC), interaction_p, ...
 criterion          how a threshold is chosen: specificity_0.95, youden, g_mean
-threshold_from     where it comes from: own_validation (the arm's own validation patients) or
-                   reestimated (the judged cases themselves)
+threshold_from     where it comes from: own_validation (the arm's own validation patients),
+                   reestimated (the judged cases themselves) or labelled_patients
 recalibration      none, temperature, platt, prior_shift or another method
 fitted_on          what it was fitted on: own_validation, cross_fitted (other patients of the
                    judged domain), prevalence (of the judged domain) or labelled_patients
-labelled_patients  how many labelled patients of the judged domain a method was given
+labelled_patients  how many labelled patients of the judged domain were given to the method that
+                   was fitted, or the threshold that was chosen, on them; 0 before any
 reference          the arm that a difference is taken to
 value, se, ci_low, ci_high   empty (null) when undefined, and then `note` gives the reason
 method             how the interval was made, e.g. `logit_obuchowski`, `patient_bootstrap_2000`
@@ -105,8 +106,9 @@ def write_comparisons(comparisons: pd.DataFrame, path: Path) -> None:
 
 
 def read_metrics(path: Path) -> pd.DataFrame:
-    """Read a metric table; `seed`, `variant` and `note` are text, empty rather than null."""
-    return _read(path, METRIC_COLUMNS, ("value", "se", "ci_low", "ci_high"))
+    """Read a metric table; text columns, `seed` among them, are empty rather than null."""
+    numbers = ("value", "se", "ci_low", "ci_high", "labelled_patients")
+    return _read(path, METRIC_COLUMNS, numbers)
 
 
 def read_comparisons(path: Path) -> pd.DataFrame:

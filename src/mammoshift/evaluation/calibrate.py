@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from mammoshift.configuration.judged import CalibrationSettings
 from mammoshift.errors import StatisticsError
 from mammoshift.evaluation.grid import Cell, FloatArray, Grid
-from mammoshift.evaluation.rows import MetricRow, joined_notes, metric_row
+from mammoshift.evaluation.rows import LEAKS, MetricRow, joined_notes, metric_row
+from mammoshift.evaluation.thresholds import OWN_VALIDATION, criterion_of
 from mammoshift.statistics.calibration import CalibrationMeasures, calibration_measures
 from mammoshift.statistics.operating_points import threshold_at_specificity
 from mammoshift.statistics.proportions import Estimate
@@ -21,7 +23,7 @@ from mammoshift.statistics.recalibration import (
     fit_temperature,
     prior_shift,
 )
-from mammoshift.statistics.recalibration_budget import recalibration_budget
+from mammoshift.statistics.recalibration_budget import BudgetPoint, recalibration_budget
 from mammoshift.statistics.seeding import generator_for
 
 ORACLE = "uses the target's prevalence"
@@ -31,59 +33,89 @@ CROSS_FITTED = {
 }
 
 
-def calibrate_study(study: Mapping[str, Any], grid: Grid) -> list[MetricRow]:
+@dataclass(frozen=True)
+class Recalibration:
+    """What the columns of the same names say of a row."""
+
+    recalibration: str
+    fitted_on: str = ""
+    labelled_patients: int | None = None
+    criterion: str = ""
+    threshold_from: str = ""
+
+
+RECALIBRATIONS = {
+    "uncalibrated": Recalibration("none"),
+    "temperature_source": Recalibration("temperature", OWN_VALIDATION),
+    "prior_shift": Recalibration("prior_shift", "prevalence"),
+    "temperature_target_crossfit": Recalibration("temperature", "cross_fitted"),
+    "platt_target_crossfit": Recalibration("platt", "cross_fitted"),
+}
+"""The columns of each recalibration by its name in the settings, in the order of the table.
+
+The names are also those of the random streams.
+"""
+
+
+def calibrate_study(settings: CalibrationSettings, grid: Grid) -> list[MetricRow]:
     """Return calibration measures of every arm and seed at every reported cell.
 
-    Maps are fitted on the source's validation patients, or cross-fitted by patient at the
-    target; none sees the case that it is applied to. The recalibration budget is made from each
+    Maps are fitted on the arm's own validation patients, or cross-fitted by patient on the judged
+    domain; none sees the case that it is applied to. The recalibration budget is made from each
     arm's mean logit of the seeds. A fit that is impossible gives a null row with the reason.
     """
     rows: list[MetricRow] = []
     for cell in grid.reported:
-        for a, arm in enumerate(cell.arms):
+        for arm in cell.arms:
             per_seed = []
             for s in range(len(cell.seeds)):
-                own = list(_one_curve(study, cell, grid.validation, a, s))
-                per_seed += own
-                rows += own
-            rows += _means_over_seeds(study["study"], cell, per_seed)
-            if "budget" in study["calibration"]:
-                rows += _budget(study, cell, grid.validation, a, arm)
+                per_seed += _one_curve(settings, grid, cell, arm, s)
+            rows += per_seed
+            rows += _means_over_seeds(settings.study, cell, per_seed)
+            if "budget" in settings.calibration:
+                rows += _budget(settings, grid, cell, arm)
     return rows
 
 
 def _one_curve(
-    study: Mapping[str, Any], cell: Cell, validation: Cell, a: int, s: int
+    settings: CalibrationSettings, grid: Grid, cell: Cell, arm: str, s: int
 ) -> Iterator[MetricRow]:
-    name = (study["study"], cell.dataset, cell.subset, cell.arms[a], str(cell.seeds[s]))
-    logits, held_out = cell.logits[a, s], validation.logits[a, s]
+    name = (settings.study, cell.domain, cell.subset, arm, str(cell.seeds[s]))
+    logits, validation = cell.of(arm)[s], grid.validation_of(arm)
+
+    def of_validation() -> Cell:
+        if validation is None:
+            raise StatisticsError(grid.why_no_validation(arm))
+        return validation
+
+    def temperature() -> tuple[FloatArray, LogitMap, str]:
+        held_out = of_validation()
+        fitted = fit_temperature(held_out.of(arm)[s], held_out.labels)
+        return _mapped(fitted, logits, LEAKS[held_out.leak])
+
+    def shifted() -> tuple[FloatArray, LogitMap, str]:
+        before = float(of_validation().labels.mean())
+        return _mapped(prior_shift(before, float(cell.labels.mean())), logits, ORACLE)
+
+    def crossed(variant: str) -> tuple[FloatArray, None, str]:
+        generator = generator_for(*name, variant, "folds")
+        fitted = cross_fit(
+            logits, cell.labels, CROSS_FITTED[variant], generator, patients=cell.clusters
+        )
+        return fitted.logits, None, ""
+
     recalibrated: dict[str, Callable[[], tuple[FloatArray, LogitMap | None, str]]] = {
         "uncalibrated": lambda: (logits, IDENTITY, ""),
-        "temperature_source": lambda: _mapped(fit_temperature(held_out, validation.labels), logits),
-        "prior_shift": lambda: _mapped(
-            prior_shift(float(validation.labels.mean()), float(cell.labels.mean())),
-            logits,
-            ORACLE,
-        ),
+        "temperature_source": temperature,
+        "prior_shift": shifted,
+        **{variant: lambda variant=variant: crossed(variant) for variant in CROSS_FITTED},
     }
-    for variant, fit in CROSS_FITTED.items():
-        recalibrated[variant] = lambda fit=fit, variant=variant: (
-            cross_fit(
-                logits,
-                cell.labels,
-                fit,
-                generator_for(*name, variant, "folds"),
-                patients=cell.clusters,
-            ).logits,
-            None,
-            "",
-        )
-    for variant, apply in recalibrated.items():
-        if variant != "uncalibrated" and variant not in study["calibration"]:
+    for variant, columns in RECALIBRATIONS.items():
+        if variant != "uncalibrated" and variant not in settings.calibration:
             continue
-        make = _row_maker(study["study"], cell, cell.arms[a], str(cell.seeds[s]), variant)
+        make = _row_maker(settings.study, cell, arm, str(cell.seeds[s]), columns)
         try:
-            mapped, applied, note = apply()
+            mapped, applied, note = recalibrated[variant]()
             measures = calibration_measures(
                 mapped, cell.labels, generator_for(*name, variant), patients=cell.clusters
             )
@@ -122,19 +154,20 @@ def _measured(make: _Maker, measures: CalibrationMeasures, note: str) -> Iterato
     yield make("calibration_slope", measures.line.slope)
 
 
-def _row_maker(study: str, cell: Cell, arm: str, seed: str, variant: str) -> _Maker:
+def _row_maker(study: str, cell: Cell, arm: str, seed: str, columns: Recalibration) -> _Maker:
     def make(metric: str, estimate: Estimate) -> MetricRow:
-        return metric_row(study, cell, arm, seed, metric, estimate, variant=variant)
+        return metric_row(study, cell, arm, seed, metric, estimate, **asdict(columns))
 
     return make
 
 
 def _means_over_seeds(study: str, cell: Cell, rows: list[MetricRow]) -> Iterator[MetricRow]:
     """Yield the mean of each measure over the seeds, and of the null band's limit; no interval."""
-    groups: dict[tuple[str, str], list[MetricRow]] = {}
+    groups: dict[tuple[Recalibration, str], list[MetricRow]] = {}
     for row in rows:
-        groups.setdefault((row.variant, row.metric), []).append(row)
-    for (variant, metric), own in groups.items():
+        columns = Recalibration(row.recalibration, row.fitted_on)
+        groups.setdefault((columns, row.metric), []).append(row)
+    for (columns, metric), own in groups.items():
         values = [row.value for row in own if row.value is not None]
         complete = len(values) == len(cell.seeds)
         reason = next((row.note for row in own if row.value is None), "")
@@ -147,33 +180,48 @@ def _means_over_seeds(study: str, cell: Cell, rows: list[MetricRow]) -> Iterator
             "mean_of_seeds",
             own[0].note if complete else reason or f"only {len(values)} of {len(cell.seeds)} seeds",
         )
-        yield metric_row(study, cell, own[0].arm, "mean", metric, mean, variant=variant)
+        yield _row_maker(study, cell, own[0].arm, "mean", columns)(metric, mean)
 
 
-def _budget(
-    study: Mapping[str, Any], cell: Cell, validation: Cell, a: int, arm: str
-) -> Iterator[MetricRow]:
+def _budget(settings: CalibrationSettings, grid: Grid, cell: Cell, arm: str) -> Iterator[MetricRow]:
     """Yield what k labelled local patients restore, for the mean logit of the seeds."""
-    generator = generator_for(study["study"], cell.dataset, cell.subset, arm, "budget")
-    specificity = study["specificity"]
+    generator = generator_for(settings.study, cell.domain, cell.subset, arm, "budget")
+    specificity = settings.specificity
+    ensemble, validation = cell.of(arm).mean(axis=0), grid.validation_of(arm)
     try:
-        threshold = threshold_at_specificity(validation.labels, validation.ensemble[a], specificity)
+        if validation is None:
+            raise StatisticsError(grid.why_no_validation(arm))
+        held_out = validation.of(arm).mean(axis=0)
+        threshold = threshold_at_specificity(validation.labels, held_out, specificity)
         budget = recalibration_budget(
-            cell.ensemble[a],
+            ensemble,
             cell.labels,
             generator,
             patients=cell.clusters,
-            sizes=study["budget_sizes"],
+            sizes=settings.budget_sizes,
             specificity=specificity,
             transferred_threshold=threshold.value,
         )
     except StatisticsError as error:
-        make = _row_maker(study["study"], cell, arm, "ensemble", "budget_none_0")
+        columns = Recalibration("none", labelled_patients=0)
+        make = _row_maker(settings.study, cell, arm, "ensemble", columns)
         yield make("ece", Estimate(None, note=str(error)))
         return
     for point in budget.points:
-        variant = f"budget_{point.method}_{point.patients}"
-        make = _row_maker(study["study"], cell, arm, "ensemble", variant)
+        columns = _budget_columns(point, criterion_of(specificity))
+        make = _row_maker(settings.study, cell, arm, "ensemble", columns)
         failed = f"{100 * point.failed:.0f} % of draws could not be fitted" if point.failed else ""
         method = f"{point.draws}_draws" if point.patients else "all_cases"
         yield make(point.metric, Estimate(point.mean, point.low, point.high, method, failed))
+
+
+def _budget_columns(point: BudgetPoint, criterion: str) -> Recalibration:
+    """Return what was fitted or chosen on the labelled patients: a map, or a threshold."""
+    threshold_from = {
+        "transferred_threshold": OWN_VALIDATION,
+        "local_threshold": "labelled_patients",
+    }.get(point.method)
+    if threshold_from is not None:
+        return Recalibration("none", "", point.patients, criterion, threshold_from)
+    fitted_on = "labelled_patients" if point.patients else ""
+    return Recalibration(point.method, fitted_on, point.patients)

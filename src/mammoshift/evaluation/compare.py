@@ -2,52 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
+from mammoshift.configuration.judged import ComparisonSettings, Family
 from mammoshift.evaluation.drops import difference_of_mean_drops
 from mammoshift.evaluation.families import (
     adjusted,
     adjusted_over_all,
-    compared_arms,
-    compared_cells,
-    comparison_at,
+    compared_in,
     comparison_row,
 )
 from mammoshift.evaluation.grid import Grid
-from mammoshift.evaluation.rows import ComparisonRow
+from mammoshift.evaluation.rows import LEAKS, ComparisonRow
 
 
-def compare_study(study: Mapping[str, Any], grid: Grid) -> list[ComparisonRow]:
+def compare_study(settings: ComparisonSettings, grid: Grid) -> list[ComparisonRow]:
     """Return all comparisons of a study that do not combine seeds into one test of two arms.
 
-    For each family: the paired DeLong test of every arm against the reference at each seed, the
-    omnibus test that all arms are equal at each dataset (means over seeds) and the difference of
-    transfer drops. p-values are adjusted within each family and method; the adjustment over all
-    families is beside it.
+    For each family: the paired DeLong test of every arm against its reference at each seed, the
+    omnibus test that all arms with one reference are equal on a domain (means over seeds) and the
+    difference of transfer drops, where arm and reference have one own domain. p-values are
+    adjusted within each family and method; the adjustment over all families is beside it.
     """
     rows: list[ComparisonRow] = []
-    for comparison in study["comparisons"]:
-        family = list(_family(study["study"], comparison, grid))
-        rows += adjusted(family, comparison["correct"])
+    for family in settings.families:
+        rows += adjusted(list(_family(settings.study, family, grid)), family.correct)
     return adjusted_over_all(rows)
 
 
-def _family(study: str, comparison: Mapping[str, Any], grid: Grid) -> Iterator[ComparisonRow]:
-    for cell in compared_cells(comparison, grid):
-        found = comparison_at(cell, comparison)
+def _family(study: str, family: Family, grid: Grid) -> Iterator[ComparisonRow]:
+    for compared in compared_in(family, grid):
+        found = compared.tests
         for pair in found.pairs:
             yield comparison_row(
-                study, comparison, cell, pair.arm_a, pair.seed or "", "delong_paired", pair.test
+                study, compared, pair.arm_a, pair.seed or "", "delong_paired", pair.test
             )
         if found.omnibus is not None:
             note = "all arms of the family, joint test of their mean AUC"
+            yield comparison_row(study, compared, "all_arms", "all", "omnibus", found.omnibus, note)
+        reference = compared.reference
+        own = grid.own_of(reference)
+        if own is None or own.domain == compared.cell.domain:
+            continue
+        for arm in compared.arms:
+            if grid.own_of(arm) is not own:
+                continue
+            drop = difference_of_mean_drops(own, compared.cell, arm, reference)
             yield comparison_row(
-                study, comparison, cell, "all_arms", "all", "omnibus", found.omnibus, note
+                study, compared, arm, "all", "difference_of_drops", drop, LEAKS[own.leak]
             )
-        if cell.subset == "target":
-            for arm in compared_arms(comparison, cell):
-                drop = difference_of_mean_drops(grid.test, cell, arm, comparison["reference"])
-                yield comparison_row(
-                    study, comparison, cell, arm, "all", "difference_of_drops", drop
-                )

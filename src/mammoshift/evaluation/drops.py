@@ -1,4 +1,4 @@
-"""Transfer drops of arms: means over seeds at the source minus means over seeds at a target."""
+"""Transfer drops: means over seeds on an arm's own domain minus means over seeds on another."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from mammoshift.evaluation.grid import Cell, FloatArray
 from mammoshift.statistics.comparisons import Difference, contrast, unpaired
 
 
-def mean_drop(source: Cell, target: Cell, arm: str) -> Difference:
-    """Test the mean AUC of an arm's seeds at the source minus that at a target."""
-    return _drop(source, target, {arm: 1.0})
+def mean_drop(own: Cell, other: Cell, arm: str) -> Difference:
+    """Test the mean AUC of an arm's seeds on its own domain minus that on another."""
+    return _drop(own, other, {arm: 1.0})
 
 
-def difference_of_mean_drops(source: Cell, target: Cell, arm: str, reference: str) -> Difference:
-    """Test whether an arm loses more than the reference from source to target.
+def difference_of_mean_drops(own: Cell, other: Cell, arm: str, reference: str) -> Difference:
+    """Test whether an arm loses more than the reference, which has the same own domain.
 
-    At each dataset the arms are paired; the datasets have different patients, so that their
+    On each domain the arms are paired; the domains have different patients, so that their
     variances add.
     """
-    return _drop(source, target, {arm: 1.0, reference: -1.0})
+    return _drop(own, other, {arm: 1.0, reference: -1.0})
 
 
 def arm_weights(cell: Cell, signs: dict[str, float]) -> FloatArray:
@@ -30,12 +30,12 @@ def arm_weights(cell: Cell, signs: dict[str, float]) -> FloatArray:
     return weights.ravel()
 
 
-def _drop(source: Cell, target: Cell, signs: dict[str, float]) -> Difference:
-    there, here = (
+def _drop(own: Cell, other: Cell, signs: dict[str, float]) -> Difference:
+    before, after = (
         contrast(cell.auc.auc, cell.auc.covariance, arm_weights(cell, signs))
-        for cell in (source, target)
+        for cell in (own, other)
     )
-    return unpaired(*_moments(there), *_moments(here))
+    return unpaired(*_moments(before), *_moments(after))
 
 
 def _moments(test: Difference) -> tuple[float, float]:

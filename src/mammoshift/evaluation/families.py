@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+from mammoshift.configuration.judged import Family
 from mammoshift.evaluation.grid import Cell, Grid
-from mammoshift.evaluation.rows import INDEPENDENCE, ComparisonRow, counts, defined, joined_notes
+from mammoshift.evaluation.rows import (
+    INDEPENDENCE,
+    LEAKS,
+    ComparisonRow,
+    counts,
+    defined,
+    joined_notes,
+)
 from mammoshift.statistics.arm_comparison import ArmComparison, compare_arms
 from mammoshift.statistics.comparisons import (
     ChiSquareTest,
@@ -18,47 +26,63 @@ from mammoshift.statistics.comparisons import (
 from mammoshift.statistics.multiplicity import Correction, adjust
 
 
-def compared_cells(comparison: Mapping[str, Any], grid: Grid) -> list[Cell]:
-    """Return the cells that a family of comparisons is made on."""
-    where = {"source": [grid.test], "targets": grid.targets, "all": grid.reported}
-    return where[comparison["on"]]
+@dataclass(frozen=True)
+class Compared:
+    """The arms of a family that are compared with one reference at one cell, tested jointly."""
+
+    family: Family
+    cell: Cell
+    reference: str
+    arms: tuple[str, ...]
+
+    @property
+    def tests(self) -> ArmComparison:
+        """The statistics of all arms and the reference, clustered by patient."""
+        cell, arms = self.cell, (self.reference, *self.arms)
+        curves = [(arm, str(seed)) for arm in arms for seed in cell.seeds]
+        scores = cell.logits[[cell.arms.index(arm) for arm in arms]].reshape(len(curves), -1)
+        return compare_arms(cell.labels, scores, curves, cell.clusters, self.reference)
 
 
-def compared_arms(comparison: Mapping[str, Any], cell: Cell) -> list[str]:
-    """Return the arms that a family compares with its reference."""
-    wanted = comparison["arms"] or cell.arms
-    return [arm for arm in cell.arms if arm in wanted and arm != comparison["reference"]]
+def compared_in(family: Family, grid: Grid) -> list[Compared]:
+    """Return what a family compares: domain by domain, and by reference on each.
 
-
-def comparison_at(cell: Cell, comparison: Mapping[str, Any]) -> ArmComparison:
-    """Return the statistics of a family at one cell, clustered by patient."""
-    arms = [comparison["reference"], *compared_arms(comparison, cell)]
-    curves = [(arm, str(seed)) for arm in arms for seed in cell.seeds]
-    scores = cell.logits[[cell.arms.index(arm) for arm in arms]].reshape(len(curves), -1)
-    return compare_arms(cell.labels, scores, curves, cell.clusters, comparison["reference"])
+    A domain with several reported subsets is compared on the one that leads. A pair of which an
+    arm is not judged on the domain is left out there.
+    """
+    found = []
+    for cell in grid.leading:
+        if cell.domain not in family.domains:
+            continue
+        for reference in dict.fromkeys(pair.reference for pair in family.pairs):
+            wanted = {pair.arm for pair in family.pairs if pair.reference == reference}
+            arms = tuple(arm for arm in cell.arms if arm in wanted)
+            if arms and reference in cell.arms:
+                found.append(Compared(family, cell, reference, arms))
+    return found
 
 
 def comparison_row(
     study: str,
-    comparison: Mapping[str, Any],
-    cell: Cell,
+    compared: Compared,
     arm: str,
     seed: str,
     method: str,
     test: Difference | Combined | ChiSquareTest,
-    note: str = "",
+    *notes: str,
 ) -> ComparisonRow:
     """Return the row of one test; p-values are adjusted later, when the family is complete."""
+    cell = compared.cell
     unknown = INDEPENDENCE if cell.patients_unknown else ""
     return ComparisonRow(
         study=study,
-        family=comparison["family"],
-        dataset=cell.dataset,
+        family=compared.family.family,
+        domain=cell.domain,
         subset=cell.subset,
         arm=arm,
-        reference=comparison["reference"],
+        reference=compared.reference,
         seed=seed,
-        note=joined_notes(test.note, note, unknown),
+        note=joined_notes(test.note, *notes, unknown, LEAKS[cell.leak]),
         **test_numbers(test, method),
         **counts(cell),
     )

@@ -1,53 +1,54 @@
-"""All predictions of a study, aligned: for each dataset and subset, arms x seeds x cases."""
+"""All predictions of a study, aligned: for each domain and subset, arms x seeds x cases."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mammoshift.contracts.predictions import read_predictions
-from mammoshift.errors import TableError
+from mammoshift.configuration.judged import JudgedStudy, Subgroup
+from mammoshift.contracts.cases import VALIDATION
 from mammoshift.statistics.auc import AucEstimate, auc_covariance
 
 FloatArray = NDArray[np.float64]
-SUBGROUP_COLUMNS = {
-    "density": "density",
-    "view": "view",
-    "laterality": "laterality",
-    "lesion_type": "lesion_types",
-}
+OVERLAPPING: Subgroup = "lesion_type"
+"""The subgroup whose parts share cases: an image may show lesions of several types."""
+
+_AGE_BAND = 10
 
 
 @dataclass(frozen=True)
 class Cell:
-    """The predictions for one subset of one dataset.
+    """The predictions for one subset of one domain.
 
     Attributes
     ----------
-    dataset, subset
-        Names; the subset is validation, test or target.
+    domain, subset
+        Names; the subset is validation, test, out_of_fold or target.
     cases
-        One row for each evaluated unit, with the columns of a prediction table but the logit.
+        One row for each judged unit, sorted by `case_id`: case_id (that of the unit), patient_id,
+        cluster (a text that the cases of a patient share), label, and the columns that subgroups
+        are made of.
     logits
         [arms, seeds, cases].
     arms, seeds
         What the first two axes are.
+    leak
+        The split by rows or patches that put one patient into several subsets, or None.
     """
 
-    dataset: str
+    domain: str
     subset: str
     cases: pd.DataFrame
     logits: FloatArray
     arms: tuple[str, ...]
     seeds: tuple[int, ...]
+    leak: Literal["by_row", "by_patch"] | None = None
 
     @cached_property
     def labels(self) -> NDArray[np.int8]:
@@ -57,10 +58,7 @@ class Cell:
     @cached_property
     def clusters(self) -> NDArray[np.int64]:
         """[cases], a number for each patient; a case of unknown patient is its own."""
-        owner = self.cases["patient_id"].where(
-            self.cases["patient_id"].notna(), "\0" + self.cases["image_id"]
-        )
-        return np.unique(owner.to_numpy(dtype=str), return_inverse=True)[1]
+        return np.unique(self.cases["cluster"].to_numpy(dtype=str), return_inverse=True)[1]
 
     @property
     def patients_unknown(self) -> bool:
@@ -82,6 +80,10 @@ class Cell:
         """AUC of every curve and their covariance, clustered by patient."""
         return auc_covariance(self.labels, self.curves, self.clusters)
 
+    def of(self, arm: str) -> FloatArray:
+        """[seeds, cases], the logits of one arm."""
+        return self.logits[self.arms.index(arm)]
+
     def positions(self, arm: str) -> list[int]:
         """Return where an arm's curves are, seed by seed."""
         start = self.arms.index(arm) * len(self.seeds)
@@ -90,19 +92,36 @@ class Cell:
     def only(self, keep: NDArray[np.bool_]) -> Cell:
         """Return the cell restricted to some cases."""
         cases = self.cases[keep].reset_index(drop=True)
-        logits = self.logits[:, :, keep]
-        return Cell(self.dataset, self.subset, cases, logits, self.arms, self.seeds)
+        return replace(self, cases=cases, logits=self.logits[:, :, keep])
 
-    def subgroups(self, name: str) -> dict[str, Cell]:
+    def subgroup_values(self, name: Subgroup) -> pd.Series[str]:
+        """Return each case's value of a subgroup variable as text, null where it is unknown.
+
+        Ages stand in bands of ten years (`40-49`), pixel spacings with three decimals.
+        """
+        if name == "lesion_type":
+            return self.cases["lesion_types"]
+        values = self.cases[name]
+        known = values.notna()
+        if name == "age":
+            start = (values[known].astype(int) // _AGE_BAND) * _AGE_BAND
+            text = start.astype(str) + "-" + (start + _AGE_BAND - 1).astype(str)
+        elif name == "pixel_spacing_mm":
+            text = values[known].map(lambda spacing: f"{spacing:.3f}")
+        else:
+            text = values[known].astype(str)
+        return text.astype("str").reindex(values.index)
+
+    def subgroups(self, name: Subgroup) -> dict[str, Cell]:
         """Return the cell's parts by the values of a subgroup variable, sorted by value.
 
         The parts of `lesion_type` are not disjoint, and images without a lesion are in none: a
         positive has one, so the negatives without are added to every part.
         """
-        column = self.cases[SUBGROUP_COLUMNS[name]]
-        if name != "lesion_type":
+        column = self.subgroup_values(name)
+        if name != OVERLAPPING:
             values = sorted(column.dropna().unique())
-            return {value: self.only((column == value).to_numpy()) for value in values}
+            return {value: self.only((column == value).to_numpy(dtype=bool)) for value in values}
         types = sorted({part for text in column.dropna() for part in text.split("+")})
         bare = (column.isna() & (self.cases["label"] == 0)).to_numpy()
         has = {
@@ -114,111 +133,57 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
-    """Every cell of a study, by (dataset, subset), in the order of the study."""
+    """Every cell of a study, by (domain, subset), in the order of the study."""
 
+    study: JudgedStudy
     cells: Mapping[tuple[str, str], Cell]
-    source: str
 
     @property
-    def test(self) -> Cell:
-        """The held-out patients of the source."""
-        return self.cells[self.source, "test"]
-
-    @property
-    def validation(self) -> Cell:
-        """The source's validation patients: the only data that choices are made on."""
-        return self.cells[self.source, "validation"]
-
-    @property
-    def targets(self) -> list[Cell]:
-        """The external targets."""
-        return [cell for (_, subset), cell in self.cells.items() if subset == "target"]
+    def validations(self) -> list[Cell]:
+        """The validation patients of every domain that arms were trained on."""
+        return [cell for (_, subset), cell in self.cells.items() if subset == VALIDATION]
 
     @property
     def reported(self) -> list[Cell]:
-        """The cells that results are reported for: the source's test patients, the targets."""
-        return [self.test, *self.targets]
+        """The cells that results are reported for."""
+        return [cell for (_, subset), cell in self.cells.items() if subset != VALIDATION]
+
+    @property
+    def leading(self) -> list[Cell]:
+        """The reported cell of each domain that comparisons and figures lead with."""
+        keys = ((domain.name, domain.subsets[0]) for domain in self.study.domains)
+        return [self.cells[key] for key in keys if key in self.cells]
+
+    def validation_of(self, arm: str) -> Cell | None:
+        """Return the only data that choices for an arm are made on: its own validation patients.
+
+        None where there are none; `why_no_validation` then gives the reason.
+        """
+        return self._own(arm, VALIDATION)
+
+    def own_of(self, arm: str) -> Cell | None:
+        """Return the leading reported cell of an arm's own domain, None where it is not judged."""
+        own = self.study.arm(arm).own_domain
+        leads = [domain.subsets[0] for domain in self.study.domains if domain.name == own]
+        return self._own(arm, leads[0]) if leads else None
+
+    def foreign_to(self, arm: str) -> list[Cell]:
+        """Return the reported cells with an arm's predictions for other domains than its own."""
+        own = self.study.arm(arm).own_domain
+        return [cell for cell in self.reported if cell.domain != own and arm in cell.arms]
+
+    def why_no_validation(self, arm: str) -> str:
+        """Return why there is nothing to choose a threshold or a temperature on."""
+        own = self.study.arm(arm).own_domain
+        if own not in self.study.arm(arm).judged_on:
+            return why_not_judged(own)
+        return f"undefined: the arm has no validation cases on its own domain {own}"
+
+    def _own(self, arm: str, subset: str) -> Cell | None:
+        cell = self.cells.get((self.study.arm(arm).own_domain, subset))
+        return cell if cell is not None and arm in cell.arms else None
 
 
-def load_grid(study: Mapping[str, Any], paths: Sequence[str]) -> Grid:
-    """Read all prediction tables of a study and align them by image.
-
-    Parameters
-    ----------
-    study
-        Leaves with `datasets` (the source first), `arms`, `seeds` and `aggregation`.
-    paths
-        One table for each dataset, arm and seed, in that nesting.
-
-    Raises
-    ------
-    TableError
-        If two tables of one dataset hold different images or labels.
-    """
-    datasets, arms, seeds = study["datasets"], tuple(study["arms"]), tuple(study["seeds"])
-    runs = list(itertools.product(arms, seeds))
-    if len(paths) != len(datasets) * len(runs):
-        raise TableError(
-            f"{len(paths)} prediction tables for {len(datasets)} datasets, {len(arms)} arms and "
-            f"{len(seeds)} seeds"
-        )
-    cells: dict[tuple[str, str], Cell] = {}
-    for position, dataset in enumerate(datasets):
-        own = paths[position * len(runs) : (position + 1) * len(runs)]
-        cases, logits = _aligned([Path(path) for path in own], study["aggregation"])
-        stacked = logits.reshape(len(arms), len(seeds), -1)
-        for subset in sorted(cases["subset"].unique(), reverse=True):
-            keep = (cases["subset"] == subset).to_numpy()
-            whole = Cell(dataset, subset, cases, stacked, arms, seeds)
-            cells[dataset, subset] = whole.only(keep)
-    return Grid(cells, datasets[0])
-
-
-def _aligned(
-    paths: Sequence[Path], aggregation: Mapping[str, str]
-) -> tuple[pd.DataFrame, FloatArray]:
-    first: pd.DataFrame | None = None
-    rows: list[FloatArray] = []
-    for path in paths:
-        table = _aggregate(read_predictions(path), aggregation)
-        table = table.sort_values("image_id", kind="stable").reset_index(drop=True)
-        cases = table.drop(columns="logit")
-        if first is None:
-            first = cases
-        elif not cases[["image_id", "label", "subset"]].equals(
-            first[["image_id", "label", "subset"]]
-        ):
-            raise TableError(
-                f"{path}: holds other images or labels than {paths[0]}; delete both and run again"
-            )
-        rows.append(table["logit"].to_numpy(dtype=np.float64))
-    assert first is not None
-    return first, np.stack(rows)
-
-
-def _aggregate(table: pd.DataFrame, aggregation: Mapping[str, str]) -> pd.DataFrame:
-    """Combine the images of a breast or a patient.
-
-    The label is positive if any image's is, and the lesions are those of all images; of the other
-    columns only what the images agree on is kept.
-    """
-    unit = aggregation["unit"]
-    if unit == "image":
-        return table
-    keys = ["patient_id", "laterality"] if unit == "breast" else ["patient_id"]
-    known = table[keys].notna().all(axis=1)
-    owner = table[keys].astype(str).agg("/".join, axis=1).where(known, table["image_id"])
-    groups = table.assign(image_id=owner).groupby(["subset", "image_id"], sort=True)
-    same = ["patient_id", "laterality", "view", "density"]
-    smallest, largest = groups[same].min(), groups[same].max()
-    combined = smallest.where(smallest == largest)
-    combined["lesion_types"] = groups["lesion_types"].agg(_all_types)
-    combined["label"] = groups["label"].max()
-    combined["logit"] = groups["logit"].agg(aggregation["combine"])
-    return combined.reset_index()
-
-
-def _all_types(texts: pd.Series) -> str | None:
-    """Return the lesion types of several images as one text, None where no image has one."""
-    types = {part for text in texts.dropna() for part in text.split("+")}
-    return "+".join(sorted(types)) or None
+def why_not_judged(own: str) -> str:
+    """Return why an arm has no result on its own domain."""
+    return f"undefined: the arm is not judged on its own domain {own}"

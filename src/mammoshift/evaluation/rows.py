@@ -14,6 +14,12 @@ from mammoshift.statistics.proportions import Estimate
 
 Number = float | None
 INDEPENDENCE = "patients unknown for some cases: independence assumed"
+LEAKS = {
+    None: "",
+    "by_row": "declared leak: split by rows",
+    "by_patch": "declared leak: split by patches",
+}
+"""What is said of a number of a domain whose split puts one patient into several subsets."""
 
 
 def defined(value: float | None) -> Number:
@@ -26,7 +32,7 @@ class MetricRow:
     """One row of a metric table; see `mammoshift.contracts.results.METRIC_COLUMNS`."""
 
     study: str
-    dataset: str
+    domain: str
     subset: str
     arm: str
     seed: str
@@ -35,7 +41,12 @@ class MetricRow:
     se: Number = None
     ci_low: Number = None
     ci_high: Number = None
-    variant: str = ""
+    criterion: str = ""
+    threshold_from: str = ""
+    recalibration: str = ""
+    fitted_on: str = ""
+    labelled_patients: int | None = None
+    reference: str = ""
     method: str = ""
     subgroup: str = "all"
     subgroup_value: str = "all"
@@ -52,7 +63,7 @@ class ComparisonRow:
 
     study: str
     family: str
-    dataset: str
+    domain: str
     subset: str
     arm: str
     reference: str
@@ -101,14 +112,14 @@ def metric_row(
 ) -> MetricRow:
     """Return the row of one estimate on a cell; its own note comes before the other `notes`.
 
-    An interval of cases whose patients are unknown says so. `others` are further columns, such as
-    `se` and `variant`.
+    An interval of cases whose patients are unknown says so, and every number of a domain with a
+    declared leak. `others` are further columns, such as `se` and `criterion`.
     """
     if cell.patients_unknown and estimate.ci_low is not None:
         notes = (*notes, INDEPENDENCE)
     return MetricRow(
         study=study,
-        dataset=cell.dataset,
+        domain=cell.domain,
         subset=cell.subset,
         arm=arm,
         seed=seed,
@@ -117,7 +128,7 @@ def metric_row(
         ci_low=defined(estimate.ci_low),
         ci_high=defined(estimate.ci_high),
         method=estimate.method,
-        note=joined_notes(estimate.note, *notes),
+        note=joined_notes(estimate.note, *notes, LEAKS[cell.leak]),
         **counts(cell),
         **others,
     )

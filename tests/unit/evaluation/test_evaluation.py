@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
+from fabricated_tables import LONG, Fabricated, fabricate
 
-from mammoshift.contracts.predictions import read_predictions, write_predictions
+from mammoshift.configuration.judged import ComparisonSettings
+from mammoshift.contracts.cases import read_cases
 from mammoshift.contracts.results import (
     METRIC_COLUMNS,
     read_comparisons,
@@ -24,90 +22,73 @@ from mammoshift.evaluation.calibrate import calibrate_study
 from mammoshift.evaluation.combine import combine_seeds
 from mammoshift.evaluation.compare import compare_study
 from mammoshift.evaluation.evaluate import evaluate_study
-from mammoshift.evaluation.grid import load_grid
+from mammoshift.evaluation.grid import Grid
 from mammoshift.evaluation.rows import ComparisonRow, MetricRow, as_table
 from mammoshift.statistics.auc import auc_covariance
 from mammoshift.statistics.comparisons import detectable_difference
 from mammoshift.statistics.meta_analysis import weighted_stouffer
+from mammoshift.statistics.operating_points import threshold_at_specificity
+from mammoshift.statistics.recalibration import fit_temperature
 
 
-def test_the_grid_is_aligned_and_split_by_subset(study: dict[str, Any], paths: list[str]) -> None:
-    grid = load_grid(study, paths)
-    assert list(grid.cells) == [
-        ("film", "validation"),
-        ("film", "test"),
-        ("digital", "target"),
-        ("other", "target"),
-    ]
-    assert grid.test.logits.shape == (2, 3, 160)
-    first = read_predictions(Path(paths[4])).set_index("image_id")["logit"]
-    shown = grid.test.logits[1, 1]
-    assert np.array_equal(shown, first[grid.test.cases["image_id"]].to_numpy())
-    assert len(np.unique(grid.test.clusters)) == 80
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Fabricated:
+    """The long study, which no test of this module changes."""
+    return fabricate(LONG, tmp_path_factory.mktemp("chain"))
 
 
-def test_tables_of_other_images_are_refused(study: dict[str, Any], paths: list[str]) -> None:
-    table = read_predictions(Path(paths[3])).iloc[1:]
-    write_predictions(table, Path(paths[3]))
-    with pytest.raises(TableError, match="other images or labels"):
-        load_grid(study, paths)
+@pytest.fixture(scope="module")
+def grid(chain: Fabricated) -> Grid:
+    return chain.grid()
 
 
-@pytest.mark.parametrize("combine", ["mean", "max"])
-def test_images_are_combined_to_breasts(
-    study: dict[str, Any], paths: list[str], combine: str
-) -> None:
-    study["aggregation"] = {"unit": "breast", "combine": combine}
-    cell = load_grid(study, paths).cells["digital", "target"]
-    table = read_predictions(Path(paths[6]))
-    expected = table[table["patient_id"] == "p000"]["logit"].agg(combine)
-    position = cell.cases["image_id"].tolist().index("p000/left")
-    assert cell.logits.shape[2] == 120
-    assert cell.logits[0, 0, position] == pytest.approx(expected)
-    assert pd.isna(cell.cases["view"].iloc[position])
+@pytest.fixture(scope="module")
+def metrics(chain: Fabricated, grid: Grid) -> pd.DataFrame:
+    return as_table(evaluate_study(chain.evaluation(subgroups=["density"]), grid), MetricRow)
 
 
-def test_metrics_hold_what_the_statistics_say(
-    study: dict[str, Any], paths: list[str], tmp_path: Path
-) -> None:
-    grid = load_grid(study, paths)
+@pytest.fixture(scope="module")
+def calibration(chain: Fabricated, grid: Grid) -> pd.DataFrame:
+    return as_table(calibrate_study(chain.calibration(), grid), MetricRow)
+
+
+def test_metrics_hold_what_the_statistics_say(short: Fabricated, tmp_path: Path) -> None:
+    grid = short.grid()
     path = tmp_path / "metrics.csv"
-    write_metrics(as_table(evaluate_study(study, grid), MetricRow), path)
+    write_metrics(as_table(evaluate_study(short.evaluation(), grid), MetricRow), path)
     metrics = read_metrics(path)
     whole = metrics[metrics["subgroup"] == "all"].set_index(
-        ["dataset", "subset", "arm", "seed", "metric", "variant"]
+        ["domain", "subset", "arm", "seed", "metric", "criterion", "threshold_from"]
     )
-    cell = grid.test
+    cell = grid.cells["film", "test"]
     direct = auc_covariance(cell.labels, cell.logits[1, 2], cell.clusters)
-    row = whole.loc["film", "test", "better", "2", "auc", ""]
+    row = whole.loc["film", "test", "better", "2", "auc", "", ""]
     assert row["value"] == pytest.approx(direct.auc[0], abs=1e-9)
     assert row["se"] == pytest.approx(direct.se[0], abs=1e-9)
     assert row["n_clusters"] == 80
-    drop = whole.loc["other", "target", "plain", "mean", "transfer_drop", ""]
+    drop = whole.loc["other", "target", "plain", "mean", "transfer_drop", "", ""]
     means = [
-        whole.loc[d, s, "plain", "mean", "auc", ""]["value"]
+        whole.loc[d, s, "plain", "mean", "auc", "", ""]["value"]
         for d, s in (("film", "test"), ("other", "target"))
     ]
     assert drop["value"] == pytest.approx(means[0] - means[1], abs=1e-8)
     assert drop["ci_low"] > 0.0
     point = whole.sort_index().loc["digital", "target", "better", "ensemble"]
-    reached = point.loc["specificity", "spec95_reestimated"]["value"]
+    reached = point.loc["specificity", "specificity_0.95", "reestimated"]["value"]
     assert reached >= 0.95
-    counts = point.xs("spec95_transferred", level="variant")["value"]
-    assert counts["tp"] + counts["fn"] == point.loc["auc", ""]["n_pos"]
+    counts = point.xs(("specificity_0.95", "own_validation"), level=(1, 2))["value"]
+    assert counts["tp"] + counts["fn"] == point.loc["auc", "", ""]["n_pos"]
     assert counts["sensitivity"] == pytest.approx(counts["tp"] / (counts["tp"] + counts["fn"]))
 
 
-def test_subgroups_have_their_own_rows_and_one_interaction(
-    study: dict[str, Any], paths: list[str]
-) -> None:
-    table = as_table(evaluate_study(study, load_grid(study, paths)), MetricRow)
-    density = table[(table["subgroup"] == "density") & (table["dataset"] == "digital")]
+def test_subgroups_have_their_own_rows_and_one_interaction(short: Fabricated) -> None:
+    table = as_table(evaluate_study(short.evaluation(), short.grid()), MetricRow)
+    density = table[(table["subgroup"] == "density") & (table["domain"] == "digital")]
     areas = density[(density["metric"] == "auc") & (density["arm"] == "plain")]
     assert areas["subgroup_value"].tolist() == ["a", "b", "c", "d"]
     assert areas["n"].sum() == 240
     interactions = density[density["metric"] == "interaction_p"]
-    assert sorted(zip(interactions["arm"], interactions["variant"], strict=True)) == [
+    assert sorted(zip(interactions["arm"], interactions["reference"], strict=True)) == [
         ("better", ""),
         ("better", "plain"),
         ("plain", ""),
@@ -116,10 +97,10 @@ def test_subgroups_have_their_own_rows_and_one_interaction(
 
 
 def test_comparisons_are_adjusted_within_their_family_and_method(
-    study: dict[str, Any], paths: list[str], tmp_path: Path
+    short: Fabricated, tmp_path: Path
 ) -> None:
     path = tmp_path / "comparisons.csv"
-    rows = compare_study(study, load_grid(study, paths))
+    rows = compare_study(short.comparison(), short.grid())
     write_comparisons(as_table(rows, ComparisonRow), path)
     table = read_comparisons(path)
     delong = table[table["method"] == "delong_paired"]
@@ -129,32 +110,28 @@ def test_comparisons_are_adjusted_within_their_family_and_method(
     assert set(table["method"]) == {"delong_paired", "difference_of_drops"}
 
 
-def test_seeds_are_combined_and_then_targets(study: dict[str, Any], paths: list[str]) -> None:
-    table = as_table(combine_seeds(study, load_grid(study, paths)), ComparisonRow)
+def test_seeds_are_combined_and_then_targets(short: Fabricated) -> None:
+    table = as_table(combine_seeds(short.comparison(), short.grid()), ComparisonRow)
     headline = table[table["headline"]]
     assert set(headline["method"]) == {"obuchowski_rockette_nested"}
-    assert headline["dataset"].tolist() == ["film", "digital", "other"]
-    over = table[table["dataset"] == "all_targets"]
+    assert headline["domain"].tolist() == ["film", "digital", "other"]
+    over = table[table["domain"] == "all_targets"]
     assert set(over["method"]) == {"weighted_stouffer", "random_effects"}
-    at_home = table[table["dataset"] == "film"].set_index("method")
+    at_home = table[table["domain"] == "film"].set_index("method")
     naive, exact = at_home.loc["stouffer_naive"], at_home.loc["exact_fixed"]
     assert abs(naive["statistic"]) > abs(exact["statistic"])
     assert "correlation between seeds" in naive["note"]
 
 
-def test_one_seed_has_the_exact_test_as_its_headline(
-    study: dict[str, Any], paths: list[str]
-) -> None:
-    study["seeds"] = [0]
-    single = [path for path in paths if path.endswith("-0.parquet")]
-    table = as_table(combine_seeds(study, load_grid(study, single)), ComparisonRow)
+def test_one_seed_has_the_exact_test_as_its_headline(short: Fabricated) -> None:
+    short.edit_predictions(lambda table: table[table["seed"] == 0])
+    settings = short.comparison().model_copy(update={"seeds": (0,)})
+    table = as_table(combine_seeds(settings, short.grid(seeds=[0])), ComparisonRow)
     assert set(table.loc[table["headline"], "method"]) == {"exact_fixed"}
 
 
-def test_the_detectable_difference_counts_the_degrees_of_freedom(
-    study: dict[str, Any], paths: list[str]
-) -> None:
-    table = as_table(combine_seeds(study, load_grid(study, paths)), ComparisonRow)
+def test_the_detectable_difference_counts_the_degrees_of_freedom(short: Fabricated) -> None:
+    table = as_table(combine_seeds(short.comparison(), short.grid()), ComparisonRow)
     rows = table[table["headline"]]
     assert rows["df"].notna().all()
     for _, row in rows.iterrows():
@@ -163,76 +140,41 @@ def test_the_detectable_difference_counts_the_degrees_of_freedom(
         assert expected > detectable_difference(row["se"])
 
 
-def test_targets_are_combined_by_the_differences_of_these_checkpoints(
-    study: dict[str, Any], paths: list[str]
-) -> None:
-    table = as_table(combine_seeds(study, load_grid(study, paths)), ComparisonRow)
+def test_targets_are_combined_by_the_differences_of_these_checkpoints(short: Fabricated) -> None:
+    table = as_table(combine_seeds(short.comparison(), short.grid()), ComparisonRow)
     away = table[(table["family"] == "away") & (table["method"] == "exact_fixed")]
     expected = weighted_stouffer(away["estimate"].tolist(), away["se"].tolist())
     found = table[table["method"] == "weighted_stouffer"].iloc[0]
     assert found["se"] == pytest.approx(expected.se)
     assert found["p"] == pytest.approx(expected.p)
-    over = table[table["dataset"] == "all_targets"]
+    over = table[table["domain"] == "all_targets"]
     assert over["note"].str.contains("these checkpoints").all()
 
 
-def test_a_breast_has_the_lesions_of_all_its_images(
-    study: dict[str, Any], paths: list[str]
-) -> None:
-    for path in paths:
-        table = read_predictions(Path(path))
-        lesions = np.where(table["view"] == "CC", "mass", "calcification+mass")
-        table["lesion_types"] = np.where(table["label"] == 1, lesions, "asymmetry")
-        write_predictions(table, Path(path))
-    study["aggregation"] = {"unit": "breast", "combine": "mean"}
-    cell = load_grid(study, paths).cells["digital", "target"]
-    assert set(cell.cases.loc[cell.labels == 1, "lesion_types"]) == {"calcification+mass"}
-    parts = cell.subgroups("lesion_type")
-    assert {name: set(part.labels.tolist()) for name, part in parts.items()} == {
-        "asymmetry": {0},
-        "calcification": {1},
-        "mass": {1},
-    }
-
-
-def test_every_interval_of_unknown_patients_says_so(
-    study: dict[str, Any], paths: list[str]
-) -> None:
-    for path in paths:
-        table = read_predictions(Path(path))
-        table.loc[table["subset"] == "target", "patient_id"] = None
-        write_predictions(table, Path(path))
-    grid = load_grid(study, paths)
-    rows = [*evaluate_study(study, grid), *calibrate_study(study, grid)]
+def test_every_interval_of_unknown_patients_says_so(short: Fabricated) -> None:
+    short.edit_cases(lambda table: table.assign(patient_id=None), ["digital", "other"])
+    grid = short.grid()
+    rows = [*evaluate_study(short.evaluation(), grid), *calibrate_study(short.calibration(), grid)]
     table = as_table(rows, MetricRow).dropna(subset=["ci_low"])
     said = table["note"].str.contains("independence assumed")
     assert {"auc", "sensitivity", "transfer_drop", "brier"} <= set(table.loc[said, "metric"])
     assert said.equals(table["subset"] == "target")
 
 
-def test_a_mean_of_seeds_without_variance_has_no_interval(
-    study: dict[str, Any], paths: list[str]
-) -> None:
-    for path in paths:
-        table = read_predictions(Path(path))
-        separated = 0.0 if path.endswith("-0.parquet") else table["label"] * 2.0 - 1.0
-        write_predictions(table.assign(logit=separated), Path(path))
-    table = as_table(evaluate_study(study, load_grid(study, paths)), MetricRow)
+def test_a_mean_of_seeds_without_variance_has_no_interval(short: Fabricated) -> None:
+    labels = pd.concat([read_cases(path) for path in short.cases.values()])
+    known = labels.set_index("case_id")["label"]
+
+    def separated(table: pd.DataFrame) -> pd.DataFrame:
+        logit = known[table["case_id"]].to_numpy() * 2.0 - 1.0
+        return table.assign(logit=logit * (table["seed"] > 0))
+
+    short.edit_predictions(separated)
+    table = as_table(evaluate_study(short.evaluation(), short.grid()), MetricRow)
     means = table[(table["metric"] == "auc") & (table["seed"] == "mean")]
     assert means["value"].to_numpy() == pytest.approx(2.5 / 3.0)
     assert means["ci_low"].isna().all()
     assert means["note"].str.contains("degenerate").all()
-
-
-def test_a_prediction_table_without_a_label_is_refused(paths: list[str], tmp_path: Path) -> None:
-    table = pq.read_table(paths[0])
-    labels = table.column("label").to_pylist()
-    place = table.column_names.index("label")
-    field = pa.field("label", pa.int8())
-    broken = table.set_column(place, field, pa.array([None, *labels[1:]], pa.int8()))
-    pq.write_table(broken, tmp_path / "broken.parquet")
-    with pytest.raises(TableError, match=r"broken\.parquet: column label: has rows without"):
-        read_predictions(tmp_path / "broken.parquet")
 
 
 @pytest.mark.parametrize(
@@ -245,3 +187,145 @@ def test_a_broken_result_table_is_refused(tmp_path: Path, content: str, message:
     path.write_text(text, encoding="utf-8")
     with pytest.raises(TableError, match=rf"metrics\.csv: .*{message}"):
         read_metrics(path)
+
+
+def test_each_column_of_a_calibration_row_has_one_meaning(
+    short: Fabricated, tmp_path: Path
+) -> None:
+    path = tmp_path / "calibration.csv"
+    rows = calibrate_study(short.calibration(), short.grid())
+    write_metrics(as_table(rows, MetricRow), path)
+    table = read_metrics(path)
+    drawn = table["labelled_patients"].notna()
+    maps = table[~drawn][["recalibration", "fitted_on"]].drop_duplicates()
+    assert sorted(maps.itertuples(index=False, name=None)) == [
+        ("none", ""),
+        ("platt", "cross_fitted"),
+        ("prior_shift", "prevalence"),
+        ("temperature", "cross_fitted"),
+        ("temperature", "own_validation"),
+    ]
+    keys = ["labelled_patients", "recalibration", "fitted_on", "criterion", "threshold_from"]
+    spent = table[drawn & (table["labelled_patients"] < 20)][keys].drop_duplicates()
+    at = "specificity_0.95"
+    assert sorted(spent.itertuples(index=False, name=None)) == [
+        (0, "none", "", "", ""),
+        (0, "none", "", at, "own_validation"),
+        (10, "none", "", at, "labelled_patients"),
+        (10, "platt", "labelled_patients", "", ""),
+        (10, "temperature", "labelled_patients", "", ""),
+    ]
+
+
+def test_thresholds_and_temperatures_come_from_the_own_domain_of_each_arm(
+    grid: Grid, metrics: pd.DataFrame, calibration: pd.DataFrame
+) -> None:
+    at = metrics[(metrics["criterion"] == "specificity_0.95") & (metrics["seed"] == "0")]
+    at = at[(at["threshold_from"] == "own_validation") & (at["metric"] == "threshold")]
+    film = at[at["domain"] == "film"].set_index("arm")["value"]
+    for arm in ("on_film", "on_clinic"):
+        validation = grid.validation_of(arm)
+        assert validation is not None
+        expected = threshold_at_specificity(validation.labels, validation.of(arm)[0], 0.95)
+        assert film[arm] == pytest.approx(expected.value)
+    fitted = calibration[(calibration["metric"] == "temperature") & (calibration["seed"] == "1")]
+    of_arm = fitted[fitted["arm"] == "on_clinic"].set_index("domain")["value"]
+    validation = grid.validation_of("on_clinic")
+    assert validation is not None
+    expected = fit_temperature(validation.of("on_clinic")[1], validation.labels).temperature
+    assert of_arm["film"] == of_arm["clinic"] == pytest.approx(expected)
+
+
+def test_an_arm_that_is_not_judged_at_home_has_reasons_in_place_of_numbers(
+    metrics: pd.DataFrame, calibration: pd.DataFrame
+) -> None:
+    table = pd.concat([metrics, calibration], ignore_index=True)
+    own = table[(table["arm"] == "imported") & (table["domain"] == "clinic")]
+    missing = own[own["value"].isna()]
+    assert missing["note"].str.contains("not judged on its own domain elsewhere").all()
+    assert {
+        ("transfer_drop", "", "", ""),
+        ("sensitivity", "own_validation", "", ""),
+        ("ece", "", "temperature", "own_validation"),
+        ("ece", "", "prior_shift", "prevalence"),
+    } <= set(
+        missing[["metric", "threshold_from", "recalibration", "fitted_on"]].itertuples(
+            index=False, name=None
+        )
+    )
+    assert own.loc[own["threshold_from"] == "reestimated", "value"].notna().all()
+
+
+def test_a_drop_goes_from_the_own_domain_to_every_other_one(metrics: pd.DataFrame) -> None:
+    table = metrics[metrics["subgroup"] == "all"]
+    drops = table[(table["metric"] == "transfer_drop") & table["value"].notna()]
+    assert set(zip(drops["arm"], drops["domain"], strict=True)) == {
+        ("on_film", "clinic"),
+        ("on_film", "crops"),
+        ("on_film", "rows"),
+        ("applied", "clinic"),
+        ("on_clinic", "film"),
+        ("on_rows", "crops"),
+    }
+    means = table[(table["metric"] == "auc") & (table["seed"] == "mean")]
+    auc = means.set_index(["arm", "domain", "subset"])["value"]
+    drop = drops.set_index(["arm", "domain"])["value"]
+    expected = auc["on_clinic", "clinic", "out_of_fold"] - auc["on_clinic", "film", "test"]
+    assert drop["on_clinic", "film"] == pytest.approx(expected)
+
+
+def test_numbers_of_a_declared_leak_say_so_and_lead_nowhere(
+    chain: Fabricated, grid: Grid, metrics: pd.DataFrame
+) -> None:
+    said = metrics["note"].str.contains("declared leak: split by rows")
+    assert said[metrics["domain"] == "rows"].all()
+    of_leaky = metrics[(metrics["arm"] == "on_rows") & (metrics["domain"] == "crops")]
+    drawn_from_it = of_leaky["metric"].eq("transfer_drop") | of_leaky["metric"].eq("sensitivity")
+    seeds = of_leaky["seed"].isin({"0", "1", "ensemble"}) | of_leaky["metric"].eq("transfer_drop")
+    transferred = of_leaky["threshold_from"] != "reestimated"
+    assert said[of_leaky.index][drawn_from_it & seeds & transferred].all()
+    assert not said[metrics["domain"] == "film"].any()
+    combined = as_table(combine_seeds(chain.comparison(), grid), ComparisonRow)
+    assert set(combined.loc[combined["headline"], "domain"]) == {"clinic"}
+    leaky = combined[combined["domain"] == "rows"]
+    assert len(leaky) > 0
+    assert leaky["note"].str.contains("declared leak: split by rows").all()
+
+
+def test_a_factor_is_tested_reference_by_reference(chain: Fabricated, grid: Grid) -> None:
+    table = as_table(compare_study(chain.comparison(), grid), ComparisonRow)
+    pairs = table[table["method"] == "delong_paired"][["domain", "arm", "reference"]]
+    assert list(dict.fromkeys(pairs.itertuples(index=False, name=None))) == [
+        ("clinic", "applied", "on_film"),
+        ("clinic", "on_clinic", "on_film"),
+        ("clinic", "of_patients", "imported"),
+        ("rows", "on_rows", "imported"),
+    ]
+    joint = table[table["method"] == "omnibus"]
+    assert joint[["domain", "reference"]].to_numpy().tolist() == [["clinic", "on_film"]]
+    assert set(table.loc[table["method"] == "delong_paired", "family_size"]) == {8}
+
+
+def test_drops_are_compared_where_arm_and_reference_have_one_own_domain(
+    chain: Fabricated, grid: Grid
+) -> None:
+    table = as_table(compare_study(chain.comparison(), grid), ComparisonRow)
+    drops = table[table["method"] == "difference_of_drops"]
+    assert drops[["domain", "arm", "reference"]].to_numpy().tolist() == [
+        ["clinic", "applied", "on_film"]
+    ]
+
+
+def test_domains_are_combined_where_they_are_foreign_to_both_arms(
+    chain: Fabricated, grid: Grid
+) -> None:
+    families = [
+        {
+            "family": "every",
+            "domains": ["film", "clinic", "rows"],
+            "pairs": [{"arm": "applied", "reference": "on_film"}],
+        }
+    ]
+    settings = ComparisonSettings.model_validate(chain.settings(families=families))
+    table = as_table(combine_seeds(settings, grid), ComparisonRow)
+    assert set(table["domain"]) == {"film", "clinic"}

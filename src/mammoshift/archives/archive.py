@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from mammoshift.archives.headers import ImageHeader, quiet_reading, read_header
 from mammoshift.archives.listing import ListedFile, content_key, iterate_files, table_key
 from mammoshift.configuration.dataset import Dataset
 from mammoshift.contracts.manifest import Exclusion
 from mammoshift.errors import ArchiveError, UnreadableImageError
+from mammoshift.imaging.header import ImageHeader, read_header
 
 LOST = "ingest"
 """Stage of an exclusion that counts as a loss: unreadable, missing, or without its table row."""
@@ -139,8 +139,7 @@ class Archive:
         with ThreadPoolExecutor(min(16, 4 * (os.cpu_count() or 1))) as pool:
             for start in range(0, len(paths), _FILES_AT_ONCE):
                 chunk = paths[start : start + _FILES_AT_ONCE]
-                with quiet_reading():
-                    outcomes = list(pool.map(self._inspect, chunk))
+                outcomes = list(pool.map(self._inspect, chunk))
                 yield from zip(chunk, outcomes, strict=True)
 
     def _inspect(self, path: str) -> InspectedFile | str:

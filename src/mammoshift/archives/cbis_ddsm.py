@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from mammoshift.archives.archive import Archive, ImageRecord, InspectedFile
-from mammoshift.archives.headers import DICOM_SUFFIXES, ImageHeader
 from mammoshift.archives.tables import read_csv
 from mammoshift.archives.vocabulary import (
     birads_of,
@@ -26,6 +25,7 @@ from mammoshift.archives.vocabulary import (
     worst_pathology,
 )
 from mammoshift.errors import ArchiveError
+from mammoshift.imaging.header import DICOM_SUFFIXES, ImageHeader
 
 SOURCE = (
     "CBIS-DDSM is at The Cancer Imaging Archive (doi 10.7937/K9/TCIA.2016.7O02S9CY): put the "

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mammoshift.archives.archive import Archive, ImageRecord, InspectedFile
-from mammoshift.archives.headers import DICOM_SUFFIXES
 from mammoshift.archives.tables import read_sheet_with_header
 from mammoshift.archives.vocabulary import (
     joined_lesion_types,
@@ -20,6 +19,7 @@ from mammoshift.archives.vocabulary import (
     whole_years,
     worst_pathology,
 )
+from mammoshift.imaging.header import DICOM_SUFFIXES
 
 SOURCE = (
     "CMMD is at The Cancer Imaging Archive (doi 10.7937/tcia.eqde-4b16): put the downloaded "

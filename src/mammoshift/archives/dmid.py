@@ -16,7 +16,6 @@ from itertools import pairwise
 from pathlib import PurePosixPath
 
 from mammoshift.archives.archive import Archive, ImageRecord, InspectedFile
-from mammoshift.archives.headers import DICOM_SUFFIXES
 from mammoshift.archives.tables import read_sheet, read_text
 from mammoshift.archives.vocabulary import (
     density_of,
@@ -26,6 +25,7 @@ from mammoshift.archives.vocabulary import (
     worst_pathology,
 )
 from mammoshift.errors import ArchiveError
+from mammoshift.imaging.header import DICOM_SUFFIXES
 
 SOURCE = (
     "DMID is at figshare (doi 10.6084/m9.figshare.24522883): unpack the TIFF or the DICOM images "

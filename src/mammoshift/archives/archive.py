@@ -16,7 +16,7 @@ from mammoshift.contracts.exclusion import Exclusion
 from mammoshift.errors import ArchiveError, UnreadableImageError
 
 if TYPE_CHECKING:
-    from mammoshift.archives.headers import ImageHeader
+    from mammoshift.imaging.header import ImageHeader
 
 Outcome = TypeVar("Outcome")
 
@@ -171,13 +171,10 @@ class Archive:
     def _each(
         self, paths: Sequence[str], look: Callable[[str], Outcome | str]
     ) -> Iterator[tuple[str, Outcome | str]]:
-        from mammoshift.archives.headers import quiet_reading
-
         with ThreadPoolExecutor(READING_THREADS) as pool:
             for start in range(0, len(paths), _FILES_AT_ONCE):
                 chunk = paths[start : start + _FILES_AT_ONCE]
-                with quiet_reading():
-                    outcomes = list(pool.map(look, chunk))
+                outcomes = list(pool.map(look, chunk))
                 yield from zip(chunk, outcomes, strict=True)
 
     def _inspect(self, path: str) -> InspectedFile | str:
@@ -190,7 +187,7 @@ class Archive:
             return f"the file cannot be read: {error.strerror}"
 
     def _header(self, path: str) -> ImageHeader | str:
-        from mammoshift.archives.headers import read_header
+        from mammoshift.imaging.header import read_header
 
         try:
             return read_header(self.root / path)

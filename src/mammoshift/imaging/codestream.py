@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import mmap
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from mammoshift.errors import UnreadableImageError
 
@@ -11,6 +13,10 @@ _STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 _FRAME_HEADERS = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}
 _MOST_TILES = 65_535
 _JPEG2000_START = b"\xff\x4f\xff\x51"
+_JP2_START = b"\0\0\0\x0cjP  \r\n\x87\n"
+_JP2_CODESTREAM = b"jp2c"
+
+Bytes: TypeAlias = bytes | mmap.mmap
 
 
 @dataclass(frozen=True)
@@ -24,7 +30,7 @@ class CodestreamHeader:
     signed: bool = False
 
 
-def read_header(data: bytes) -> CodestreamHeader:
+def read_header(data: Bytes) -> CodestreamHeader:
     """Return the header of a JPEG, JPEG-LS or JPEG 2000 codestream, which must be complete.
 
     JPEG and JPEG-LS: ISO/IEC 10918-1 annex B and 14495-1 annex C; JPEG 2000: 15444-1 annex A.
@@ -40,7 +46,7 @@ def read_header(data: bytes) -> CodestreamHeader:
     return _jpeg2000_header(data)
 
 
-def _jpeg_header(data: bytes) -> CodestreamHeader:
+def _jpeg_header(data: Bytes) -> CodestreamHeader:
     header: CodestreamHeader | None = None
     position = 2
     while position + 4 <= len(data):
@@ -74,9 +80,9 @@ def _jpeg_header(data: bytes) -> CodestreamHeader:
     return header
 
 
-def _jpeg2000_header(data: bytes) -> CodestreamHeader:
-    start = data.find(_JPEG2000_START, 0, 4096)
-    if start < 0 or len(data) < start + 45:
+def _jpeg2000_header(data: Bytes) -> CodestreamHeader:
+    start = _jpeg2000_start(data)
+    if data[start : start + 4] != _JPEG2000_START or len(data) < start + 45:
         raise UnreadableImageError("the codestream is neither JPEG, JPEG-LS nor JPEG 2000")
     right, bottom, left, top = (
         int.from_bytes(data[at : at + 4], "big") for at in range(start + 8, start + 24, 4)
@@ -97,3 +103,24 @@ def _jpeg2000_header(data: bytes) -> CodestreamHeader:
         bits=(data[start + 42] & 0x7F) + 1,
         signed=bool(data[start + 42] & 0x80),
     )
+
+
+def _jpeg2000_start(data: Bytes) -> int:
+    """Return where the codestream begins: at once, or in the first such box of a JP2 file."""
+    position = 0
+    if data[: len(_JP2_START)] != _JP2_START:
+        return position
+    while position + 16 <= len(data):
+        length, kind = (
+            int.from_bytes(data[position : position + 4], "big"),
+            data[position + 4 : position + 8],
+        )
+        header = 8
+        if length == 1:
+            length, header = int.from_bytes(data[position + 8 : position + 16], "big"), 16
+        if kind == _JP2_CODESTREAM:
+            return position + header
+        if length < header:
+            break
+        position += length
+    raise UnreadableImageError("the JP2 file holds no codestream")

@@ -8,15 +8,6 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mammoshift.errors import UnreadableImageError
-
-MAXIMUM_PIXELS = 400_000_000
-"""Largest number of samples (rows x columns x channels) that is decoded at all.
-
-The largest film scans have about 35 million pixels; a header that promises more than ten times
-that is damage or a decompression bomb.
-"""
-
 Pixels: TypeAlias = NDArray[np.uint8 | np.uint16]
 
 
@@ -71,20 +62,3 @@ class DecodedImage:
     window: VoiWindow | None = None
     voi_lut: NDArray[np.float32] | None = None
     pixel_spacing_mm: tuple[float, float] | None = None
-
-
-def check_size(rows: int, columns: int, channels: int = 1) -> None:
-    """Refuse a size that is empty or too large to be a mammogram, before memory is asked for.
-
-    Raises
-    ------
-    UnreadableImageError
-        If a length is not positive or the product exceeds `MAXIMUM_PIXELS`.
-    """
-    if rows < 1 or columns < 1 or channels < 1:
-        raise UnreadableImageError(f"the image has no pixels ({rows} x {columns})")
-    if rows * columns * channels > MAXIMUM_PIXELS:
-        raise UnreadableImageError(
-            f"the header promises {rows} x {columns} x {channels} samples, "
-            f"more than the limit of {MAXIMUM_PIXELS}"
-        )

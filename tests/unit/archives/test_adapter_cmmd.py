@@ -115,7 +115,7 @@ def test_losses(archive, ingest, write_file, make_image):
             "manifest-1/CMMD/D1-0011/1-1.dcm",
             "ImageLaterality is missing, so that no label can be found",
         ),
-        ("manifest-1/CMMD/D1-0012/1-1.dcm", "not a DICOM file, or its header is damaged"),
+        ("manifest-1/CMMD/D1-0012/1-1.dcm", "not a readable DICOM, PNG, TIFF, JPEG or PGM file"),
         (f"clinical/{WORKBOOK}: row 3, MLO", "the breast's image is not in the archive"),
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from pydicom.pixels.encoders import RLELosslessEncoder
 IMPLICIT = "1.2.840.10008.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
 BIG_ENDIAN = "1.2.840.10008.1.2.2"
+DEFLATED = "1.2.840.10008.1.2.1.99"
 RLE = "1.2.840.10008.1.2.5"
 BASE = "1.2.840.10008.1.2.4."
 LOSSLESS_SYNTAXES = (
@@ -94,7 +96,7 @@ def write_dicom(
     dataset.PixelRepresentation = int(signed)
     for keyword, value in attributes.items():
         setattr(dataset, keyword, value)
-    if syntax in {IMPLICIT, EXPLICIT, BIG_ENDIAN}:
+    if syntax in {IMPLICIT, EXPLICIT, BIG_ENDIAN, DEFLATED}:
         order = ">" if syntax == BIG_ENDIAN else "<"
         data = stored.astype(stored.dtype.newbyteorder(order)).tobytes()
         data += b"\0" * (len(data) % 2)
@@ -105,3 +107,17 @@ def write_dicom(
         dataset["PixelData"].is_undefined_length = True
     dataset.save_as(path, enforce_file_format=True)
     return path
+
+
+def write_file(path: Path, content: bytes) -> Path:
+    """Write a file and return its path."""
+    path.write_bytes(content)
+    return path
+
+
+def dicom_bytes(rows: int = 4, columns: int = 3, bits: int = 16, **attributes: Any) -> bytes:
+    """Return the content of a small black image of somebody's, with given attributes."""
+    stored = np.zeros((rows, columns), np.uint8 if bits == 8 else np.uint16)
+    named = {"Modality": "MG", "PatientName": "Doe^Jane", **attributes}
+    with tempfile.TemporaryDirectory() as folder:
+        return write_dicom(Path(folder) / "a.dcm", stored, **named).read_bytes()

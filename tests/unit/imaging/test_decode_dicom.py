@@ -3,7 +3,9 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
+import pydicom
 import pytest
 from dicom_files import (
     BASE,
@@ -17,10 +19,12 @@ from dicom_files import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
 from pydicom.pixels.processing import apply_windowing
 
 from mammoshift.errors import UnreadableImageError
 from mammoshift.imaging.decode import decode_image
+from mammoshift.imaging.header import read_header
 from mammoshift.imaging.tone import apply_tone
 
 
@@ -287,6 +291,43 @@ def test_codestream_of_another_size_is_not_decoded(tmp_path: Path) -> None:
         decode_image(path)
 
 
+@pytest.mark.parametrize(
+    ("side", "reason"), [(14_000, "more than the limit"), (12_000, "can hold no mammogram")]
+)
+def test_a_tiny_codestream_of_a_huge_image_is_not_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, side: int, reason: str
+) -> None:
+    path = write_dicom(tmp_path / "a.dcm", ramp(), bits=12, syntax=f"{BASE}90")
+    content = bytearray(path.read_bytes())
+    for tag in (b"\x28\x00\x10\x00US\x02\x00", b"\x28\x00\x11\x00US\x02\x00"):
+        at = content.index(tag) + len(tag)
+        content[at : at + 2] = side.to_bytes(2, "little")
+    at = content.index(b"\xff\x4f\xff\x51") + 8
+    size = side.to_bytes(4, "big")
+    content[at : at + 8], content[at + 16 : at + 24] = 2 * size, 2 * size
+    path.write_bytes(content)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("the decoder was asked for more than a gigabyte")
+
+    monkeypatch.setattr(imagecodecs, "jpeg2k_decode", refuse)
+    with pytest.raises(UnreadableImageError, match=reason):
+        decode_image(path)
+
+
+def test_a_jp2_file_is_judged_by_its_codestream_and_not_by_a_decoy(tmp_path: Path) -> None:
+    path = write_dicom(tmp_path / "a.dcm", ramp(), bits=12, syntax=f"{BASE}90")
+    inner = imagecodecs.jpeg2k_encode(ramp(90, 80), codecformat="jp2", level=0, reversible=True)
+    decoy = imagecodecs.jpeg2k_encode(ramp(), codecformat="j2k", level=0, reversible=True)
+    box = (8 + len(decoy)).to_bytes(4, "big") + b"free" + decoy
+    start = inner.index(b"jp2h") - 4
+    dataset = pydicom.dcmread(path)
+    dataset.PixelData = encapsulate([inner[:start] + box + inner[start:]])
+    dataset.save_as(path)
+    with pytest.raises(UnreadableImageError, match="the codestream holds 90 x 80"):
+        decode_image(path)
+
+
 def test_unsupported_syntax_is_named(tmp_path: Path) -> None:
     path = write_dicom(tmp_path / "a.dcm", ramp(), bits=12)
     data = path.read_bytes().replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.9\0")
@@ -329,6 +370,7 @@ def test_damaged_files_never_do_more_than_be_refused(
     except UnreadableImageError as error:
         assert str(error)
     else:
+        assert (read_header(path).rows, read_header(path).columns) == image.pixels.shape
         assert image.pixels.ndim == 2
         assert image.pixels.dtype in (np.uint8, np.uint16)
         assert int(image.pixels.max()) < 1 << image.bits

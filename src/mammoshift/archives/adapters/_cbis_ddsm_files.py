@@ -15,7 +15,7 @@ from mammoshift.archives.tables import read_csv
 from mammoshift.errors import ArchiveError
 
 if TYPE_CHECKING:
-    from mammoshift.archives.headers import ImageHeader
+    from mammoshift.imaging.header import ImageHeader
 
 _SUFFIXES = DICOM_SUFFIXES | {".png", ".jpg", ".jpeg"}
 _METADATA = re.compile(r"metadata\.csv", re.IGNORECASE)

@@ -1,4 +1,4 @@
-"""The one place that talks to timm: which architectures exist and how a feature extractor is built.
+"""Which architectures timm has, and how a feature extractor is built from one.
 
 Nothing here reaches the network: weights come in as a state dict or not at all.
 """
@@ -10,13 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import timm
 import torch
-from timm.models import get_pretrained_cfg, is_model, list_models
 from torch import Tensor, nn
 
 from mammoshift.configuration.model import Backbone
 from mammoshift.errors import ConfigurationError, WeightsError
+from mammoshift.models.lean_timm import timm
 from mammoshift.models.padding import apply_static_padding
 
 NAMES_SHOWN = 5
@@ -45,11 +44,11 @@ def describe_architecture(name: str) -> Architecture:
     ConfigurationError
         If timm has no architecture of that name; names that are close are suggested.
     """
-    if not is_model(name):
-        close = difflib.get_close_matches(name, list_models(), n=NAMES_SHOWN, cutoff=0.5)
+    if not timm.is_model(name):
+        close = difflib.get_close_matches(name, timm.list_models(), n=NAMES_SHOWN, cutoff=0.5)
         hint = f"; did you mean {', '.join(close)}?" if close else ""
         raise ConfigurationError(f"architecture {name!r} is not known to timm{hint}")
-    settings = get_pretrained_cfg(name, allow_unregistered=True)
+    settings = timm.get_pretrained_cfg(name, allow_unregistered=True)
     classifiers = settings.classifier if settings else None
     if classifiers is None:
         classifiers = ()

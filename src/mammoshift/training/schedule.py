@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Iterable
+from typing import Any
 
+import torch
 from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
@@ -47,8 +50,20 @@ def build_optimiser(stage: Stage, parameters: Iterable[Tensor]) -> Optimizer:
     options = {"lr": stage.lr, "weight_decay": stage.weight_decay, "fused": True}
     trained = list(parameters)
     if stage.optimiser == "sgd":
-        return SGD(trained, momentum=SGD_MOMENTUM, **options)
-    return (AdamW if stage.optimiser == "adamw" else Adam)(trained, **options)
+        return _without_compiler(SGD)(trained, momentum=SGD_MOMENTUM, **options)
+    return _without_compiler(AdamW if stage.optimiser == "adamw" else Adam)(trained, **options)
+
+
+def _without_compiler(kind: type[Optimizer]) -> Any:
+    """Return `kind` without the hints to the compiler that torch wraps its methods in.
+
+    The first of them to be called would import the compiler, which takes nearly as long as torch
+    itself. Nothing here compiles the optimiser's step.
+    """
+    hinted = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
+    plain: dict[str, Any] = {name: inspect.unwrap(getattr(kind, name)) for name in hinted}
+    step = torch.no_grad()(inspect.unwrap(kind.step))
+    return type(kind.__name__, (kind,), {**plain, "step": step})
 
 
 def set_learning_rate(optimiser: Optimizer, lr: float) -> None:

@@ -19,11 +19,19 @@ from functools import cache
 from pathlib import Path
 
 from mammoshift.files import write_text_atomically
-from mammoshift.provenance.normal_form import Source, Unit, read_source
 from mammoshift.provenance.reach import Definition, Library, Reach
 from mammoshift.provenance.scopes import FIRST_PARTY
+from mammoshift.provenance.sources import Source, Unit, read_source
 
-_OWN_FILES = ("fingerprint.py", "normal_form.py", "outside.py", "scopes.py")
+_OWN_FILES = (
+    "classes.py",
+    "fingerprint.py",
+    "names.py",
+    "normal_form.py",
+    "outside.py",
+    "scopes.py",
+    "sources.py",
+)
 _REMEMBERED = 1000
 """Files that are remembered before those that are not read any more are forgotten."""
 
@@ -137,10 +145,12 @@ def _source(values: list) -> Source:
                 references=tuple(unit[2]),
                 imports=tuple(unit[3]),
                 registered=tuple((key, module) for key, module in unit[4]),
-                has_effect=unit[5],
-                at_import=tuple((use, reference) for use, reference in unit[6]),
-                is_plain=unit[7],
-                is_quiet=unit[8],
+                held=tuple(unit[5]),
+                has_effect=unit[6],
+                at_import=tuple((use, reference) for use, reference in unit[7]),
+                is_class=unit[8],
+                is_plain=unit[9],
+                is_quiet=unit[10],
             )
             for unit in units
         ),

@@ -10,16 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from mammoshift.provenance.normal_form import (
-    BY_NAME,
-    CALLED,
-    DERIVED,
-    Source,
-    Unit,
-    digest,
-    is_private,
-)
+from mammoshift.provenance.normal_form import BY_NAME, CALLED, DERIVED, is_private
 from mammoshift.provenance.outside import is_declarative, is_outside
+from mammoshift.provenance.sources import Source, Unit, digest
 
 Place = tuple[str, int]
 """A definition: its module and its place among the units of that."""
@@ -183,7 +176,7 @@ class Library:
         elif name.startswith("__") and name.endswith("__") and "__getattr__" not in source.names:
             found.label = found.named = named
         else:
-            # Not known where it comes from: `from ... import *`, or a name that is made at run time.
+            # From `from ... import *`, or made at run time.
             found.label = found.named = named
             found.whole = (module,)
 
@@ -195,6 +188,7 @@ class Reach:
         self._library = library
         self._labels: dict[Place, list[_Found]] = {}
         self._imported: set[str] = set()
+        self._held: set[Place] = set()
         self._waiting: list[Place] = []
         self._import(script)
         while self._waiting:
@@ -268,12 +262,26 @@ class Reach:
         for name in unit.imports:
             self._import(name)
         self._import(module)
+        for reference in unit.held:
+            self._hold(module, reference)
         for found in self._labels[place]:
             for name in found.imported:
                 self._import(name)
             self._waiting.extend(found.places)
             for name in found.whole:
                 self._reach_whole(name)
+
+    def _hold(self, module: str, reference: str) -> None:
+        """Reach the classes that an annotation names, through whatever combines them."""
+        found = self._library.resolve(module, reference)
+        for owner, place in found.places:
+            unit = self._library.source(owner).units[place]
+            if unit.is_class:
+                self._waiting.append((owner, place))
+            elif (owner, place) not in self._held:
+                self._held.add((owner, place))
+                for inner in unit.references:
+                    self._hold(owner, inner)
 
     def _reach_whole(self, module: str) -> None:
         for name in self._library.below(module):
@@ -286,6 +294,8 @@ class Reach:
     def _by_module(self) -> dict[str, list[int]]:
         result: dict[str, list[int]] = {}
         for module, place in sorted(self._labels):
+            if not self._library.source(module).units[place].text:
+                continue
             result.setdefault(module, []).append(place)
         return result
 

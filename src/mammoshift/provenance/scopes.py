@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 FIRST_PARTY = "mammoshift"
 
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
@@ -91,6 +91,15 @@ def import_target(alias: ast.alias, node: ast.Import | ast.ImportFrom, package: 
     return f"{alias.name if alias.asname else alias.name.partition('.')[0]}:"
 
 
+def modules_of(node: ast.Import | ast.ImportFrom, package: str) -> Iterator[str]:
+    """Yield the modules of the library that an import may import."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names if is_ours(alias.name))
+    elif is_ours(base := absolute(node, package)):
+        yield base
+        yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
 def absolute(node: ast.ImportFrom, package: str) -> str:
     """Return the full name of the module that `from ... import` reads."""
     if not node.level:
@@ -108,7 +117,7 @@ def is_ours(module: str) -> bool:
 def _own_nodes(node: ast.AST) -> Iterator[ast.AST]:
     """Yield the nodes of a statement that belong to its own scope."""
     yield node
-    if isinstance(node, (*_FUNCTIONS, ast.ClassDef, ast.Lambda)):
+    if isinstance(node, (*FUNCTIONS, ast.ClassDef, ast.Lambda)):
         inner: list[ast.AST] = list(getattr(node, "decorator_list", []))
         if isinstance(node, ast.ClassDef):
             inner += [*node.bases, *node.keywords]
@@ -126,7 +135,7 @@ def _own_nodes(node: ast.AST) -> Iterator[ast.AST]:
 def _note(node: ast.AST, bound: Bound, package: str) -> None:
     if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
         bound.counts[node.id] += 1
-    elif isinstance(node, (*_FUNCTIONS, ast.ClassDef)):
+    elif isinstance(node, (*FUNCTIONS, ast.ClassDef)):
         bound.counts[node.name] += 1
     elif isinstance(node, (ast.Import, ast.ImportFrom)):
         for alias in node.names:

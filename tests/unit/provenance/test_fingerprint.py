@@ -592,3 +592,58 @@ def test_a_damaged_memory_is_made_anew(tree: Path) -> None:
     own = tree / "memory.json"
     own.write_text('{"a": [1, 2]}', encoding="utf-8")
     assert fingerprint(tree, own) == fingerprint(tree)
+
+
+HOLDING = {
+    "script.py": "from mammoshift.configuration.m import Whole\nprint(Whole(x=1).part.area())\n",
+    "mammoshift/__init__.py": "",
+    "mammoshift/configuration/__init__.py": "",
+    "mammoshift/configuration/m.py": (
+        "from pydantic import BaseModel\n\n"
+        "class Part(BaseModel):\n    a: int = 1\n\n    def area(self):\n        return 2\n\n"
+        "class Other(BaseModel):\n    b: int = 1\n\n"
+        "Either = Part | Other\n\n"
+        "class Whole(BaseModel):\n    part: Either\n"
+    ),
+}
+
+
+def test_methods_of_what_a_configuration_holds_are_reached(tmp_path: Path) -> None:
+    tree = write(tmp_path, HOLDING)
+    before = fingerprint(tree)
+    edit(tree, ("configuration/m", "part: Either", "other: Other | None = None\n    part: Either"))
+    edit(tree, ("configuration/m", "b: int = 1", "b: int = 2"))
+    assert fingerprint(tree) == before
+    edit(tree, ("configuration/m", "return 2", "return 3"))
+    assert fingerprint(tree) != before
+
+
+def test_a_name_that_a_decorator_of_the_library_may_read_counts(tmp_path: Path) -> None:
+    tree = write(tmp_path, REGISTERING)
+    edit(tree, ("one", "def a", "def _a"))
+    before = fingerprint(tree)
+    edit(tree, ("one", "def _a", "def _b"))
+    assert fingerprint(tree) != before
+
+
+def test_a_function_that_is_handed_to_map_at_import_is_reached(tmp_path: Path) -> None:
+    one = (
+        "from mammoshift.registry import register\n\ndef a():\n    return 1\n\n"
+        "DONE = list(map(register, [a]))\n"
+    )
+    tree = write(tmp_path, {**REGISTERING, "mammoshift/one.py": one})
+    before = fingerprint(tree)
+    edit(tree, ("one", "return 1", "return 2"))
+    assert fingerprint(tree) != before
+
+
+def test_a_method_called_progress_is_no_text(tmp_path: Path) -> None:
+    use = (
+        "class Use:\n    def progress(self, x):\n        self.x = x\n\n"
+        "    def go(self):\n        self.progress(1)\n        return self.x\n\n"
+        "def use(name):\n    return Use().go()\n"
+    )
+    tree = write(tmp_path, {**REGISTERING, "mammoshift/use.py": use})
+    before = fingerprint(tree)
+    edit(tree, ("use", "self.progress(1)", "self.progress(2)"))
+    assert fingerprint(tree) != before

@@ -1,0 +1,369 @@
+"""How often each stage's key changes: over this repository's history, and for harmless edits.
+
+The floor is no change without numeric effect; the peer is a key over whole modules, every module
+that a script reaches by imports, as syntax trees without docstrings.
+
+    python benchmarks/key_replay.py [NUMBER_OF_COMMITS]
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import io
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections import Counter, deque
+from dataclasses import dataclass
+from pathlib import Path
+
+from mammoshift.provenance.fingerprint import code_definitions, code_fingerprint
+from mammoshift.provenance.scopes import absolute, is_ours
+from scratch import ROOT
+
+COMMITS = 48
+LONGEST_LIST = 12
+Keys = dict[str, dict[str, str]]
+
+
+def scripts_of(tree: Path) -> list[Path]:
+    return sorted((tree / "workflow" / "scripts").glob("*.py"))
+
+
+def keys_of(tree: Path, memory: Path) -> Keys:
+    """Return the key of each script of a tree, by definitions."""
+    return {s.name: code_fingerprint(s, tree / "src", memory) for s in scripts_of(tree)}
+
+
+def definitions_of(tree: Path, script: str, memory: Path) -> set[tuple[str, str, str]]:
+    path = tree / "workflow" / "scripts" / script
+    found = code_definitions(path, tree / "src", memory)
+    return {(one.module, one.name, one.hash) for one in found}
+
+
+def whole_module_keys(tree: Path) -> Keys:
+    """Return the peer's key of each script: a hash for each module that it imports."""
+    known: dict[Path, tuple[str, list[str]]] = {}
+    keys = {}
+    for script in scripts_of(tree):
+        key, waiting = {}, deque([(script.name, script)])
+        while waiting:
+            name, path = waiting.popleft()
+            if path not in known:
+                known[path] = _whole(path, name)
+            key[name], imported = known[path]
+            for module in imported:
+                base = tree.joinpath("src", *module.split("."))
+                for file in (base.with_suffix(".py"), base / "__init__.py"):
+                    if module not in key and file.is_file():
+                        waiting.append((module, file))
+        keys[script.name] = key
+    return keys
+
+
+def _whole(path: Path, name: str) -> tuple[str, list[str]]:
+    tree = ast.parse(path.read_bytes())
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    imported = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imported += [alias.name for alias in node.names if is_ours(alias.name)]
+        elif isinstance(node, ast.ImportFrom) and is_ours(base := absolute(node, package)):
+            imported += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            imported += [node.value] if node.value.startswith("mammoshift.") else []
+        if isinstance(body := getattr(node, "body", None), list):
+            node.body = [s for s in body if not _is_docstring(s)]  # type: ignore[attr-defined]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), imported
+
+
+def _is_docstring(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+# -- history -----------------------------------------------------------------------------------
+
+
+def history(number: int, folder: Path) -> None:
+    """Print how often each key changed from commit to commit."""
+    revisions = _git("rev-list", "--first-parent", f"--max-count={number + 1}", "HEAD").split()
+    revisions.reverse()
+    by_definition: Counter[str] = Counter()
+    by_module: Counter[str] = Counter()
+    reasons: list[str] = []
+    memory = folder / "memory.json"
+    before: tuple[Path, Keys, Keys] | None = None
+    for revision in revisions:
+        tree = folder / revision
+        _extract(revision, tree)
+        now = (tree, keys_of(tree, memory), whole_module_keys(tree))
+        if before is not None:
+            by_module.update(_changed(before[2], now[2]))
+            changed = _changed(before[1], now[1])
+            by_definition.update(changed)
+            if changed:
+                reasons.append(_reason(revision, before[0], tree, changed, memory))
+        before = now
+    assert before is not None
+    print(f"{len(revisions) - 1} commits: how often each key changed")
+    print(f"{'script':26}{'definitions':>12}{'modules':>10}")
+    for script in sorted(before[1]):
+        print(f"{script:26}{by_definition[script]:12}{by_module[script]:10}")
+    print(f"{'all':26}{by_definition.total():12}{by_module.total():10}")
+    print("\n".join(reasons))
+
+
+def _changed(before: Keys, now: Keys) -> list[str]:
+    return [script for script in now if script in before and before[script] != now[script]]
+
+
+def _reason(revision: str, old: Path, new: Path, changed: list[str], memory: Path) -> str:
+    """Say which definitions a commit changed for each script."""
+    title = _git("log", "-1", "--format=%h %s", revision).strip()
+    lines = [f"\n{title[:100]}"]
+    for script in changed:
+        before, now = (definitions_of(tree, script, memory) for tree in (old, new))
+        names = sorted({f"{module}:{name}" for module, name, _ in before ^ now})
+        shown = " ".join(name.removeprefix("mammoshift.") for name in names[:LONGEST_LIST])
+        more = f" and {len(names) - LONGEST_LIST} more" if len(names) > LONGEST_LIST else ""
+        lines.append(f"  {script}: {shown}{more}")
+    return "\n".join(lines)
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(
+        ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+
+
+def _extract(revision: str, folder: Path) -> None:
+    packed = subprocess.run(
+        ["git", "archive", revision, "src", "workflow/scripts"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    ).stdout
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        archive.extractall(folder, filter="data")
+
+
+# -- harmless edits ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One edit of one file: every `old` becomes `new`."""
+
+    kind: str
+    file: str
+    old: str
+    new: str
+
+
+def harmless_edits(library: Path) -> list[Edit]:
+    """Return fifty edits without numeric effect, ten kinds with five files each.
+
+    The files are those, of all that offer the kind, that lie evenly over the library.
+    """
+    files = sorted(library.rglob("*.py"))
+    edits: list[Edit] = []
+    for kind, make in _KINDS.items():
+        offered = [
+            Edit(kind, str(path.relative_to(library)), *found)
+            for path in files
+            if "provenance" not in path.parts
+            and (found := make(path.read_text(encoding="utf-8"))) is not None
+        ]
+        step = max(1, len(offered) // 5)
+        edits += offered[step // 2 :: step][:5]
+    return edits
+
+
+def _nodes(text: str) -> list[ast.stmt]:
+    return ast.parse(text).body
+
+
+def _text_of(text: str, node: ast.AST) -> str:
+    return ast.get_source_segment(text, node) or ""
+
+
+def _unique(text: str, part: str) -> bool:
+    return bool(part) and text.count(part) == 1
+
+
+def _message_of_an_error(text: str) -> tuple[str, str] | None:
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and node.exc.args:
+            part = _text_of(text, node.exc.args[0])
+            if part.startswith(('f"', '"')) and _unique(text, part):
+                place = part.index('"') + 1
+                return part, f"{part[:place]}in other words: {part[place:]}"
+    return None
+
+
+def _printed_line(text: str) -> tuple[str, str] | None:
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            part = _text_of(text, node)
+            said = part.startswith(("print(", "self.progress(", "progress(", "logger."))
+            if said and _unique(text, part) and '"' in part:
+                return part, part.replace('"', '"now ', 1)
+    return None
+
+
+def _added_print(text: str) -> tuple[str, str] | None:
+    for node in _nodes(text):
+        if isinstance(node, ast.FunctionDef) and not isinstance(node.body[0], ast.Expr):
+            part = _text_of(text, node.body[0])
+            line = f"\n    {part}"
+            if _unique(text, line):
+                return line, f'\n    print(f"at {{len(str({node.name!r}))}}"){line}'
+    return None
+
+
+def _new_function(text: str) -> tuple[str, str] | None:
+    for node in reversed(_nodes(text)):
+        if isinstance(node, ast.FunctionDef) and not node.decorator_list:
+            part = f"\ndef {node.name}("
+            if _unique(text, part):
+                return part, f"\ndef entirely_new(values):\n    return sum(values)\n\n{part}"
+    return None
+
+
+def _new_class(text: str) -> tuple[str, str] | None:
+    found = _new_function(text)
+    if found is None:
+        return None
+    new = "\nclass EntirelyNew:\n    factor = 2\n\n\nENTIRELY_NEW = (1, 2)\n\n"
+    return found[0], f"{new}{found[0]}"
+
+
+def _annotation(text: str) -> tuple[str, str] | None:
+    for node in _nodes(text):
+        if isinstance(node, ast.FunctionDef) and node.returns is not None:
+            part = f") -> {_text_of(text, node.returns)}:"
+            if _unique(text, part):
+                return part, "):"
+    return None
+
+
+def _renamed_function(text: str) -> tuple[str, str] | None:
+    for node in _nodes(text):
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("_"):
+            others = text.replace(node.name, "")
+            if node.name.strip("_") not in others and f'"{node.name}' not in text:
+                return node.name, f"{node.name}_renamed"
+    return None
+
+
+def _reordered(text: str) -> tuple[str, str] | None:
+    nodes = _nodes(text)
+    for first, second in zip(nodes, nodes[1:], strict=False):
+        if all(
+            isinstance(node, ast.FunctionDef) and not node.decorator_list and not node.args.defaults
+            for node in (first, second)
+        ):
+            one, other = _text_of(text, first), _text_of(text, second)
+            part = f"{one}\n\n\n{other}"
+            if _unique(text, part):
+                return part, f"{other}\n\n\n{one}"
+    return None
+
+
+def _comment(text: str) -> tuple[str, str] | None:
+    for node in _nodes(text):
+        if isinstance(node, ast.FunctionDef):
+            part = f"\ndef {node.name}("
+            if _unique(text, part):
+                return part, f"\n# What follows was commented on.{part}"
+    return None
+
+
+def _docstring(text: str) -> tuple[str, str] | None:
+    for node in _nodes(text):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            said = ast.get_docstring(node, clean=False)
+            if said and _unique(text, said.splitlines()[0]):
+                return said.splitlines()[0], f"In other words. {said.splitlines()[0]}"
+    return None
+
+
+_KINDS = {
+    "message of an error": _message_of_an_error,
+    "printed line": _printed_line,
+    "new printed line": _added_print,
+    "new function": _new_function,
+    "new class and constant": _new_class,
+    "annotation": _annotation,
+    "private function renamed": _renamed_function,
+    "order of functions": _reordered,
+    "comment": _comment,
+    "docstring": _docstring,
+}
+
+
+def edits(folder: Path) -> None:
+    """Print how many keys each kind of harmless edit changes, and why."""
+    tree = folder / "edited"
+    _extract("HEAD", tree)
+    memory = folder / "memory.json"
+    library = tree / "src" / "mammoshift"
+    before, peer = keys_of(tree, memory), whole_module_keys(tree)
+    table: dict[str, list[int]] = {}
+    reasons: list[str] = []
+    found = harmless_edits(library)
+    for edit in found:
+        path = library / edit.file
+        text = path.read_text(encoding="utf-8")
+        told = {script: definitions_of(tree, script, memory) for script in before}
+        path.write_text(text.replace(edit.old, edit.new), encoding="utf-8")
+        changed = _changed(before, keys_of(tree, memory))
+        whole = _changed(peer, whole_module_keys(tree))
+        row = table.setdefault(edit.kind, [0, 0, 0])
+        for place, value in enumerate((1, len(changed), len(whole))):
+            row[place] += value
+        for script in changed:
+            other = definitions_of(tree, script, memory) ^ told[script]
+            names = sorted({f"{module}:{name}" for module, name, _ in other})
+            reasons.append(f"  {edit.kind}, {edit.file}: {script}: {' '.join(names)}")
+        path.write_text(text, encoding="utf-8")
+    print(f"\n{len(found)} harmless edits: keys that they change, of {len(before)} for each edit")
+    print(f"{'kind':28}{'edits':>6}{'definitions':>12}{'modules':>10}")
+    for kind, row in table.items():
+        print(f"{kind:28}{row[0]:6}{row[1]:12}{row[2]:10}")
+    print("\n".join(reasons) or "no key changes by definitions")
+
+
+def speed(folder: Path) -> None:
+    """Print the CPU time of all keys in a new process, with what was parsed remembered."""
+    memory = folder / "memory.json"
+    code = (
+        "import sys, time; from pathlib import Path\n"
+        "from mammoshift.provenance.fingerprint import code_fingerprint\n"
+        "tree, memory = Path(sys.argv[1]), Path(sys.argv[2])\n"
+        "began = time.process_time()\n"
+        "for script in sorted((tree / 'workflow/scripts').glob('*.py')):\n"
+        "    code_fingerprint(script, tree / 'src', memory)\n"
+        "print(f'{time.process_time() - began:.2f}')\n"
+    )
+    for name, file in (("first", folder / "fresh.json"), ("later", folder / "fresh.json")):
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(ROOT), str(file)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        print(f"{name} parse: {done.stdout.strip()} s of CPU for {len(scripts_of(ROOT))} scripts")
+    memory.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as temporary:
+        started = time.perf_counter()
+        history(int(sys.argv[1]) if len(sys.argv) > 1 else COMMITS, Path(temporary))
+        edits(Path(temporary))
+        speed(Path(temporary))
+        print(f"{time.perf_counter() - started:.0f} s")

@@ -26,7 +26,6 @@ from mammoshift.statistics.auprc import auprc_covariance
 from mammoshift.statistics.calibration import calibration_error
 from mammoshift.statistics.comparisons import (
     difference_of_drops,
-    interaction,
     omnibus,
     paired,
     unpaired,
@@ -230,7 +229,6 @@ def other_comparisons(repetitions: int) -> Iterator[Rate]:
                 source.auc[0], source.covariance[0, 0], target.auc[0], target.covariance[0, 0]
             ).p,
             "difference of drops": difference_of_drops(source, target, 0, 1).p,
-            "interaction, 3 groups of patients": interaction(differences).p,
             "interaction of views, patients shared": interaction_within_patients(
                 shared, [1.0, -1.0]
             ).p,

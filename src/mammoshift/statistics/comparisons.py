@@ -13,7 +13,6 @@ Methodology 13:91 (mid-p version); Obuchowski 1998, Statistics in Medicine 17:14
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -316,36 +315,6 @@ def difference_of_drops(
     at_source = paired(source.auc, source.covariance, first, second)
     at_target = paired(target.auc, target.covariance, first, second)
     return unpaired(*_moments(at_source), *_moments(at_target), level=level)
-
-
-def interaction(differences: Sequence[Difference]) -> ChiSquareTest:
-    """Test whether differences from independent subsets (other patients) are all equal.
-
-    This is the question behind "does it help in dense breasts only?"; one significant and one
-    insignificant subset do not answer it. The statistic is Cochran's Q, with one degree of
-    freedom fewer than subsets; subsets whose difference is undefined are left out, and the note
-    says how many. For two subsets it is the square of the z of their difference. Subsets that
-    share patients, such as the two views of a breast, are not independent: see `subgroups`.
-    """
-    moments = np.array([_moments(difference) for difference in differences]).reshape(-1, 2)
-    usable = np.isfinite(moments).all(axis=1)
-    left_out = int(np.count_nonzero(~usable))
-    note = f"{left_out} of {len(differences)} subsets left out: undefined" if left_out else ""
-    estimates, variances = moments[usable].T
-    if estimates.size < 2:
-        return ChiSquareTest(None, 0, None, note or "undefined: fewer than two subsets")
-    if not (variances > 0.0).all():
-        same = bool(np.ptp(estimates) <= 1e-14)
-        outcome = (0.0, 1.0) if same else (None, None)
-        reason = IDENTICAL if same else DEGENERATE
-        return ChiSquareTest(
-            outcome[0], estimates.size - 1, outcome[1], "; ".join(filter(None, (note, reason)))
-        )
-    weights = 1.0 / variances
-    mean = weights @ estimates / weights.sum()
-    statistic = float(weights @ (estimates - mean) ** 2)
-    df = estimates.size - 1
-    return ChiSquareTest(statistic, df, chi_square_p(statistic, df), note)
 
 
 def mcnemar(

@@ -18,14 +18,17 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
 
-from mammoshift.statistics.comparisons import omnibus
+from mammoshift.statistics.auc import auc_covariance
+from mammoshift.statistics.comparisons import Combined, difference_test, omnibus
+from mammoshift.statistics.multireader import obuchowski_rockette_nested
 from mammoshift.statistics.subgroups import (
     SubgroupEstimate,
     interaction_within_patients,
     subgroup_covariance,
 )
+from mammoshift.statistics.transfer import difference_of_arm_drops, drop_of_arm, drops_of
 
 SEED = 20261212
 FloatArray = NDArray[np.float64]
@@ -134,8 +137,150 @@ def interaction_over_subgroups(repetitions: int) -> Iterator[Share]:
     yield from shares(setting, repetitions, clustered, 110)
 
 
+def curves_with_seeds(
+    rng: np.random.Generator, labels: IntArray, distances: FloatArray, arms: int = 2
+) -> FloatArray:
+    """Return scores [K, N] of K curves; arms have K / arms seeds with these separations.
+
+    Of the variance of a score half is the case's, a third of the rest the seed's own.
+    """
+    K, N = distances.size, labels.size
+    case = rng.normal(size=N) * math.sqrt(0.5)
+    arm = np.repeat(rng.normal(size=(arms, N)), K // arms, axis=0) * math.sqrt(0.5 * 0.67)
+    own = rng.normal(size=(K, N)) * math.sqrt(0.5 * 0.33)
+    return distances[:, None] * labels + case + arm + own
+
+
+def mean_auc_of_seeds(rng: np.random.Generator, distance: float, sd: float) -> float:
+    """Return the mean AUC of an architecture whose separation varies with this SD."""
+    return float(ndtr((distance + sd * rng.normal(size=200_000)) / math.sqrt(2.0)).mean())
+
+
+def drops_with_seeds(repetitions: int) -> Iterator[Share]:
+    """Source 300 + 700 patients, target 250 + 750."""
+    at_source, at_target = (np.repeat([1, 0], sizes) for sizes in ((300, 700), (250, 750)))
+    settings = ((3, 0.0, 0.5), (3, 0.1, 0.5), (3, 0.2, 0.0), (3, 0.2, 0.8), (5, 0.2, 0.5))
+    for stream, (seeds, sd, shared) in enumerate(settings):
+        means = [
+            mean_auc_of_seeds(np.random.default_rng(1), separation(auc), sd) for auc in (0.85, 0.78)
+        ]
+        truth = means[0] - means[1]
+        first, second = list(range(seeds)), list(range(seeds, 2 * seeds))
+
+        def one(
+            rng: np.random.Generator,
+            seeds: int = seeds,
+            sd: float = sd,
+            shared: float = shared,
+            truth: float = truth,
+            first: list[int] = first,
+            second: list[int] = second,
+        ) -> dict[str, bool | None]:
+            common, *own = rng.normal(size=(3, 2 * seeds)) * sd
+            common *= math.sqrt(shared)
+            own = [effect * math.sqrt(1.0 - shared) for effect in own]
+            source, target = (
+                auc_covariance(
+                    labels, curves_with_seeds(rng, labels, separation(auc) + common + effect)
+                )
+                for labels, auc, effect in (
+                    (at_source, 0.85, own[0]),
+                    (at_target, 0.78, own[1]),
+                )
+            )
+            drops = drops_of(source, target)
+            found: dict[str, bool | None] = {}
+            for when, is_random in (
+                ("before: checkpoints fixed", False),
+                ("after: seeds random", True),
+            ):
+                drop = drop_of_arm(drops, first, seeds_random=is_random)
+                pair = difference_of_arm_drops(drops, first, second, seeds_random=is_random)
+                found[f"{when}, drop misses"] = not covers(drop, truth)
+                found[f"{when}, difference of drops"] = rejects(pair.p)
+            return found
+
+        setting = f"{seeds} seeds, SD {sd:g} of d', correlated by {shared:g} between datasets"
+        yield from shares(setting, repetitions, one, 200 + stream)
+
+
+def covers(test: Combined, truth: float) -> bool:
+    """Return whether the interval of a test holds the truth."""
+    assert test.ci_low is not None and test.ci_high is not None
+    return test.ci_low <= truth <= test.ci_high
+
+
+def pooled_seed_variance(
+    values: FloatArray, covariance: FloatArray, first: list[int], second: list[int]
+) -> float | None:
+    """Return p of the nested test as it was, with one pooled variance of the seeds."""
+    A, B = values[first], values[second]
+    squares = ((A - A.mean()) ** 2).sum() + ((B - B.mean()) ** 2).sum()
+    df = A.size + B.size - 2
+    seed_part = squares / df * (1.0 / A.size + 1.0 / B.size)
+
+    def off_diagonal(own: list[int]) -> float:
+        block = covariance[np.ix_(own, own)]
+        return (block.sum() - np.trace(block)) / (len(own) * (len(own) - 1))
+
+    between = covariance[np.ix_(first, second)].mean()
+    patients = max(off_diagonal(first) + off_diagonal(second) - 2.0 * between, 0.0)
+    variance = float(seed_part + patients)
+    return difference_test(
+        float(A.mean() - B.mean()), variance, 1.0, df * (variance / seed_part) ** 2
+    ).p
+
+
+def arms_with_unequal_seeds(repetitions: int) -> Iterator[Share]:
+    """200 + 500 patients; two architectures of equal mean AUC that vary differently."""
+    labels = np.repeat([1, 0], [200, 500])
+    settings = (
+        ((3, 3), (0.1, 0.1)),
+        ((3, 3), (0.02, 0.2)),
+        ((3, 10), (0.2, 0.02)),
+        ((10, 3), (0.1, 0.1)),
+        ((2, 10), (0.2, 0.05)),
+        ((5, 5), (0.02, 0.2)),
+    )
+    distance = separation(0.85)
+    for stream, (counts, sds) in enumerate(settings):
+        first, second = list(range(counts[0])), list(range(counts[0], sum(counts)))
+        # Both have the same mean AUC: what varies more needs a larger mean separation.
+        centres = [distance * math.sqrt(1.0 + sd**2 / 2.0) for sd in sds]
+
+        def one(
+            rng: np.random.Generator,
+            counts: tuple[int, int] = counts,
+            sds: tuple[float, float] = sds,
+            centres: list[float] = centres,
+            first: list[int] = first,
+            second: list[int] = second,
+        ) -> dict[str, bool | None]:
+            N = labels.size
+            case = rng.normal(size=N) * math.sqrt(0.5)
+            rows = []
+            for count, sd, centre in zip(counts, sds, centres, strict=True):
+                d = centre + sd * rng.normal(size=count)
+                arm = rng.normal(size=N) * math.sqrt(0.5 * 0.67)
+                own = rng.normal(size=(count, N)) * math.sqrt(0.5 * 0.33)
+                rows.append(d[:, None] * labels + case + arm + own)
+            e = auc_covariance(labels, np.vstack(rows))
+            after = obuchowski_rockette_nested(e.auc, e.covariance, first, second, parts=e.parts)
+            return {
+                "before: pooled": rejects(pooled_seed_variance(e.auc, e.covariance, first, second)),
+                "after: Welch and Satterthwaite": rejects(after.p),
+            }
+
+        setting = (
+            f"nested test, {counts[0]} and {counts[1]} seeds, seed SD {sds[0]:g} and {sds[1]:g}"
+        )
+        yield from shares(setting, repetitions, one, 300 + stream)
+
+
 EXPERIMENTS: dict[str, Callable[[int], Iterator[Share]]] = {
     "subgroups": interaction_over_subgroups,
+    "drops": drops_with_seeds,
+    "seeds": arms_with_unequal_seeds,
 }
 
 

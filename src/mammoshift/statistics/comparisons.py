@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from scipy.special import bdtr, gammaln, ndtr
 
 from mammoshift.errors import StatisticsError
-from mammoshift.statistics.auc import AucEstimate, FloatArray, cluster_codes
+from mammoshift.statistics.auc import FloatArray, cluster_codes
 from mammoshift.statistics.distributions import (
     chi_square_p,
     critical_value,
@@ -289,32 +289,6 @@ def unpaired(
     test = difference_test(first - second, variance, variance, df, level)
     one_sided = variance > 0.0 and 0.0 in (first_variance, second_variance)
     return replace(test, note=ONE_SIDED) if one_sided else test
-
-
-def transfer_drop(
-    source: AucEstimate, target: AucEstimate, curve: int, level: float = 0.95
-) -> Difference:
-    """Test the AUC of one curve at the source minus its AUC at the target, other patients."""
-    return unpaired(
-        float(source.auc[curve]),
-        float(source.covariance[curve, curve]),
-        float(target.auc[curve]),
-        float(target.covariance[curve, curve]),
-        level=level,
-    )
-
-
-def difference_of_drops(
-    source: AucEstimate, target: AucEstimate, first: int, second: int, level: float = 0.95
-) -> Difference:
-    """Test whether curve `first` drops more than `second` from source to target.
-
-    The estimate is (A_source - A_target) - (B_source - B_target); at each dataset the two curves
-    are paired, and the datasets have different patients.
-    """
-    at_source = paired(source.auc, source.covariance, first, second)
-    at_target = paired(target.auc, target.covariance, first, second)
-    return unpaired(*_moments(at_source), *_moments(at_target), level=level)
 
 
 def mcnemar(

@@ -13,17 +13,14 @@ from mammoshift.statistics.auc import auc_covariance
 from mammoshift.statistics.comparisons import (
     DEGENERATE,
     IDENTICAL,
-    ONE_SIDED,
     UNDEFINED,
     contrast,
     detectable_difference,
-    difference_of_drops,
     difference_test,
     mcnemar,
     omnibus,
     paired,
     power_of_difference,
-    transfer_drop,
     unpaired,
 )
 from mammoshift.statistics.subgroups import interaction_within_patients, subgroup_covariance
@@ -132,31 +129,6 @@ def test_unpaired_adds_variances():
     assert found.estimate == pytest.approx(0.1)
     assert found.se == pytest.approx(0.05)
     assert math.isinf(found.df)
-
-
-def test_transfer_drop_and_difference_of_drops():
-    source = auc_covariance(*_data(1, 200))
-    target = auc_covariance(*_data(2, 90))
-    drop = transfer_drop(source, target, 0)
-    assert drop.estimate == pytest.approx(source.auc[0] - target.auc[0])
-    assert drop.se == pytest.approx(math.hypot(source.se[0], target.se[0]))
-    both = difference_of_drops(source, target, 0, 1)
-    at = [paired(e.auc, e.covariance, 0, 1) for e in (source, target)]
-    assert both.estimate == pytest.approx(at[0].estimate - at[1].estimate)
-    assert both.se == pytest.approx(math.hypot(at[0].se, at[1].se))
-    other = transfer_drop(source, target, 1)
-    assert both.estimate == pytest.approx(drop.estimate - other.estimate)
-
-
-def test_a_drop_from_a_perfect_source_says_what_its_interval_lacks():
-    labels = np.repeat([0, 1], 20)
-    source = auc_covariance(labels, np.arange(40.0))
-    target = auc_covariance(labels, np.random.default_rng(0).normal(size=40) + labels)
-    found = transfer_drop(source, target, 0)
-    assert found.note == ONE_SIDED
-    assert found.se == pytest.approx(target.se[0])
-    assert transfer_drop(target, target, 0).note == ""
-    assert transfer_drop(source, source, 0).note == IDENTICAL
 
 
 def test_mcnemar_against_the_binomial_test():

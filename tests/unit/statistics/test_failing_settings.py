@@ -46,3 +46,17 @@ def test_interaction_over_subgroups(simulation):
     _hold(found, 0.035, 0.065)
     failed = [s.share for (_, method), s in found.items() if method == "before: chi-square of AUCs"]
     assert min(failed) > 0.09
+
+
+def test_drops_with_seeds_as_random(simulation):
+    found = _measured(simulation, "drops", 800)
+    _hold(found, 0.035, 0.065, 800)
+    assert max(s.share for (_, method), s in found.items() if "fixed, diff" in method) > 0.3
+
+
+def test_arms_that_vary_differently_from_seed_to_seed(simulation):
+    found = _measured(simulation, "seeds", 1000)
+    # Two seeds of one arm are said to be too few by the note of the test.
+    held = {key: s for key, s in found.items() if "2 and 10 seeds" not in key[0]}
+    _hold(held, 0.03, 0.065, 1000)
+    assert max(s.share for (_, method), s in found.items() if method == "before: pooled") > 0.12

@@ -25,8 +25,6 @@ from mammoshift.statistics.auc import auc_covariance, auc_intervals
 from mammoshift.statistics.auprc import auprc_covariance
 from mammoshift.statistics.calibration import calibration_error
 from mammoshift.statistics.comparisons import (
-    difference_of_drops,
-    interaction,
     omnibus,
     paired,
     unpaired,
@@ -38,6 +36,7 @@ from mammoshift.statistics.multireader import (
 )
 from mammoshift.statistics.seeds import ensemble, exact_fixed, stouffer_naive, strube
 from mammoshift.statistics.subgroups import interaction_within_patients, subgroup_covariance
+from mammoshift.statistics.transfer import difference_of_arm_drops, drops_of
 
 Scores = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -218,6 +217,8 @@ def other_comparisons(repetitions: int) -> Iterator[Rate]:
         differences.append(paired(third.auc, third.covariance, 0, 1))
         estimates = [d.estimate or 0.0 for d in differences]
         ses = [d.se or math.nan for d in differences]
+        two = auc_covariance(labels, curves(rng, labels, 2))
+        drops = drops_of(two, target)
         in_views = math.sqrt(0.5) * np.repeat(rng.normal(size=(2, 150)), 2, axis=1)
         shared = subgroup_covariance(by_view, curves(rng, by_view, 2) + in_views, views, patients)
         return {
@@ -229,8 +230,7 @@ def other_comparisons(repetitions: int) -> Iterator[Rate]:
             "transfer drop (unpaired)": unpaired(
                 source.auc[0], source.covariance[0, 0], target.auc[0], target.covariance[0, 0]
             ).p,
-            "difference of drops": difference_of_drops(source, target, 0, 1).p,
-            "interaction, 3 groups of patients": interaction(differences).p,
+            "difference of drops": difference_of_arm_drops(drops, [0], [1], seeds_random=False).p,
             "interaction of views, patients shared": interaction_within_patients(
                 shared, [1.0, -1.0]
             ).p,

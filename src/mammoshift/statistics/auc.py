@@ -25,6 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mammoshift.errors import StatisticsError
 from mammoshift.statistics.distributions import critical_value
+from mammoshift.statistics.variance_parts import VariancePart, effective_number
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
@@ -68,6 +69,9 @@ class CurveEstimates:
         True when no clusters were given, so that every case counts as its own patient.
     flags
         For each curve what limits its estimate; empty where nothing does.
+    parts
+        The covariance as a sum of independent parts with their degrees of freedom; empty when it
+        is undefined.
     """
 
     covariance: FloatArray
@@ -77,6 +81,7 @@ class CurveEstimates:
     n_clusters: int
     independence_assumed: bool
     flags: tuple[tuple[Flag, ...], ...]
+    parts: tuple[VariancePart, ...] = ()
 
     @property
     def se(self) -> FloatArray:
@@ -168,6 +173,7 @@ def auc_covariance(
     m = int(np.count_nonzero(positive))
     n = positive.size - m
     undefined = undefined_flags(positive, codes)
+    parts: tuple[VariancePart, ...] = ()
     K = matrix.shape[0]
     if m == 0 or n == 0:
         auc, covariance = np.full(K, np.nan), np.full((K, K), np.nan)
@@ -175,11 +181,11 @@ def auc_covariance(
     else:
         placed = placements(positive, matrix)
         auc, constant = placed.auc, placed.constant
-        if undefined:
-            covariance = np.full((K, K), np.nan)
-        else:
-            covariance = two_class_covariance(placed.positives, placed.negatives, positive, codes)
-    described = describe_curves(auc, covariance, constant, positive, codes)
+        covariance = np.full((K, K), np.nan)
+        if not undefined:
+            parts = two_class_parts(placed.positives, placed.negatives, positive, codes)
+            covariance = sum_of_parts(parts)
+    described = describe_curves(auc, covariance, constant, positive, codes, parts)
     return AucEstimate(auc=auc, **vars(described))
 
 
@@ -189,6 +195,7 @@ def describe_curves(
     constant: NDArray[np.bool_],
     positive: NDArray[np.bool_],
     codes: IntArray | None,
+    parts: tuple[VariancePart, ...] = (),
 ) -> CurveEstimates:
     """Return what is to be known of a summary of K curves beside its values.
 
@@ -213,6 +220,7 @@ def describe_curves(
         n_clusters=positive.size if codes is None else int(codes.max(initial=-1)) + 1,
         independence_assumed=codes is None,
         flags=tuple((*undefined, *flags, *warnings) for flags in own),
+        parts=parts,
     )
 
 
@@ -287,12 +295,12 @@ def placements(positive: NDArray[np.bool_], scores: FloatArray) -> Placements:
     return Placements(auc, values[:, :m], values[:, m:], constant)
 
 
-def two_class_covariance(
+def two_class_parts(
     positives: FloatArray,
     negatives: FloatArray,
     positive: NDArray[np.bool_],
     codes: IntArray | None,
-) -> FloatArray:
+) -> tuple[VariancePart, ...]:
     """Return the covariance of K statistics that are means over positives and over negatives.
 
     Parameters
@@ -303,20 +311,33 @@ def two_class_covariance(
         [N], which case is positive.
     codes
         [N] clusters as 0, 1, 2, ..., or None for independent cases (DeLong 1988).
+
+    Returns
+    -------
+    tuple of VariancePart
+        They sum to the covariance: that of positives and of negatives, or with clusters that of
+        patients with positive cases only, negative cases only, and both.
     """
     m, n = positives.shape[1], negatives.shape[1]
     if codes is None:
-        S10, S01 = positives @ positives.T / (m - 1), negatives @ negatives.T / (n - 1)
-        return S10 / m + S01 / n
-    return clustered_covariance(positives / m, negatives / n, codes[positive], codes[~positive])
+        return (
+            VariancePart(positives @ positives.T / (m - 1) / m, m - 1),
+            VariancePart(negatives @ negatives.T / (n - 1) / n, n - 1),
+        )
+    return clustered_parts(positives / m, negatives / n, codes[positive], codes[~positive])
 
 
-def clustered_covariance(
+def sum_of_parts(parts: tuple[VariancePart, ...]) -> FloatArray:
+    """Return the covariance [K, K] that the parts add up to."""
+    return np.sum([part.covariance for part in parts], axis=0)
+
+
+def clustered_parts(
     positives: FloatArray,
     negatives: FloatArray,
     codes_positive: IntArray,
     codes_negative: IntArray,
-) -> FloatArray:
+) -> tuple[VariancePart, ...]:
     """Return the covariance of K statistics from centred contributions of dependent cases.
 
     Obuchowski 1997: within a cluster the contributions are summed, each class over its own
@@ -333,11 +354,29 @@ def clustered_covariance(
     size = int(max(codes_positive.max(), codes_negative.max())) + 1
     A = sums_by_cluster(positives, codes_positive, size)
     B = sums_by_cluster(negatives, codes_negative, size)
-    with_positive, with_negative, any_case = small_sample_factors(
-        codes_positive, codes_negative, size
-    )
-    cross = A @ B.T
-    return with_positive * (A @ A.T) + with_negative * (B @ B.T) + any_case * (cross + cross.T)
+    f10, f01, f = small_sample_factors(codes_positive, codes_negative, size)
+    counts = [np.bincount(codes, minlength=size) for codes in (codes_positive, codes_negative)]
+    has_positive, has_negative = (count > 0 for count in counts)
+    total = counts[0] + counts[1]
+    parts = []
+    for own, factors in (
+        (has_positive & ~has_negative, (f10, 0.0, 0.0)),
+        (has_negative & ~has_positive, (0.0, f01, 0.0)),
+        (has_positive & has_negative, (f10, f01, f)),
+    ):
+        if not own.any():
+            continue
+        a, b = (sums if own.all() else sums[:, own] for sums in (A, B))
+        covariance = np.zeros((A.shape[0], A.shape[0]))
+        if factors[0]:
+            covariance += factors[0] * (a @ a.T)
+        if factors[1]:
+            covariance += factors[1] * (b @ b.T)
+        if factors[2]:
+            cross = a @ b.T
+            covariance += factors[2] * (cross + cross.T)
+        parts.append(VariancePart(covariance, max(1.0, effective_number(total[own]) - 1.0)))
+    return tuple(parts)
 
 
 def sums_by_cluster(values: FloatArray, codes: IntArray, size: int) -> FloatArray:

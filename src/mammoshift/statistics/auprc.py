@@ -31,7 +31,8 @@ from mammoshift.statistics.auc import (
     cluster_codes,
     describe_curves,
     intervals,
-    two_class_covariance,
+    sum_of_parts,
+    two_class_parts,
     undefined_flags,
 )
 
@@ -59,7 +60,7 @@ def auprc_covariance(
     """
     positive, matrix = checked_cases(labels, scores)
     codes = None if clusters is None else cluster_codes(clusters, positive.size)
-    K = matrix.shape[0]
+    K, parts = matrix.shape[0], ()
     auprc, covariance = np.full(K, np.nan), np.full((K, K), np.nan)
     constant = matrix.min(axis=1) == matrix.max(axis=1) if positive.size else np.zeros(K, bool)
     if positive.any():
@@ -67,13 +68,14 @@ def auprc_covariance(
         for k in range(K):
             auprc[k] = _average_precision(positive, matrix[k], contributions[k])
         if not undefined_flags(positive, codes):
-            covariance = two_class_covariance(
+            parts = two_class_parts(
                 _centred(contributions[:, positive]),
                 _centred(contributions[:, ~positive]),
                 positive,
                 codes,
             )
-    described = describe_curves(auprc, covariance, constant, positive, codes)
+            covariance = sum_of_parts(parts)
+    described = describe_curves(auprc, covariance, constant, positive, codes, parts)
     return AuprcEstimate(auprc=auprc, **vars(described))
 
 

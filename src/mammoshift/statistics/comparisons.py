@@ -13,7 +13,6 @@ Methodology 13:91 (mid-p version); Obuchowski 1998, Statistics in Medicine 17:14
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,7 +20,7 @@ from numpy.typing import ArrayLike
 from scipy.special import bdtr, gammaln, ndtr
 
 from mammoshift.errors import StatisticsError
-from mammoshift.statistics.auc import AucEstimate, FloatArray, cluster_codes
+from mammoshift.statistics.auc import FloatArray, cluster_codes
 from mammoshift.statistics.distributions import (
     chi_square_p,
     critical_value,
@@ -290,62 +289,6 @@ def unpaired(
     test = difference_test(first - second, variance, variance, df, level)
     one_sided = variance > 0.0 and 0.0 in (first_variance, second_variance)
     return replace(test, note=ONE_SIDED) if one_sided else test
-
-
-def transfer_drop(
-    source: AucEstimate, target: AucEstimate, curve: int, level: float = 0.95
-) -> Difference:
-    """Test the AUC of one curve at the source minus its AUC at the target, other patients."""
-    return unpaired(
-        float(source.auc[curve]),
-        float(source.covariance[curve, curve]),
-        float(target.auc[curve]),
-        float(target.covariance[curve, curve]),
-        level=level,
-    )
-
-
-def difference_of_drops(
-    source: AucEstimate, target: AucEstimate, first: int, second: int, level: float = 0.95
-) -> Difference:
-    """Test whether curve `first` drops more than `second` from source to target.
-
-    The estimate is (A_source - A_target) - (B_source - B_target); at each dataset the two curves
-    are paired, and the datasets have different patients.
-    """
-    at_source = paired(source.auc, source.covariance, first, second)
-    at_target = paired(target.auc, target.covariance, first, second)
-    return unpaired(*_moments(at_source), *_moments(at_target), level=level)
-
-
-def interaction(differences: Sequence[Difference]) -> ChiSquareTest:
-    """Test whether differences from independent subsets (other patients) are all equal.
-
-    This is the question behind "does it help in dense breasts only?"; one significant and one
-    insignificant subset do not answer it. The statistic is Cochran's Q, with one degree of
-    freedom fewer than subsets; subsets whose difference is undefined are left out, and the note
-    says how many. For two subsets it is the square of the z of their difference. Subsets that
-    share patients, such as the two views of a breast, are not independent: see `subgroups`.
-    """
-    moments = np.array([_moments(difference) for difference in differences]).reshape(-1, 2)
-    usable = np.isfinite(moments).all(axis=1)
-    left_out = int(np.count_nonzero(~usable))
-    note = f"{left_out} of {len(differences)} subsets left out: undefined" if left_out else ""
-    estimates, variances = moments[usable].T
-    if estimates.size < 2:
-        return ChiSquareTest(None, 0, None, note or "undefined: fewer than two subsets")
-    if not (variances > 0.0).all():
-        same = bool(np.ptp(estimates) <= 1e-14)
-        outcome = (0.0, 1.0) if same else (None, None)
-        reason = IDENTICAL if same else DEGENERATE
-        return ChiSquareTest(
-            outcome[0], estimates.size - 1, outcome[1], "; ".join(filter(None, (note, reason)))
-        )
-    weights = 1.0 / variances
-    mean = weights @ estimates / weights.sum()
-    statistic = float(weights @ (estimates - mean) ** 2)
-    df = estimates.size - 1
-    return ChiSquareTest(statistic, df, chi_square_p(statistic, df), note)
 
 
 def mcnemar(

@@ -1,9 +1,17 @@
-"""Subgroups of the same patients: their AUCs are correlated, and so is any comparison of them.
+"""Subgroups of one set of cases: their AUCs, and whether they differ.
 
 The two views of a breast, or two lesion types seen in one patient, are subgroups that share
-patients. The contributions of Obuchowski 1997 (Biometrics 53:567) to the AUC of a subgroup are
-summed within patients; the covariance of two subgroups' AUCs then follows as that of two curves
-does, with the small-sample factor of a pair taken as the geometric mean of the two.
+patients; densities or devices usually are not. The contributions of Obuchowski 1997 (Biometrics
+53:567) to the AUC of a subgroup are summed within patients; the covariance of two subgroups' AUCs
+then follows as that of two curves does, with the small-sample factor of a pair taken as the
+geometric mean of the two.
+
+Whether one arm's AUC differs between subgroups is tested on the logit scale: an AUC of a small
+group that came out high has a variance estimate that came out small, and on the scale of the AUC
+itself such groups make the test reject up to a fifth of true nulls. The statistic is referred to
+an F distribution whose degrees of freedom count the patients of each class in each subgroup
+(Johansen 1980); a subgroup with fewer than `FEWEST_PATIENTS` patients of a class is named and not
+tested.
 """
 
 from __future__ import annotations
@@ -12,19 +20,24 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from mammoshift.errors import StatisticsError
 from mammoshift.statistics.auc import (
     FloatArray,
+    IntArray,
     checked_cases,
     cluster_codes,
     placements,
     small_sample_factors,
+    sum_of_parts,
     sums_by_cluster,
     undefined_flags,
 )
-from mammoshift.statistics.comparisons import ChiSquareTest, omnibus
+from mammoshift.statistics.comparisons import DEGENERATE, IDENTICAL
+from mammoshift.statistics.variance_parts import VariancePart, effective_number, johansen
+
+FEWEST_PATIENTS = 10
 
 
 @dataclass(frozen=True)
@@ -41,8 +54,13 @@ class SubgroupEstimate:
         [G, K, G, K]; NaN where it is undefined.
     n_pos, n_neg
         Cases of each subgroup.
+    patients_pos, patients_neg
+        Patients with a positive, and with a negative case in each subgroup.
     notes
         For each subgroup why it is undefined; empty otherwise.
+    parts
+        The covariance as a sum of independent parts [G K, G K], one for the patients that occur
+        in the same subgroups with the same classes.
     """
 
     names: tuple[str, ...]
@@ -50,7 +68,38 @@ class SubgroupEstimate:
     covariance: FloatArray
     n_pos: tuple[int, ...]
     n_neg: tuple[int, ...]
+    patients_pos: tuple[int, ...]
+    patients_neg: tuple[int, ...]
     notes: tuple[str, ...]
+    parts: tuple[VariancePart, ...]
+
+    def inside(self, name: str) -> tuple[FloatArray, FloatArray]:
+        """Return the AUC [K] and covariance [K, K] inside one subgroup, for any comparison."""
+        g = self.names.index(name)
+        return self.auc[g], self.covariance[g, :, g, :]
+
+
+@dataclass(frozen=True)
+class InteractionTest:
+    """The test whether a contrast of curves differs between subgroups.
+
+    Attributes
+    ----------
+    statistic, df, df_error, p
+        F and its degrees of freedom; None (0 for `df`) where undefined, with the reason in `note`.
+    tested, left_out
+        The subgroups that took part, and those that are too small.
+    note
+        Names of the subgroups left out, or why there is no test; empty otherwise.
+    """
+
+    statistic: float | None
+    df: int
+    df_error: float | None
+    p: float | None
+    tested: tuple[str, ...]
+    left_out: tuple[str, ...]
+    note: str = ""
 
 
 def subgroup_covariance(
@@ -77,15 +126,14 @@ def subgroup_covariance(
     given = np.asarray(groups)
     if given.shape != positive.shape:
         raise StatisticsError(f"groups have shape {given.shape}, expected {positive.shape}")
-    found = given.astype(str)
-    names = np.unique(found)
+    names, member = np.unique(given.astype(str), return_inverse=True)
     G, K, size = names.size, matrix.shape[0], int(codes.max(initial=-1)) + 1
     auc = np.full((G, K), np.nan)
     # Each block holds the patients' sums, scaled so that their products are the covariance.
-    A, B, P, Q = (np.full((G, K, size), np.nan) for _ in range(4))
+    A, B, P, Q = (np.zeros((G, K, size)) for _ in range(4))
     n_pos, n_neg, notes = [], [], []
-    for g, name in enumerate(names):
-        chosen = found == name
+    for g in range(G):
+        chosen = member == g
         is_positive, patients = positive[chosen], codes[chosen]
         n_pos.append(int(np.count_nonzero(is_positive)))
         n_neg.append(int(np.count_nonzero(~is_positive)))
@@ -103,15 +151,27 @@ def subgroup_covariance(
         f10, f01, f = (math.sqrt(factor) for factor in small_sample_factors(*sides, size))
         A[g], B[g] = f10 * of_positives, f01 * of_negatives
         P[g], Q[g] = f * of_positives, f * of_negatives
-    A, B, P, Q = (block.reshape(G * K, size) for block in (A, B, P, Q))
-    cross = P @ Q.T
-    covariance = (A @ A.T + B @ B.T + cross + cross.T).reshape(G, K, G, K)
+    cells = _cells(member, positive, codes, G, size)
+    parts = _parts((A, B, P, Q), cells)
+    covariance = sum_of_parts(parts).reshape(G, K, G, K)
+    unknown = np.array([bool(note) for note in notes])
+    covariance[unknown] = np.nan
+    covariance[:, :, unknown] = np.nan
+    counts = np.count_nonzero(cells, axis=2)
     return SubgroupEstimate(
-        tuple(names.tolist()), auc, covariance, tuple(n_pos), tuple(n_neg), tuple(notes)
+        tuple(names.tolist()),
+        auc,
+        covariance,
+        tuple(n_pos),
+        tuple(n_neg),
+        tuple(counts[0].tolist()),
+        tuple(counts[1].tolist()),
+        tuple(notes),
+        parts,
     )
 
 
-def interaction_within_patients(estimate: SubgroupEstimate, weights: ArrayLike) -> ChiSquareTest:
+def interaction_within_patients(estimate: SubgroupEstimate, weights: ArrayLike) -> InteractionTest:
     """Test whether a contrast of the curves is the same in all subgroups.
 
     Parameters
@@ -119,23 +179,102 @@ def interaction_within_patients(estimate: SubgroupEstimate, weights: ArrayLike) 
     estimate
         Of `subgroup_covariance`.
     weights
-        [K], for example (1, -1) for the difference of two arms, or (1) to compare one arm's AUC
-        between subgroups. Subgroups without a defined variance are left out, and the note says
-        how many.
+        [K], for example (1, -1) for the difference of two arms, or (1/S, ..., 1/S) to compare one
+        arm's mean AUC between subgroups. Weights that sum to zero are tested on the scale of the
+        AUC, others on the logit scale.
+
+    Raises
+    ------
+    StatisticsError
+        If there is not one weight for each curve.
     """
     w = np.asarray(weights, dtype=np.float64)
-    if w.shape != estimate.auc.shape[1:]:
-        raise StatisticsError(
-            f"a contrast of {w.size} weights does not fit {estimate.auc.shape[1]} curves"
-        )
-    d = estimate.auc @ w
-    V = np.einsum("k,gkhl,l->gh", w, estimate.covariance, w)
-    usable = np.isfinite(d) & np.isfinite(np.diag(V))
-    left_out = int(np.count_nonzero(~usable))
-    note = f"{left_out} of {d.size} subgroups left out: undefined" if left_out else ""
-    if np.count_nonzero(usable) < 2:
-        return ChiSquareTest(None, 0, None, note or "undefined: fewer than two subgroups")
-    test = omnibus(d[usable], V[np.ix_(usable, usable)])
-    return ChiSquareTest(
-        test.statistic, test.df, test.p, "; ".join(filter(None, (note, test.note)))
+    G, K = estimate.auc.shape
+    if w.shape != (K,):
+        raise StatisticsError(f"a contrast of {w.size} weights does not fit {K} curves")
+    x = estimate.auc @ w
+    on_logit = abs(float(w.sum())) > 1e-12
+    enough = np.minimum(estimate.patients_pos, estimate.patients_neg) >= FEWEST_PATIENTS
+    usable = enough & np.array([not note for note in estimate.notes])
+    slope = np.ones(G)
+    if on_logit:
+        x = x / w.sum()
+        # An AUC of 0 or 1 has no logit, and its variance estimate is zero.
+        usable &= (x > 0.0) & (x < 1.0)
+        safe = np.where(usable, x, 0.5)
+        slope = 1.0 / (safe * (1.0 - safe)) / w.sum()
+        x = np.log(safe) - np.log1p(-safe)
+    tested, left_out = (
+        tuple(name for name, own in zip(estimate.names, which, strict=True) if own)
+        for which in (usable, ~usable)
+    )
+    note = _left_out(left_out)
+    if len(tested) < 2:
+        reason = "undefined: fewer than two subgroups"
+        note = "; ".join(filter(None, (note, reason)))
+        return InteractionTest(None, 0, None, None, tested, left_out, note)
+    rows = slope[usable, None] * np.eye(G)[usable]
+    to_groups = np.einsum("ug,k->ugk", rows, w).reshape(len(tested), G * K)
+    own = [
+        VariancePart(to_groups @ part.covariance @ to_groups.T, part.df) for part in estimate.parts
+    ]
+    return _tested(x[usable], own, tested, left_out, note)
+
+
+def _tested(
+    x: FloatArray,
+    parts: list[VariancePart],
+    tested: tuple[str, ...],
+    left_out: tuple[str, ...],
+    note: str,
+) -> InteractionTest:
+    size = x.size
+    contrasts = np.hstack([-np.ones((size - 1, 1)), np.eye(size - 1)])
+    V = contrasts @ sum_of_parts(tuple(parts)) @ contrasts.T
+    d = contrasts @ x
+    roots = np.linalg.eigvalsh((V + V.T) / 2.0)
+    if roots.min() <= 1e-12 * max(float(roots.max()), 1e-12):
+        same = bool(np.abs(d).max() <= 1e-12)
+        reason = "; ".join(filter(None, (note, IDENTICAL if same else DEGENERATE)))
+        outcome = (0.0, 1.0) if same else (None, None)
+        return InteractionTest(outcome[0], size - 1, None, outcome[1], tested, left_out, reason)
+    found = johansen(contrasts, x, [part for part in parts if part.covariance.any()])
+    return InteractionTest(
+        found.statistic, found.df, found.df_error, found.p, tested, left_out, note
+    )
+
+
+def _cells(
+    member: IntArray, positive: NDArray[np.bool_], codes: IntArray, G: int, size: int
+) -> NDArray[np.intp]:
+    """Return the number of cases [2, G, patients]: positive ones first, then negative ones."""
+    which = (np.where(positive, 0, 1) * G + member) * size + codes
+    return np.bincount(which, minlength=2 * G * size).reshape(2, G, size)
+
+
+def _parts(
+    blocks: tuple[FloatArray, FloatArray, FloatArray, FloatArray], cells: NDArray[np.intp]
+) -> tuple[VariancePart, ...]:
+    """Return one part of the covariance for each pattern of cells that patients occur in."""
+    size = cells.shape[2]
+    A, B, P, Q = (block.reshape(-1, size) for block in blocks)
+    occurs = (cells > 0).reshape(-1, size)
+    _, pattern = np.unique(occurs, axis=1, return_inverse=True)
+    images = cells.sum(axis=(0, 1))
+    parts = []
+    for k in range(int(pattern.max(initial=-1)) + 1):
+        own = np.flatnonzero(pattern.ravel() == k)
+        a, b, p, q = (block[:, own] for block in (A, B, P, Q))
+        cross = p @ q.T
+        covariance = a @ a.T + b @ b.T + cross + cross.T
+        parts.append(VariancePart(covariance, max(1.0, effective_number(images[own]) - 1.0)))
+    return tuple(parts)
+
+
+def _left_out(names: tuple[str, ...]) -> str:
+    return (
+        f"left out, fewer than {FEWEST_PATIENTS} patients of a class or no variance: "
+        f"{', '.join(names)}"
+        if names
+        else ""
     )

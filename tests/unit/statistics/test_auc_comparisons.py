@@ -13,19 +13,14 @@ from mammoshift.statistics.auc import auc_covariance
 from mammoshift.statistics.comparisons import (
     DEGENERATE,
     IDENTICAL,
-    ONE_SIDED,
     UNDEFINED,
-    Difference,
     contrast,
     detectable_difference,
-    difference_of_drops,
     difference_test,
-    interaction,
     mcnemar,
     omnibus,
     paired,
     power_of_difference,
-    transfer_drop,
     unpaired,
 )
 from mammoshift.statistics.subgroups import interaction_within_patients, subgroup_covariance
@@ -136,56 +131,6 @@ def test_unpaired_adds_variances():
     assert math.isinf(found.df)
 
 
-def test_transfer_drop_and_difference_of_drops():
-    source = auc_covariance(*_data(1, 200))
-    target = auc_covariance(*_data(2, 90))
-    drop = transfer_drop(source, target, 0)
-    assert drop.estimate == pytest.approx(source.auc[0] - target.auc[0])
-    assert drop.se == pytest.approx(math.hypot(source.se[0], target.se[0]))
-    both = difference_of_drops(source, target, 0, 1)
-    at = [paired(e.auc, e.covariance, 0, 1) for e in (source, target)]
-    assert both.estimate == pytest.approx(at[0].estimate - at[1].estimate)
-    assert both.se == pytest.approx(math.hypot(at[0].se, at[1].se))
-    other = transfer_drop(source, target, 1)
-    assert both.estimate == pytest.approx(drop.estimate - other.estimate)
-
-
-def test_a_drop_from_a_perfect_source_says_what_its_interval_lacks():
-    labels = np.repeat([0, 1], 20)
-    source = auc_covariance(labels, np.arange(40.0))
-    target = auc_covariance(labels, np.random.default_rng(0).normal(size=40) + labels)
-    found = transfer_drop(source, target, 0)
-    assert found.note == ONE_SIDED
-    assert found.se == pytest.approx(target.se[0])
-    assert transfer_drop(target, target, 0).note == ""
-    assert transfer_drop(source, source, 0).note == IDENTICAL
-
-
-def test_interaction_of_two_subsets_is_their_difference():
-    first, second = difference_test(0.06, 0.0004, 1.0), difference_test(-0.01, 0.0009, 1.0)
-    found = interaction([first, second])
-    z = unpaired(0.06, 0.0004, -0.01, 0.0009)
-    assert found.statistic == pytest.approx(z.statistic**2)
-    assert found.p == pytest.approx(z.p)
-
-
-def test_interaction_leaves_undefined_subsets_out_and_says_so():
-    known = [difference_test(d, 0.001, 1.0) for d in (0.0, 0.05, 0.02)]
-    undefined = difference_test(math.nan, math.nan, 1.0)
-    found = interaction([*known, undefined])
-    assert found.df == 2
-    assert found.statistic == interaction(known).statistic
-    assert found.note.startswith("1 of 4 subsets left out")
-    assert interaction([known[0], undefined]).p is None
-
-
-def test_interaction_without_variance():
-    zero = Difference(0.0, 0.0, 0.0, math.inf, 1.0, 0.0, 0.0, 0.0)
-    half = Difference(0.5, 0.0, None, math.inf, None, None, None, None)
-    assert interaction([zero, zero]).p == 1.0
-    assert interaction([zero, half]).p is None
-
-
 def test_mcnemar_against_the_binomial_test():
     first = np.array([1] * 20 + [1] * 12 + [0] * 3 + [0] * 9, dtype=bool)
     second = np.array([1] * 20 + [0] * 12 + [1] * 3 + [0] * 9, dtype=bool)
@@ -246,9 +191,45 @@ def test_subgroups_of_different_patients_are_uncorrelated():
     for name in ("a", "b"):
         e = auc_covariance(labels[groups == name], scores[:, groups == name])
         differences.append(paired(e.auc, e.covariance, 0, 1))
-    inside, across = interaction_within_patients(found, [1, -1]), interaction(differences)
-    assert inside.statistic == pytest.approx(across.statistic)
-    assert inside.df == across.df == 1
+    inside = interaction_within_patients(found, [1, -1])
+    z = unpaired(*(x for d in differences for x in (d.estimate, d.se**2)))
+    assert inside.statistic == pytest.approx(z.statistic**2)
+    assert inside.df == 1
+    assert inside.df_error is not None and 30 < inside.df_error < 118
+    assert inside.p > z.p
+
+
+def test_interaction_is_welchs_test_of_logits():
+    labels, scores = _data(9, 300, 1)
+    groups = np.repeat(["a", "b", "c"], [60, 100, 140])
+    found = interaction_within_patients(
+        subgroup_covariance(labels, scores, groups, np.arange(300)), [1.0]
+    )
+    own = [auc_covariance(labels[groups == g], scores[:, groups == g]) for g in "abc"]
+    x = np.array([math.log(e.auc[0] / (1 - e.auc[0])) for e in own])
+    slope = np.array([1 / (e.auc[0] * (1 - e.auc[0])) for e in own])
+    sides = [[part.covariance[0, 0] for part in e.parts] for e in own]
+    df = [
+        sum(v) ** 2 / (v[0] ** 2 / (e.n_pos - 1) + v[1] ** 2 / (e.n_neg - 1))
+        for v, e in zip(sides, own, strict=True)
+    ]
+    w = 1 / (slope**2 * [sum(v) for v in sides])
+    spread = float(np.sum((1 - w / w.sum()) ** 2 / df))
+    q = float(w @ (x - w @ x / w.sum()) ** 2)
+    assert found.statistic == pytest.approx(q / 2 / (1 + 2 * 1 / 8 * spread))
+    assert found.df_error == pytest.approx(8 / (3 * spread))
+    assert found.p == pytest.approx(stats.f.sf(found.statistic, 2, found.df_error))
+
+
+def test_a_small_subgroup_is_named_and_not_tested():
+    labels, scores = _data(10, 200, 1)
+    groups = np.repeat(["dense", "fatty", "rare"], [100, 90, 10])
+    found = interaction_within_patients(
+        subgroup_covariance(labels, scores, groups, np.arange(200)), [1.0]
+    )
+    assert (found.tested, found.left_out) == (("dense", "fatty"), ("rare",))
+    assert found.note.endswith("rare")
+    assert found.df == 1
 
 
 def test_same_images_in_both_subgroups_have_no_interaction():
@@ -270,7 +251,7 @@ def test_subgroup_without_positives_is_left_out():
     assert "no positive" in found.notes[2]
     test = interaction_within_patients(found, [1.0])
     assert test.df == 1
-    assert test.note.startswith("1 of 3 subgroups left out")
+    assert test.left_out == ("c",)
     with pytest.raises(StatisticsError, match="does not fit"):
         interaction_within_patients(found, [1.0, -1.0])
     with pytest.raises(StatisticsError, match="groups have shape"):

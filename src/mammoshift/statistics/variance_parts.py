@@ -1,0 +1,86 @@
+"""Variances that are sums of independent parts, each with its own degrees of freedom.
+
+The covariance of AUCs is a sum over groups of patients: those with positive cases only, with
+negative cases only, and with both. Each part is estimated from the patients of its group, so a
+test on few positive patients needs Student's t, with the degrees of freedom that the parts give
+the contrast that is tested.
+
+References
+----------
+Satterthwaite 1946, Biometrics Bulletin 2:110; Welch 1951, Biometrika 38:330 (heterogeneous
+groups). Johansen 1980, Biometrika 67:85 (several contrasts). Carter, Schnepel and Steigerwald
+2017, Review of Economics and Statistics 99:698 (clusters of unequal size).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import fdtrc
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class VariancePart:
+    """One independent part of a covariance: `covariance` is [K, K], `df` at least 1."""
+
+    covariance: FloatArray
+    df: float
+
+
+@dataclass(frozen=True)
+class ApproximateF:
+    """Johansen's statistic, referred to F with `df` and `df_error` degrees of freedom."""
+
+    statistic: float
+    df: int
+    df_error: float
+    p: float
+
+
+def degrees_of_freedom(parts: Sequence[VariancePart], weights: FloatArray) -> float:
+    """Return Satterthwaite's degrees of freedom of the variance of a contrast [K].
+
+    (sum v)^2 / sum(v^2 / df) over the parts' own variances v = w' C w; infinite without parts or
+    without variance.
+    """
+    own = [float(weights @ part.covariance @ weights) for part in parts]
+    spread = sum(v * v / part.df for v, part in zip(own, parts, strict=True))
+    return sum(own) ** 2 / spread if spread > 0.0 else math.inf
+
+
+def effective_number(sizes: NDArray[np.intp]) -> float:
+    """Return how many patients of equal size are worth those with `sizes` cases.
+
+    (sum s)^2 / sum(s^2) with s = size^2, as if all cases of a patient agreed.
+    """
+    squared = sizes.astype(np.float64) ** 2
+    return float(squared.sum() ** 2 / (squared @ squared))
+
+
+def johansen(
+    contrasts: FloatArray, values: FloatArray, parts: Sequence[VariancePart]
+) -> ApproximateF:
+    """Test that all contrasts [R, K] of the values [K] are zero; their covariance has full rank.
+
+    With V the sum of the parts V_j, T = (L x)' (L V L')^-1 (L x) is divided by
+    c = R + 2 A - 6 A / (R + 2) and referred to F(R, R (R + 2) / (3 A)), where A is half the sum
+    of (tr(M_j^2) + tr(M_j)^2) / df_j and M_j = L V_j L' (L V L')^-1. For groups of other patients
+    this is Welch's test; without bound on the degrees of freedom it is chi-square.
+    """
+    d = contrasts @ values
+    own = [contrasts @ part.covariance @ contrasts.T for part in parts]
+    inverse = np.linalg.inv(np.sum(own, axis=0))
+    R = d.size
+    A = 0.0
+    for part, V in zip(parts, own, strict=True):
+        M = V @ inverse
+        A += 0.5 * float(np.trace(M @ M) + np.trace(M) ** 2) / part.df
+    statistic = float(d @ inverse @ d) / (R + 2.0 * A - 6.0 * A / (R + 2.0))
+    df_error = R * (R + 2.0) / (3.0 * A)
+    return ApproximateF(statistic, R, df_error, float(fdtrc(R, df_error, statistic)))

@@ -1,7 +1,7 @@
 """Dry runs of large studies against a bare Snakefile with as many jobs.
 
 Two studies: the published one, and twenty backbones with ten seeds on ten targets. The peer is a
-Snakefile of plain rules in the same shape (ingest, preprocess, train, infer, report) without any
+Snakefile of plain rules in the same shape (ingest, preprocess, cases, train, score, report) without any
 configuration, fingerprints or library.
 """
 
@@ -21,39 +21,51 @@ from scratch import copy_project
 
 SECONDS, GIBIBYTES, RATIO = 60, 2.0, 2.0
 BARE = """
-T, A, S, K = range({targets}), range({arms}), range({seeds}), range({shards})
+T, A, S, K = range({targets}), range({arms}), range({seeds}), range({bundles})
 rule all:
     input: "r/report"
 rule ingest:
-    output: ["r/d{{t}}/manifest"] + [f"r/d{{{{t}}}}/shards/{{k}}" for k in K]
+    output: "r/d{{t}}/manifest", "r/d{{t}}/annotations", "r/d{{t}}/files", "r/d{{t}}/lost"
     shell: "true"
 rule preprocess:
-    input: "r/d{{t}}/shards/{{k}}"
-    output: "r/p{{t}}/{{k}}/a", "r/p{{t}}/{{k}}/i", "r/p{{t}}/{{k}}/e"
+    input: "r/d{{t}}/files", "r/d{{t}}/annotations"
+    output: "r/p{{t}}/{{k}}.json"
     shell: "true"
-rule split:
-    input: "r/d0/manifest"
-    output: "r/split"
+rule collect:
+    input: expand("r/p{{{{t}}}}/{{k}}.json", k=K)
+    output: "r/p{{t}}/store.json", "r/p{{t}}/lost"
+    shell: "true"
+rule cases:
+    input: "r/d{{t}}/manifest", "r/d{{t}}/annotations"
+    output: "r/c{{t}}/cases"
+    shell: "true"
+rule audit:
+    input: expand("r/c{{t}}/cases", t=T), expand("r/p{{t}}/store.json", t=T)
+    output: "r/audit"
     shell: "true"
 rule train:
-    input: "r/split", expand("r/p0/{{k}}/a", k=K)
+    input: "r/c0/cases", "r/p0/store.json"
     output: "r/m{{a}}/{{s}}/model", "r/m{{a}}/{{s}}/json", "r/m{{a}}/{{s}}/history"
     shell: "true"
-rule infer:
+rule score:
     input:
-        expand("r/m{{{{a}}}}/{{s}}/model", s=S),
-        expand("r/p{{t}}/{{k}}/a", t=T, k=K),
-        expand("r/d{{t}}/manifest", t=T),
-    output: expand("r/m{{{{a}}}}/{{s}}/{{t}}/predictions", s=S, t=T)
+        expand("r/m{{{{a}}}}/{{s}}/json", s=S),
+        "r/p{{t}}/store.json",
+        "r/c{{t}}/cases",
+        "r/audit",
+    output: "r/m{{a}}/d{{t}}/predictions"
     shell: "true"
 rule table:
-    input: expand("r/m{{a}}/{{s}}/{{t}}/predictions", a=A, s=S, t=T)
+    input:
+        expand("r/m{{a}}/d{{t}}/predictions", a=A, t=T),
+        expand("r/c{{t}}/cases", t=T),
     output: "r/table{{n}}"
     shell: "true"
 rule report:
     input:
         expand("r/table{{n}}", n=range(6)),
-        expand("r/m{{a}}/{{s}}/{{t}}/predictions", a=A, s=S, t=T),
+        expand("r/m{{a}}/d{{t}}/predictions", a=A, t=T),
+        expand("r/m{{a}}/{{s}}/json", a=A, s=S),
     output: "r/report"
     shell: "true"
 """
@@ -83,14 +95,13 @@ def large_study(folder: Path, backbones: int, seeds: int, targets: int) -> None:
     config = folder / "config"
     record = yaml.safe_load((config / "datasets/archives.yaml").read_text("utf-8"))["cmmd"]
     names = [f"site_{i}" for i in range(targets + 1)]
-    datasets = {name: {**record, "root": name, "shards": 4} for name in names}
+    datasets = {name: {**record, "root": name, "bundles": 4} for name in names}
     backbone = yaml.safe_load((config / "backbones.yaml").read_text("utf-8"))["tiny_resnet"]
     study = read_yaml(config / "studies/cross_sensor.yaml")
     study["source"]["dataset"], study["targets"] = names[0], names[1:]
     study["seeds"] = list(range(seeds))
     study["arms"] = {f"arm_{i}": {"backbone": f"backbone_{i}"} for i in range(backbones)}
-    for comparison in study["comparisons"]:
-        comparison["reference"] = "arm_0"
+    study["comparisons"] = [{"family": "all", "on": "all", "reference": "arm_0"}]
     all_backbones = {f"backbone_{i}": backbone for i in range(backbones)}
     for file, content in (
         ("large_datasets.yaml", datasets),
@@ -116,10 +127,10 @@ def main() -> None:
         copy_project(folder)
         large_study(folder, 20, 10, 10)
         for name, file, shape in (
-            ("published study", "config/paper.yaml", (4, 8, 3, 38)),
+            ("published study", "config/paper.yaml", (4, 9, 3, 10)),
             ("20 x 10 x 10", "config/large.yaml", (11, 20, 10, 4)),
         ):
-            keys = ("targets", "arms", "seeds", "shards")
+            keys = ("targets", "arms", "seeds", "bundles")
             snakefile = BARE.format(**dict(zip(keys, shape, strict=True)))
             (bare / "Snakefile").write_text(snakefile, encoding="utf-8")
             ours = [dry_run(folder, "--configfile", file) for _ in range(3)]

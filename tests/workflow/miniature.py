@@ -31,14 +31,14 @@ DATASETS = {
         "adapter": "cbis_ddsm",
         "title": "Twin of CBIS-DDSM",
         "licence": "synthetic",
-        "shards": 2,
+        "bundles": 2,
         "twin": {"patients": 36, "seed": 1, "magnification_of_pitch": 16},
     },
     "mias": {
         "adapter": "mias",
         "title": "A copy of a twin of MIAS",
         "licence": "synthetic",
-        "shards": 3,
+        "bundles": 3,
         "root": "mias",
     },
     "hospital": {

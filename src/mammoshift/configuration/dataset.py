@@ -92,7 +92,8 @@ class DatasetRecord(Strict):
 
     Either `root` says where the real archive lies, relative to the setting `archives`, or `twin`
     describes the synthetic archive that stands for it. `tone` overrides the studies' tone recipe
-    for this dataset. `expected_images` is for planning alone. A run fails when more than
+    for this dataset. `expected_images` is for planning alone. `bundles` is the number of
+    jobs that preprocessing is divided into. A run fails when more than
     `maximum_lost_share` of the files is unusable. What an adapter leaves to choose stands in the
     section of its name.
     """
@@ -102,7 +103,7 @@ class DatasetRecord(Strict):
     licence: str
     root: str | None = None
     twin: Twin | None = None
-    shards: Annotated[int, Field(ge=1, le=512)] = 1
+    bundles: Annotated[int, Field(ge=1, le=512)] = 1
     tone: Literal["dicom_voi", "full_range", "percentile", "film_log"] | None = None
     maximum_lost_share: Share = 0.05
     expected_images: Annotated[int, Field(ge=1)] | None = None

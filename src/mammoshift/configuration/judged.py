@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from mammoshift.configuration.model import Name, Strict
 
+JudgedSubset = Literal["test", "out_of_fold", "target"]
 Unit = Literal["image", "breast", "patient", "patch"]
 Combine = Literal["mean", "max"]
 Correction = Literal["bh", "by", "holm", "none"]
@@ -47,7 +48,7 @@ class JudgedDomain(Strict):
     name: Name
     unit: Unit = "image"
     combine: Combine = "mean"
-    subsets: tuple[Literal["test", "out_of_fold", "target"], ...]
+    subsets: tuple[JudgedSubset, ...]
     leak: Literal["by_row", "by_patch"] | None = None
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from mammoshift.configuration.domain import same_patient_groups
 from mammoshift.configuration.judged import (
@@ -23,6 +23,7 @@ from mammoshift.configuration.judged import (
     JudgedArm,
     JudgedDomain,
     JudgedStudy,
+    JudgedSubset,
     ReportSettings,
 )
 from mammoshift.configuration.load import Project
@@ -76,7 +77,7 @@ def whole_dataset(project: Project, dataset: str) -> Leaves:
 
 def bundles(project: Project, dataset: str) -> int:
     """Return the number of jobs that a dataset's preprocessing is divided into."""
-    return project.datasets[dataset].shards
+    return project.datasets[dataset].bundles
 
 
 def inputs_of(project: Project, dataset: str) -> Mapping[str, InputRecipe]:
@@ -313,7 +314,7 @@ def split_name(study: ResolvedStudy, domain: str) -> str | None:
     return None if split is None else split.method
 
 
-def leak_of(study: ResolvedStudy, domain: str) -> str | None:
+def leak_of(study: ResolvedStudy, domain: str) -> Literal["by_row", "by_patch"] | None:
     """Return the name of the leak that a domain's split declares, None without one."""
     return study.domains[domain].leak
 
@@ -334,7 +335,7 @@ def _judged(project: Project, study: str) -> Leaves:
     return {name: getattr(shared, name) for name in JudgedStudy.model_fields}
 
 
-def _judged_subsets(study: ResolvedStudy, domain: str) -> tuple[str, ...]:
+def _judged_subsets(study: ResolvedStudy, domain: str) -> tuple[JudgedSubset, ...]:
     """Return the subsets of a domain that are reported, the leading one first."""
     split = study.domains[domain].split
     if split is None:

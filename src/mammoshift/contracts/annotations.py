@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -154,7 +155,12 @@ def check_annotations(annotations: pd.DataFrame, where: Path) -> None:
                     f"{where}: annotation {name}: {column} is {value!r}; allowed: "
                     f"{', '.join(allowed)}"
                 )
-        problem = _problem_of_shape(row.shape, row.points, row.radius, row.mask_path)
+        problem = _problem_of_shape(
+            row.shape,
+            cast(Sequence[float], row.points),
+            cast(float | None, row.radius),
+            cast(str | None, row.mask_path),
+        )
         if problem:
             raise TableError(f"{where}: annotation {name}: {problem}")
 

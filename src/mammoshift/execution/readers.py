@@ -20,7 +20,7 @@ PREFETCHED_BATCHES = 4
 class PixelSource(Protocol):
     """Where images come from; has to be picklable where worker processes are used."""
 
-    def read(self, image_id: str) -> np.ndarray:
+    def read(self, image_id: str, /) -> np.ndarray:
         """Return the image as uint16 (rows, columns)."""
         ...
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from mammoshift.configuration.leaves import input_name
+from mammoshift.configuration.leaves import bundles, input_name
 from mammoshift.configuration.load import Project
 from mammoshift.configuration.model import Arm
+from mammoshift.configuration.resolved import ResolvedStudy, network_arms
 from mammoshift.planning.throughput import THROUGHPUT
 
 BYTES_PER_PIXEL = 2
@@ -45,52 +47,56 @@ class StudyPlan:
 
 def plan_study(project: Project, study: str) -> StudyPlan:
     """Return the cost of a study from its configuration alone."""
-    record, arms = project.studies[study], project.arms[study]
-    images = {name: project.datasets[name].expected_images for name in record.datasets}
-    runs = len(arms) * len(record.seeds)
+    resolved = project.studies[study]
+    images = {name: project.datasets[name].expected_images for name in resolved.datasets}
+    arms = network_arms(resolved)
     unknown = [f"number of images of {name}" for name, count in images.items() if count is None]
-    costs = [_arm_hours(project, study, arm, images) for arm in arms.values()]
-    unknown += sorted(
-        {
-            f"throughput of {a.backbone}"
-            for a, c in zip(arms.values(), costs, strict=True)
-            if c is None
-        }
-    )
-    known = all(cost is not None for cost in costs)
-    recipes = {input_name(arm.input): arm.input.size for arm in arms.values()}
-    pixels = sum(math.prod(size) for size in recipes.values())
-    total_images = _total(images)
-    parameters = [_parameters(project, arm) for arm in arms.values()]
+    costs = {name: _arm_hours(project, resolved, arm, images) for name, arm in arms.items()}
+    unknown += sorted({f"throughput of {arms[n].backbone}" for n, c in costs.items() if c is None})
+    known = all(cost is not None for cost in costs.values())
+    parameters = {name: _parameters(project, arm) for name, arm in arms.items()}
+    trained = [name for name, arm in arms.items() if arm.learns]
     return StudyPlan(
         study=study,
-        jobs=_jobs(project, study, len(recipes), runs),
-        training_hours=len(record.seeds) * sum(c[0] for c in costs if c) if known else None,
-        scoring_hours=len(record.seeds) * sum(c[1] for c in costs if c) if known else None,
-        pixel_bytes=None if total_images is None else total_images * pixels * BYTES_PER_PIXEL,
+        jobs=_jobs(project, resolved),
+        training_hours=_hours_of(resolved, costs, trained, 0) if known else None,
+        scoring_hours=_hours_of(resolved, costs, list(arms), 1) if known else None,
+        pixel_bytes=_pixel_bytes(project, resolved, images),
         model_bytes=None
-        if None in parameters
-        else len(record.seeds) * BYTES_PER_PARAMETER * sum(p for p in parameters if p),
+        if any(parameters[name] is None for name in trained)
+        else sum(
+            len(resolved.runs(name)) * BYTES_PER_PARAMETER * (parameters[name] or 0)
+            for name in trained
+        ),
         images=images,
         unknown=tuple(unknown),
     )
 
 
-def _jobs(project: Project, study: str, recipes: int, runs: int) -> dict[str, int]:
-    record = project.studies[study]
-    shards = sum(project.datasets[name].shards for name in record.datasets)
-    arms = project.arms[study].values()
-    pretrained = {arm.backbone for arm in arms if arm.initialisation == "pretrained"}
+def _hours_of(
+    study: ResolvedStudy,
+    costs: Mapping[str, tuple[float, float] | None],
+    arms: list[str],
+    what: int,
+) -> float:
+    return sum(len(study.runs(name)) * cost[what] for name in arms if (cost := costs[name]))
+
+
+def _jobs(project: Project, study: ResolvedStudy) -> dict[str, int]:
+    stores = {(dataset, name) for dataset, name, _ in _stores(project, study)}
+    arms = study.arms.values()
+    pretrained = {getattr(a, "backbone", None) for a in arms if a.initialisation == "pretrained"}
     jobs = {
-        "make_twin": sum(project.datasets[name].twin is not None for name in record.datasets),
-        "ingest": len(record.datasets),
-        "preprocess_shard": shards * recipes,
-        "split_source": 1,
-        "audit_split": 1,
+        "make_twin": sum(project.datasets[name].twin is not None for name in study.datasets),
+        "ingest_dataset": len(study.datasets),
+        "preprocess_bundle": sum(bundles(project, dataset) for dataset, _ in stores),
+        "collect_bundles": len(stores),
+        "make_cases": len(study.domains),
+        "audit_domain": len({study.own_domain(arm) for arm in study.arms}),
         "audit_study": 1,
         "convert_weights": len(pretrained),
-        "train_arm": runs,
-        "infer": len(arms),
+        "train_arm": len(study.trained_runs),
+        "score_arm": sum(len(study.judged_on(arm)) for arm in study.arms),
         "audit_predictions": 1,
         "statistics": 4,
         "report_study": 1,
@@ -98,22 +104,57 @@ def _jobs(project: Project, study: str, recipes: int, runs: int) -> dict[str, in
     return {rule: count for rule, count in jobs.items() if count}
 
 
+def _stores(project: Project, study: ResolvedStudy) -> set[tuple[str, str, int]]:
+    """Return (dataset, input, pixels of an array) of every pixel store of a study."""
+    return {
+        (dataset, input_name(recipe), math.prod(recipe.size))
+        for arm in study.arms
+        for domain in study.judged_on(arm)
+        if (recipe := project.recipe(study.name, arm, domain)) is not None
+        for dataset in study.domains[domain].datasets
+    }
+
+
+def _pixel_bytes(
+    project: Project, study: ResolvedStudy, images: Mapping[str, int | None]
+) -> int | None:
+    """Return the size of all stores; unknown where patches are cut, whose number is unknown."""
+    patches = any(domain.patches is not None for domain in study.domains.values())
+    if patches or None in images.values():
+        return None
+    stores = _stores(project, study)
+    return sum((images[dataset] or 0) * pixels * BYTES_PER_PIXEL for dataset, _, pixels in stores)
+
+
 def _arm_hours(
-    project: Project, study: str, arm: Arm, images: Mapping[str, int | None]
+    project: Project, study: ResolvedStudy, arm: Arm, images: Mapping[str, int | None]
 ) -> tuple[float, float] | None:
-    """Return (training, scoring) GPU-hours of one seed of an arm, None when unknown."""
+    """Return (training, scoring) GPU-hours of one run of an arm, None when unknown."""
     cost = THROUGHPUT.get(project.backbones[arm.backbone].architecture)
-    record = project.studies[study]
-    total, source = _total(images), images[record.source.dataset]
-    if cost is None or total is None or source is None:
+    own = study.own_domain(arm.name)
+    learned = _total({name: images[name] for name in study.domains[own].datasets})
+    judged = {d for domain in study.judged_on(arm.name) for d in study.domains[domain].datasets}
+    total = _total({name: images[name] for name in judged})
+    if cost is None or total is None or learned is None:
         return None
     pixels = math.prod(arm.input.size)
     epochs = sum(stage.epochs for stage in arm.training.stages)
-    shares = record.source.shares
-    training = cost.training_seconds(source * shares.train * epochs, pixels)
-    validation = cost.scoring_seconds(source * shares.validation * epochs, pixels)
-    scored = total - source * shares.train
-    return (training + validation) / 3600, cost.scoring_seconds(scored, pixels) / 3600
+    train, validation = _learned_shares(study.domains[own].split)
+    seconds = cost.training_seconds(learned * train * epochs, pixels)
+    seconds += cost.scoring_seconds(learned * validation * epochs, pixels)
+    scored = total - learned * train
+    return seconds / 3600, cost.scoring_seconds(scored, pixels) / 3600
+
+
+def _learned_shares(split: Any) -> tuple[float, float]:
+    """Return the shares of a domain that one fold trains on and validates with."""
+    shares = getattr(split, "shares", None)
+    if shares is not None:
+        return shares.train, shares.validation
+    folds = getattr(split, "folds", None) or 1
+    rest = (1.0 - getattr(split, "test_share", 0.0)) * (1.0 - 1.0 / folds if folds > 1 else 1.0)
+    validation = rest * getattr(split, "validation_share", 0.0)
+    return rest - validation, validation
 
 
 def _parameters(project: Project, arm: Arm) -> int | None:

@@ -19,8 +19,8 @@ def _project(name: str):
 
 def test_the_published_study_is_planned_in_full() -> None:
     plan = plan_study(_project("paper"), "cross_sensor")
-    assert (plan.jobs["train_arm"], plan.jobs["infer"]) == (8 * 3, 8)
-    assert plan.jobs["preprocess_shard"] == 2 * (32 + 32 + 8 + 4)
+    assert (plan.jobs["train_arm"], plan.jobs["score_arm"]) == (9 * 3, 9 * 4)
+    assert plan.jobs["preprocess_bundle"] == 2 * (8 + 8 + 2 + 1)
     assert plan.jobs["convert_weights"] == 5
     assert plan.unknown == ()
     images = 3032 + 3744 + 510 + 322

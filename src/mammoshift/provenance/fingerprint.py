@@ -63,6 +63,20 @@ def code_fingerprint(
     return _reach(script, library, memory, by_name).modules()
 
 
+def code_key(
+    script: Path,
+    library: Path,
+    memory: Path | None = None,
+    by_name: Collection[str] | None = None,
+) -> str:
+    """Return one short hash of what `script` reaches.
+
+    It is narrower than `code_fingerprint`: it stays the same when definitions move to another
+    module. See there for the parameters.
+    """
+    return _reach(script, library, memory, by_name).key()
+
+
 def code_definitions(
     script: Path,
     library: Path,

@@ -17,8 +17,11 @@ OUTSIDE = {
     "mammoshift.execution.interruption": "ends a job early; one that goes on gives the same bytes",
     "mammoshift.execution.lock": "keeps a second process out",
     "mammoshift.execution.job": "says where a job's text goes and how its process ends",
+    "mammoshift.training.run:_alone_in": "keeps a second process away",
+    "mammoshift.training.checkpoint:append_event": "writes a log of interruptions",
+    "mammoshift.files:atomic_path": "puts a file in its place, whatever is in it",
 }
-"""Modules or packages that are not followed; a name from them counts by its name alone."""
+"""Packages, modules and definitions that are not followed; each counts by its name alone."""
 
 METHODS_ONLY = {
     "mammoshift.configuration": "fields, defaults and validators are declarative: the values that "
@@ -91,9 +94,9 @@ PURE_DECORATORS = (
 """Decorators that register nothing and read no annotation of a function."""
 
 
-def is_outside(module: str) -> bool:
-    """Tell whether a module is not followed."""
-    return _is_below(module, OUTSIDE)
+def is_outside(module: str, name: str = "") -> bool:
+    """Tell whether a module, or a definition in it, is not followed."""
+    return _is_below(module, OUTSIDE) or f"{module}:{name}" in OUTSIDE
 
 
 def is_declarative(module: str) -> bool:

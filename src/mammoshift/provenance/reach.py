@@ -10,15 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from mammoshift.provenance.circles import circles
 from mammoshift.provenance.normal_form import BY_NAME, CALLED, DERIVED, is_private
 from mammoshift.provenance.outside import is_declarative, is_outside
 from mammoshift.provenance.sources import Source, Unit, digest
 
 Place = tuple[str, int]
 """A definition: its module and its place among the units of that."""
-
-Label = str | tuple[tuple[Place, ...], str]
-"""What a reference adds to a hash: a text, or private definitions that count by what they do."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +34,30 @@ class Definition:
 
 @dataclass
 class _Found:
-    """What one reference means."""
+    """What one reference means.
 
-    label: Label
+    Attributes
+    ----------
+    named
+        Its full name.
+    places
+        The definitions that it means, if they are known one by one.
+    after
+        Which of their names it is, and which attributes of that.
+    is_private
+        Whether that name is private.
+    whole
+        Modules that it may mean everything of.
+    imported
+        Modules that it goes through.
+    """
+
+    named: str = ""
     places: tuple[Place, ...] = ()
+    after: str = ""
+    is_private: bool = False
     whole: tuple[str, ...] = ()
     imported: set[str] = field(default_factory=set)
-    named: str = ""
 
 
 class Library:
@@ -98,7 +113,7 @@ class Library:
         key = (module, reference)
         if key not in self._found:
             base, _, path = reference.removeprefix(BY_NAME).partition(":")
-            found = _Found("")
+            found = _Found()
             if reference.startswith(BY_NAME):
                 found = self.look_up(base)
             else:
@@ -146,38 +161,36 @@ class Library:
         named = f"{module}:{'.'.join(parts)}"
         known = module in self.modules or module in self._sources
         if is_outside(module) or not known:
-            found.label = found.named = named
+            found.named = named
             return
         found.imported.add(module)
         if not parts:
-            found.label = found.named = named
-            found.whole = (module,)
+            found.named, found.whole = named, (module,)
             return
         source = self.source(module)
         name, rest = parts[0], parts[1:]
-        if name in source.names:
+        if is_outside(module, name):
+            found.named = named
+        elif name in source.names:
             found.places = tuple((module, place) for place in source.names[name])
             found.named = named
-            after = "".join(f".{part}" for part in rest)
-            if is_private(name):
-                slots = [source.units[place].names.index(name) for place in source.names[name]]
-                found.label = (found.places, f"{slots}{after}")
-            else:
-                found.label = named
+            slots = [source.units[place].names.index(name) for place in source.names[name]]
+            found.after = ".".join([str(slots), *rest])
+            found.is_private = is_private(name)
         elif name in source.imported:
             base, _, path = source.imported[name].partition(":")
             onward = (*(path.split(".") if path else ()), *rest)
             if base == module and onward == parts:
-                found.label = found.named = named
+                found.named = named
             else:
                 self._follow(base, onward, found)
         elif f"{module}.{name}" in self.modules:
             self._follow(f"{module}.{name}", rest, found)
         elif name.startswith("__") and name.endswith("__") and "__getattr__" not in source.names:
-            found.label = found.named = named
+            found.named = named
         else:
             # From `from ... import *`, or made at run time.
-            found.label = found.named = named
+            found.named = named
             found.whole = (module,)
 
 
@@ -186,14 +199,13 @@ class Reach:
 
     def __init__(self, library: Library, script: str) -> None:
         self._library = library
-        self._labels: dict[Place, list[_Found]] = {}
+        self._found: dict[Place, list[_Found]] = {}
         self._imported: set[str] = set()
         self._held: set[Place] = set()
         self._waiting: list[Place] = []
         self._import(script)
         while self._waiting:
             self._visit(self._waiting.pop())
-        self._hashes: dict[Place, str] = {}
 
     def definitions(self) -> list[Definition]:
         """Return each definition with a hash of its own code, in which others stand by name.
@@ -209,25 +221,37 @@ class Reach:
             key=lambda definition: (definition.module, definition.name),
         )
 
+    def key(self) -> str:
+        """Return one hash of all that is reached, wherever in the library it is defined."""
+        hashes = self._hashes(lambda _found: True)
+        parts: list[str] = []
+        for module, places in self._by_module().items():
+            order, rest = self._apart(module, places)
+            parts.extend(hashes[module, place] for place in rest)
+            parts.append(digest(*(hashes[module, place] for place in order)))
+        return digest(*sorted(set(parts)))[:12]
+
     def modules(self) -> dict[str, str]:
         """Return for each module a hash of its reached definitions, whatever order they are in.
 
         A public definition counts by its name and what it does, a private one by what it does.
         """
-        self._hash_private()
+        hashes = self._hashes(lambda found: found.is_private)
         result = {}
         for module, places in sorted(self._by_module().items()):
-            effects = [place for place in self._library.effects(module) if place in places]
-            source = self._library.source(module)
+            order, rest = self._apart(module, places)
             parts = [
-                self._public_name(source.units[place]) + self._hash((module, place))
-                for place in places
-                if place not in effects
+                self._public_name(self._unit((module, place))) + hashes[module, place]
+                for place in rest
             ]
-            # Statements that do something do it in their order.
-            in_order = [self._hash((module, place)) for place in effects]
+            in_order = [hashes[module, place] for place in order]
             result[module] = digest(*sorted(parts), "effects", *in_order)[:12]
         return result
+
+    def _apart(self, module: str, places: list[int]) -> tuple[list[int], list[int]]:
+        """Part statements that do something, whose order counts, from definitions."""
+        order = [place for place in self._library.effects(module) if place in places]
+        return order, [place for place in places if place not in order]
 
     def _import(self, module: str) -> None:
         """Note that a module is imported, with the packages around it and all that it imports."""
@@ -249,22 +273,22 @@ class Reach:
                 self._waiting.extend((module, place) for place in self._library.effects(module))
 
     def _visit(self, place: Place) -> None:
-        if place in self._labels:
+        if place in self._found:
             return
-        module, index = place
-        unit = self._library.source(module).units[index]
+        module = place[0]
+        unit = self._unit(place)
         found = [self._library.resolve(module, r) for r in unit.references]
         for key, name in unit.registered:
             entry = self._library.look_up(name)
             if entry.whole or self._library.by_name is None:
-                found.append(replace(entry, label=f"{key} {name}", named=f"{key} {name}"))
-        self._labels[place] = found
+                found.append(replace(entry, named=f"{key} {name}"))
+        self._found[place] = found
         for name in unit.imports:
             self._import(name)
         self._import(module)
         for reference in unit.held:
             self._hold(module, reference)
-        for found in self._labels[place]:
+        for found in self._found[place]:
             for name in found.imported:
                 self._import(name)
             self._waiting.extend(found.places)
@@ -293,8 +317,8 @@ class Reach:
 
     def _by_module(self) -> dict[str, list[int]]:
         result: dict[str, list[int]] = {}
-        for module, place in sorted(self._labels):
-            if not self._library.source(module).units[place].text:
+        for module, place in sorted(self._found):
+            if not self._unit((module, place)).text:
                 continue
             result.setdefault(module, []).append(place)
         return result
@@ -311,104 +335,38 @@ class Reach:
         return ",".join("" if is_private(name) else name for name in unit.names) + "="
 
     def _own_hash(self, place: Place) -> str:
-        unit = self._library.source(place[0]).units[place[1]]
-        return digest(unit.text, *(found.named for found in self._labels[place]))[:12]
+        return digest(self._unit(place).text, *(found.named for found in self._found[place]))[:12]
 
-    def _hash(self, place: Place) -> str:
-        if place in self._hashes:
-            return self._hashes[place]
-        return digest(*self._texts(place, self._hashes))
-
-    def _texts(self, place: Place, known: Mapping[Place, str]) -> Iterator[str]:
-        """Yield what is hashed of a definition: its text and what its references mean."""
-        yield self._library.source(place[0]).units[place[1]].text
-        for found in self._labels[place]:
-            if isinstance(found.label, str):
-                yield found.label
-            else:
-                places, after = found.label
-                yield "+".join(known[place] for place in places) + after
-
-    def _hash_private(self) -> None:
-        """Hash the definitions that count by what they do, those that they name first.
+    def _hashes(self, by_content: Callable[[_Found], bool]) -> dict[Place, str]:
+        """Hash each definition; what it names counts by its own hash or else by its name.
 
         Definitions that name each other start from their texts alone and take in what the
         others were as often as there are of them, which tells all apart that differ.
         """
-        for group in _groups(self._private_references()):
-            current = {
-                place: self._library.source(place[0]).units[place[1]].text for place in group
-            }
-            references = self._private_references()
-            is_circle = len(group) > 1 or group[0] in references[group[0]]
-            for _ in range(len(group) + 1 if is_circle else 1):
-                known = {**current}
-                lookup = _Layered(known, self._hashes)
-                current = {place: digest(*self._texts(place, lookup)) for place in group}
-            self._hashes.update(current)
+        named = {
+            place: [target for one in found if by_content(one) for target in one.places]
+            for place, found in self._found.items()
+        }
+        hashes: dict[Place, str] = {}
+        for circle in circles(named):
+            rounds = len(circle) + 1 if len(circle) > 1 or circle[0] in named[circle[0]] else 1
+            hashes.update({place: self._unit(place).text for place in circle})
+            for _ in range(rounds):
+                hashes.update(
+                    {place: digest(*self._texts(place, hashes, by_content)) for place in circle}
+                )
+        return hashes
 
-    def _private_references(self) -> dict[Place, list[Place]]:
-        if not hasattr(self, "_references"):
-            self._references = {
-                place: [
-                    target
-                    for one in found
-                    if not isinstance(one.label, str)
-                    for target in one.label[0]
-                ]
-                for place, found in self._labels.items()
-            }
-        return self._references
-
-
-class _Layered(dict[Place, str]):
-    """The hashes of a circle, and behind them those that are finished."""
-
-    def __init__(self, own: Mapping[Place, str], finished: Mapping[Place, str]) -> None:
-        super().__init__(own)
-        self._finished = finished
-
-    def __missing__(self, place: Place) -> str:
-        return self._finished[place]
-
-
-def _groups(graph: Mapping[Place, list[Place]]) -> list[list[Place]]:
-    """Return the circles of a graph, and what is in none alone, targets first (Tarjan 1972)."""
-    order: dict[Place, int] = {}
-    lowest: dict[Place, int] = {}
-    stack: list[Place] = []
-    on_stack: set[Place] = set()
-    result: list[list[Place]] = []
-    for root in graph:
-        if root in order:
-            continue
-        work = [(root, iter(graph[root]))]
-        order[root] = lowest[root] = len(order)
-        stack.append(root)
-        on_stack.add(root)
-        while work:
-            place, targets = work[-1]
-            for target in targets:
-                if target not in order:
-                    order[target] = lowest[target] = len(order)
-                    stack.append(target)
-                    on_stack.add(target)
-                    work.append((target, iter(graph[target])))
-                    break
-                if target in on_stack:
-                    lowest[place] = min(lowest[place], order[target])
+    def _texts(
+        self, place: Place, hashes: Mapping[Place, str], by_content: Callable[[_Found], bool]
+    ) -> Iterator[str]:
+        """Yield what is hashed of a definition: its text and what its references mean."""
+        yield self._unit(place).text
+        for found in self._found[place]:
+            if found.places and by_content(found):
+                yield "+".join(hashes[target] for target in found.places) + found.after
             else:
-                work.pop()
-                if work:
-                    above = work[-1][0]
-                    lowest[above] = min(lowest[above], lowest[place])
-                if lowest[place] == order[place]:
-                    group = []
-                    while True:
-                        last = stack.pop()
-                        on_stack.discard(last)
-                        group.append(last)
-                        if last == place:
-                            break
-                    result.append(group)
-    return result
+                yield found.named
+
+    def _unit(self, place: Place) -> Unit:
+        return self._library.source(place[0]).units[place[1]]

@@ -39,7 +39,8 @@ class Unit:
         References that are called or derived from while the module is imported: whether that
         does more depends on what they are.
     is_class, is_plain, is_quiet
-        Whether it is a class; of one, whether making an instance, or deriving from it, does nothing else.
+        Whether it is a class; of one, whether making an instance, or deriving from it, does
+        nothing else.
     """
 
     names: tuple[str, ...]

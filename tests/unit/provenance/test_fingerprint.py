@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mammoshift.provenance.fingerprint import code_definitions, code_fingerprint
+from mammoshift.provenance.fingerprint import code_definitions, code_fingerprint, code_key
 
 FILES = {
     "script.py": """
@@ -382,18 +382,20 @@ def edit(tree: Path, change: Edit) -> None:
 
 @pytest.mark.parametrize("change", WITHOUT_EFFECT.values(), ids=WITHOUT_EFFECT)
 def test_what_shapes_no_result_keeps_it(tree: Path, change: Edit) -> None:
-    before = fingerprint(tree)
+    before, key = fingerprint(tree), code_key(tree / "script.py", tree / "lib")
     edit(tree, change)
     os.utime(tree / "script.py", (0, 0))
     assert fingerprint(tree) == before
+    assert code_key(tree / "script.py", tree / "lib") == key
 
 
 @pytest.mark.parametrize("change", WITH_EFFECT.values(), ids=WITH_EFFECT)
 def test_what_may_shape_a_result_changes_it(tree: Path, change: Edit) -> None:
-    before = fingerprint(tree)
+    before, key = fingerprint(tree), code_key(tree / "script.py", tree / "lib")
     told = code_definitions(tree / "script.py", tree / "lib")
     edit(tree, change)
     assert fingerprint(tree) != before
+    assert code_key(tree / "script.py", tree / "lib") != key
     assert code_definitions(tree / "script.py", tree / "lib") != told
 
 
@@ -647,3 +649,12 @@ def test_a_method_called_progress_is_no_text(tmp_path: Path) -> None:
     before = fingerprint(tree)
     edit(tree, ("use", "self.progress(1)", "self.progress(2)"))
     assert fingerprint(tree) != before
+
+
+def test_a_definition_that_moves_changes_its_module_but_not_the_key(tree: Path) -> None:
+    before, key = fingerprint(tree), code_key(tree / "script.py", tree / "lib")
+    edit(tree, ("implementation", "def passed_on(x):\n    return x + 1\n", ""))
+    write(tree, {"mammoshift/moved.py": "def passed_on(x):\n    return x + 1\n"})
+    edit(tree, ("api", "implementation", "moved"))
+    assert fingerprint(tree) != before
+    assert code_key(tree / "script.py", tree / "lib") == key

@@ -43,7 +43,7 @@ Leak = Literal["by_row", "by_patch"]
 class SplitOptions(Strict):
     """Base of the options of a method.
 
-    `leak` names what a method lets pass on purpose: what it ignores, so that one patient is in
+    `leak` names what a method lets pass on purpose: it ignores patients, so that one patient is in
     two subsets. Results on such a domain say so and carry no verdict. Beside it, options have
     `folds`: the number of folds, or None for as many as the domain has that they `need`.
     """

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
 
+from mammoshift.cases.splits._assignment import Assignment
 from mammoshift.cases.splits._options import Seed, Strata, WithoutFolds
 from mammoshift.configuration.shares import Shares
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Options(WithoutFolds):
@@ -15,3 +20,33 @@ class Options(WithoutFolds):
     shares: Shares = Shares()
     seed: Seed = 0
     stratify_by: Strata = ("label", "density")
+
+
+def assign(cases: pd.DataFrame, options: Options, _: Mapping[str, pd.DataFrame]) -> Assignment:
+    """Assign the matched patients of a domain to subsets; see `patient_stratified.assign`.
+
+    A patient in several pairs joins them. Patients without a pair are divided one by one.
+
+    Raises
+    ------
+    ConfigurationError
+        If no case has a `pair_id`, or a subset gets no positive or no negative case.
+    """
+    import numpy as np
+
+    from mammoshift.cases.splits._balanced import balanced_parts
+    from mammoshift.cases.splits._check import check_subsets, wanted_subsets
+    from mammoshift.cases.splits._groups import by_pair, stratum_sums, unknown_patients
+
+    keys = by_pair(cases)
+    sums = stratum_sums(cases, keys, options.stratify_by)
+    shares = {name: share for name, share in options.shares.model_dump().items() if share > 0.0}
+    # The smallest part is filled first, while every type of group is still there.
+    names = sorted(shares, key=lambda name: (shares[name], name))
+    parts = balanced_parts(sums, np.array([shares[name] for name in names]), options.seed)
+    subset_of = dict(zip(sums.groups.tolist(), (names[part] for part in parts), strict=True))
+    subsets = [(subset_of[key],) for key in keys]
+    check_subsets(cases, subsets, wanted_subsets(options.shares))
+    unpaired = int(cases.loc[cases["pair_id"].isna(), "image_id"].nunique())
+    note = f"{unpaired} images have no pair_id; their patients are divided one by one"
+    return Assignment(subsets, unknown_patients(cases) + ((note,) if unpaired else ()))

@@ -24,7 +24,7 @@ import sys
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +55,13 @@ class Look:
 class ContentMemory:
     """The files of one archive that were read, by their paths relative to its root.
 
+    `looks` were read before, `news` by this process, `recent` of them right after a write.
     Entries are never dropped, so that a file that comes back is compared with what it was.
     """
 
     looks: dict[str, Look] = field(default_factory=dict)
     news: dict[str, Look] = field(default_factory=dict)
+    recent: set[str] = field(default_factory=set)
 
     @classmethod
     def read(cls, file: Path) -> ContentMemory:
@@ -69,7 +71,12 @@ class ContentMemory:
     def save(self, file: Path) -> None:
         """Add what was learned to `file`, keeping what others added meanwhile."""
         if self.news:
-            looks = _read(file) | self.news
+            # A write within the resolution of the clock would go unseen: such a file is read again.
+            news = {
+                path: replace(look, mtime_ns=_UNKNOWN_TIME) if path in self.recent else look
+                for path, look in self.news.items()
+            }
+            looks = _read(file) | news
             rows = {p: [k.size, k.mtime_ns, k.key, k.first] for p, k in sorted(looks.items())}
             write_text_atomically(file, json.dumps({"files": rows}))
 
@@ -131,15 +138,12 @@ class ContentMemory:
         if not self._looks_changed(file):
             return self._last(file.path).key
         key = content_key(root / file.path)
-        # A write within the resolution of the clock would go unseen: such a file is read again.
-        recent = time.time_ns() - file.mtime_ns < _JUST_NOW_NS
         earlier = self.looks.get(file.path)
         self.news[file.path] = Look(
-            file.size,
-            _UNKNOWN_TIME if recent else file.mtime_ns,
-            key,
-            earlier.first if earlier else key,
+            file.size, file.mtime_ns, key, earlier.first if earlier else key
         )
+        if time.time_ns() - file.mtime_ns < _JUST_NOW_NS:
+            self.recent.add(file.path)
         return key
 
 

@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from mammoshift.errors import ArchiveError
 
@@ -348,3 +349,67 @@ def test_the_real_tables_give_the_published_counts(
     no_density = manifest.loc[manifest["density"].isna(), "patient_id"]
     assert set(no_density) == {"P_01264", "P_01743"}
     assert (manifest.groupby("patient_id")["official_split"].nunique() == 1).all()
+
+
+def _roi(cases, table, film):
+    """Return the crop's and the mask's path of the last row, without the file's name."""
+    cells = cases.rows[table][-1].split(",")
+    return [cell.strip('"\n').rpartition("/")[0] for cell in cells[-2:]]
+
+
+@pytest.mark.parametrize("mask_first", [False, True])
+def test_the_mask_is_the_file_of_8_bits_whatever_the_order(
+    tmp_path, write_file, dicom_bytes, ingest, mask_first
+):
+    cases = Cases()
+    film = cases.add(MASS_TRAIN, 1, pathology="MALIGNANT", assessment="5")
+    cases.write_tables(tmp_path)
+    write_file(tmp_path / _place("D", film), dicom_bytes(rows=20))
+    folder, _ = _roi(cases, MASS_TRAIN, film)
+    files = [dicom_bytes(rows=9, bits=16), dicom_bytes(rows=20, bits=8)]
+    for number, content in enumerate(reversed(files) if mask_first else files, start=1):
+        write_file(tmp_path / "CBIS-DDSM" / folder / f"1-{number}.dcm", content)
+    result = ingest("cbis_ddsm", tmp_path, maximum_lost_share=0.0)
+    (row,) = result.annotations.to_dict("records")
+    assert row["mask_path"] == f"CBIS-DDSM/{folder}/1-{1 if mask_first else 2}.dcm"
+    assert (row["image_id"], row["annotation_id"]) == ("P_00001_LEFT_CC", "P_00001_LEFT_CC-r1")
+    assert (row["shape"], row["birads"], row["pathology"]) == ("mask", "5", "malignant")
+    assert row["source"] == MASS_TRAIN
+    assert result.exclusions == []
+
+
+def test_crop_and_mask_in_two_series_and_several_lesions(tmp_path, write_file, dicom_bytes, ingest):
+    cases = Cases()
+    film = cases.add(MASS_TRAIN, 1)
+    crop, _ = _roi(cases, MASS_TRAIN, film)
+    apart = crop.replace(".3", ".5").replace(".4", ".6")
+    cases.rows[MASS_TRAIN][-1] = cases.rows[MASS_TRAIN][-1].replace(
+        f"{crop}/000001.dcm", f"{apart}/000000.dcm"
+    )
+    cases.add(MASS_TRAIN, 1, lesion=2)
+    second, _ = _roi(cases, MASS_TRAIN, film)
+    cases.add(MASS_TRAIN, 1, lesion=3)
+    cases.write_tables(tmp_path)
+    write_file(tmp_path / _place("D", film), dicom_bytes(rows=20))
+    write_file(tmp_path / crop / "1-1.dcm", dicom_bytes(rows=9))
+    write_file(tmp_path / apart / "1-1.dcm", dicom_bytes(rows=20, bits=8))
+    write_file(tmp_path / second / "1-1.dcm", dicom_bytes(rows=18, bits=8))
+    write_file(tmp_path / second / "1-2.dcm", b"broken")
+    result = ingest("cbis_ddsm", tmp_path, maximum_lost_share=0.0)
+    assert result.annotations["mask_path"].tolist() == [f"{apart}/1-1.dcm", f"{second}/1-1.dcm"]
+    assert [(e.path, e.stage) for e in result.exclusions] == [(f"{second}/1-2.dcm", "selection")]
+
+
+def test_in_copies_of_8_bits_the_mask_is_as_large_as_the_film(tmp_path, ingest):
+    cases = Cases()
+    film = cases.add(CALC_TEST, 3)
+    roi, _ = _roi(cases, CALC_TEST, film)
+    cases.write_tables(tmp_path)
+    sizes = {(film, 1): (30, 40), (roi, 1): (5, 6), (roi, 2): (30, 40)}
+    for (path, number), size in sizes.items():
+        target = tmp_path / "jpeg" / path.split("/")[2] / f"{number}-072.jpg"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", size).save(target)
+    (row,) = ingest("cbis_ddsm", tmp_path).annotations.to_dict("records")
+    assert row["mask_path"] == f"jpeg/{roi.split('/')[2]}/2-072.jpg"
+    assert row["lesion_type"] == "calcification"

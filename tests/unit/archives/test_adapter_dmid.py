@@ -191,3 +191,26 @@ def test_the_real_reports_give_the_published_counts(shared_data):
         "5": 19,
     }
     assert (reports["Img001"].birads, reports["Img045"].birads) == ("5", "3")
+
+
+def test_circles_count_from_the_bottom_and_masks_join_them(archive, ingest, write_workbook):
+    rows = [
+        ("IMG001", "MLOLT", "G", "CIRC+CALC", "B ", 1, 4, 2),
+        ("IMG001 ", "MLOLT", "G", "SPIC", "M ", 2, 5, 1),
+        ("IMG002", "CCRT ", "F", "NORM", "N ", None, None, None),
+        ("IMG003", "MLORT", "D", "CLAC", "B", 3, 1, 5),
+        ("IMG004", "CCLT", "D", "ARCH", None, None, None, None),
+    ]
+    write_workbook(archive / "Metadata.xlsx", {"Sheet1": [*PROSE, *rows]})
+    (archive / "ROI Masks" / "ROI Masks" / "IMG002.tif").unlink()
+    table = ingest("dmid", archive).annotations.set_index("annotation_id")
+    assert list(table.index) == ["IMG001-r1", "IMG001-r2", "IMG003-r1", "IMG004-r1"]
+    assert [list(points) for points in table["points"]] == [[1, 2], [2, 1], [3, 5], []]
+    assert table["shape"].tolist() == ["circle", "circle", "circle", "mask"]
+    assert table["radius"].tolist()[:3] == [2.0, 1.0, 5.0]
+    assert table["pathology"].tolist()[:3] == ["benign", "malignant", "benign"]
+    masks = table["mask_path"].dropna().to_dict()
+    assert masks == {
+        "IMG003-r1": "ROI Masks/ROI Masks/IMG003.tif",
+        "IMG004-r1": "ROI Masks/ROI Masks/IMG004.tif",
+    }

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import tarfile
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from mammoshift.errors import ArchiveError
 
@@ -118,6 +120,37 @@ def test_the_real_archive(tmp_path, shared_data, ingest):
     assert (manifest.groupby("patient_id")["density"].nunique() == 1).all()
     assert manifest.set_index("image_id").loc["mdb144", "pathology"] == "malignant"
     assert manifest["pixel_spacing_mm"].to_numpy() == pytest.approx(0.2)
+
+    circles = result.annotations.set_index("image_id")
+    paths = manifest.set_index("image_id")["path"]
+    assert len(circles) == 119
+    assert circles["lesion_type"].value_counts().to_dict() == {
+        "mass": 58,
+        "calcification": 27,
+        "distortion": 19,
+        "asymmetry": 15,
+    }
+    brighter = 0
+    rows, columns = np.ogrid[:1024, :1024]
+    for image_id, circle in circles[circles["lesion_type"] == "mass"].iterrows():
+        film = np.asarray(Image.open(tmp_path / paths[image_id]))
+        x, y = circle["points"]
+        distance = np.hypot(rows - y, columns - x) / circle["radius"]
+        rim = film[(distance > 1) & (distance < 1.5)]
+        brighter += int(film[distance < 1].mean() > rim.mean())
+    assert brighter >= 52
+
+
+def test_circles_are_given_from_the_bottom(archive, ingest, write_file):
+    write_file(archive / "all-mias" / "mdb001.pgm", b"P5\n1024 1024\n255\n" + bytes(1024**2))
+    table = ingest("mias", archive).annotations.set_index("annotation_id")
+    first = table.loc["mdb001-r1"]
+    assert (first["shape"], list(first["points"])) == ("circle", [535.0, 1024.0 - 425.0])
+    assert (first["radius"], first["lesion_type"], first["pathology"]) == (197.0, "mass", "benign")
+    assert first["source"] == "all-mias/Info.txt"
+    both = table[table["image_id"] == "mdb007"]
+    assert both["pathology"].tolist() == ["benign", "malignant"]
+    assert not {"mdb003", "mdb008", "mdb009"} & set(table["image_id"])
 
 
 def test_an_image_with_a_row_that_is_not_understood_is_lost(archive, ingest, write_file):

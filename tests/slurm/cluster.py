@@ -39,6 +39,9 @@ CLIENTS = (
     "srun",
     "sshare",
 )
+NODES = ("node-cpu", "node-gpu")
+READY = ("idle", "planned", "mixed", "allocated")
+"""States of a node that answers; one that is planned is idle and kept for a waiting job."""
 DAEMONS = ("munged", "slurmctld", "slurmd")
 DATABASE_DAEMONS = ("mariadbd", "mariadb-install-db", "slurmdbd")
 MARK = "MAMMOSHIFT_TEST_CLUSTER"
@@ -151,6 +154,12 @@ class SlurmCluster:
             lambda: self.details(job_id)["JobState"] not in going, f"job {job_id} to end", seconds
         )
 
+    def wait_until_requeued(self, job_id: str, seconds: float = 60.0) -> None:
+        """Wait until SLURM has put a job that ran back into the queue."""
+        wait_for(
+            lambda: self.details(job_id)["JobState"] == "PENDING", f"job {job_id} requeued", seconds
+        )
+
     def details(self, job_id: str) -> dict[str, str]:
         """Return what `scontrol show job` says about one job."""
         text = self.client("scontrol", "show", "job", "--oneliner", job_id)
@@ -166,9 +175,7 @@ class SlurmCluster:
             "sbatch", "--parsable", "--partition=urgent", "--exclusive", "--output=/dev/null",
             "--wrap=sleep 1000",
         ).strip()  # fmt: skip
-        wait_for(
-            lambda: self.details(job_id)["JobState"] == "PENDING", f"job {job_id} requeued", seconds
-        )
+        self.wait_until_requeued(job_id, seconds)
         self.scancel(urgent)
 
     def start_now(self, job_id: str) -> None:
@@ -184,24 +191,74 @@ class SlurmCluster:
         """Let the time limit of a running job strike now; SLURM's shortest limit is a minute."""
         self.client("scontrol", "update", f"JobId={job_id}", "EndTime=now")
 
-    def restart_controller(self, pause: float = 0.0) -> None:
-        """Kill slurmctld as a crash would, and start it again after `pause` seconds."""
-        controller = self._daemons.pop("slurmctld")
-        controller.kill()
-        controller.wait()
-        time.sleep(pause)
-        self._start_controller()
+    def stop_controller(self) -> None:
+        """Kill slurmctld as a crash would."""
+        self._kill("slurmctld")
+
+    def start_controller(self) -> None:
+        """Start slurmctld and wait until it answers."""
+        self._run("slurmctld", ["slurmctld", "-D"], files=("slurmctld.pid",))
+        wait_for(self._controller_answers, f"slurmctld; logs are in {self.folder}/log", 60)
+
+    def stop_database(self) -> None:
+        """End slurmdbd and its database in order, as for an upgrade."""
+        for name in ("slurmdbd", "mariadbd"):
+            _terminate(self._daemons.pop(name))
+
+    def start_database(self) -> None:
+        """Start the database and slurmdbd, and wait until both answer."""
+        data = self.folder / "database"
+        self._run(
+            "mariadbd",
+            ["mariadbd", "--no-defaults", "--user=root", f"--datadir={data}",
+             f"--socket={self.folder / 'database.socket'}", f"--bind-address={ADDRESS}",
+             f"--port={self.ports['database']}", f"--pid-file={self.folder / 'database.pid'}",
+             f"--init-file={self.folder / 'database.sql'}", "--skip-name-resolve",
+             "--innodb-lock-wait-timeout=900", "--innodb-flush-log-at-trx-commit=0"],
+        )  # fmt: skip
+        self._wait_for_port_or_socket(self.ports["database"], "mariadbd")
+        self._run("slurmdbd", ["slurmdbd", "-D"])
+        self._wait_for_port_or_socket(self.ports["slurmdbd"], "slurmdbd")
+
+    def fail_node(self, node: str) -> None:
+        """Let a node lose its power: all that runs on it is gone, and slurmctld has noticed."""
+        jobs = self.client("squeue", "--noheader", "--format=%i", f"--nodelist={node}").split()
+        self._kill(node)
+        kill_jobs(self.mark, jobs)
+        self.client("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=power")
+
+    def start_nodes(self, *nodes: str) -> None:
+        """Start nodes and wait until they take jobs."""
+        for node in nodes:
+            self._run(node, ["slurmd", "-D", "-N", node], files=(f"{node}.pid",))
+        for node in nodes:
+            wait_for(
+                lambda name=node: self._node_state(name) in READY,
+                f"{node} to take jobs; logs are in {self.folder}/log",
+                60,
+            )
+
+    def drain_node(self, node: str) -> None:
+        """Let a node end what runs on it and take nothing new."""
+        self.client("scontrol", "update", f"NodeName={node}", "State=DRAIN", "Reason=service")
+
+    def resume_node(self, node: str) -> None:
+        """Let a drained node take jobs again."""
+        self.client("scontrol", "update", f"NodeName={node}", "State=RESUME")
+
+    def recorded_state(self, job_id: str) -> str:
+        """Return what the accounting database says of a job."""
+        form = ("-X", "--noheader", "--parsable2", "--format=State")
+        return self.client("sacct", *form, f"--jobs={job_id}").strip()
 
     def start(self) -> None:
         """Start all daemons, and return when both nodes are idle."""
         self._write_configuration()
         self._start_munge()
         if self.accounting:
-            self._start_database()
-        self._start_controller()
-        for node in ("node-cpu", "node-gpu"):
-            self._run(node, ["slurmd", "-D", "-N", node], files=(f"{node}.pid",))
-        wait_for(self._nodes_are_idle, f"idle nodes; logs are in {self.folder}/log", 60)
+            self._create_database()
+        self.start_controller()
+        self.start_nodes(*NODES)
 
     def stop(self) -> None:
         """Cancel what runs and end every process of this cluster, and no other."""
@@ -210,19 +267,31 @@ class SlurmCluster:
                 ["scancel", "--user=root"],
                 env=self.env, timeout=20, check=False, stderr=subprocess.DEVNULL,
             )  # fmt: skip
-        for name in ("node-cpu", "node-gpu", "slurmctld", "slurmdbd", "mariadbd", "munged"):
+        for name in (*NODES, "slurmctld", "slurmdbd", "mariadbd", "munged"):
             daemon = self._daemons.pop(name, None)
             if daemon is not None:
                 _terminate(daemon)
         kill_marked(self.mark)
 
-    def _nodes_are_idle(self) -> bool:
+    def _node_state(self, node: str) -> str:
         self._check_daemons()
         try:
-            states = self.client("sinfo", "--Node", "--noheader", "--format=%N %T").splitlines()
+            states = self.client("sinfo", "--noheader", f"--nodes={node}", "--format=%T").split()
+        except ClusterError:
+            return "unknown"
+        return states[0] if states else "unknown"
+
+    def _controller_answers(self) -> bool:
+        self._check_daemons()
+        try:
+            return "UP" in self.client("scontrol", "ping")
         except ClusterError:
             return False
-        return bool(states) and all(line.split()[1] == "idle" for line in states)
+
+    def _kill(self, name: str) -> None:
+        daemon = self._daemons.pop(name)
+        daemon.kill()
+        daemon.wait()
 
     def _check_daemons(self) -> None:
         for name, daemon in self._daemons.items():
@@ -263,7 +332,7 @@ class SlurmCluster:
         )
         self._wait_for_port_or_socket(self.folder / "munge.socket", "munged")
 
-    def _start_database(self) -> None:
+    def _create_database(self) -> None:
         data, password = self.folder / "database", secrets.token_hex(16)
         subprocess.run(
             ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--user=root",
@@ -273,20 +342,12 @@ class SlurmCluster:
         setup = self.folder / "database.sql"
         _write_private(
             setup,
-            f"CREATE USER slurm@'{ADDRESS}' IDENTIFIED BY '{password}';\n"
-            "CREATE DATABASE slurm;\n"
+            # Read at every start.
+            f"CREATE USER IF NOT EXISTS slurm@'{ADDRESS}' IDENTIFIED BY '{password}';\n"
+            "CREATE DATABASE IF NOT EXISTS slurm;\n"
             f"GRANT ALL ON slurm.* TO slurm@'{ADDRESS}';\n"
-            "DROP USER root@localhost;\n",
+            "DROP USER IF EXISTS root@localhost;\n",
         )
-        self._run(
-            "mariadbd",
-            ["mariadbd", "--no-defaults", "--user=root", f"--datadir={data}",
-             f"--socket={self.folder / 'database.socket'}", f"--bind-address={ADDRESS}",
-             f"--port={self.ports['database']}", f"--pid-file={self.folder / 'database.pid'}",
-             f"--init-file={setup}", "--skip-name-resolve", "--innodb-lock-wait-timeout=900",
-             "--innodb-flush-log-at-trx-commit=0"],
-        )  # fmt: skip
-        self._wait_for_port_or_socket(self.ports["database"], "mariadbd")
         _write_private(
             self.folder / "slurmdbd.conf",
             f"""AuthType=auth/munge
@@ -305,23 +366,10 @@ StoragePass={password}
 StorageLoc=slurm
 """,
         )
-        self._run("slurmdbd", ["slurmdbd", "-D"])
-        self._wait_for_port_or_socket(self.ports["slurmdbd"], "slurmdbd")
+        self.start_database()
         self.client("sacctmgr", "--immediate", "add", "cluster", "test")
         self.client("sacctmgr", "--immediate", "add", "account", ACCOUNT, "cluster=test")
         self.client("sacctmgr", "--immediate", "add", "user", "root", f"account={ACCOUNT}")
-
-    def _start_controller(self) -> None:
-        self._run("slurmctld", ["slurmctld", "-D"], files=("slurmctld.pid",))
-
-        def answers() -> bool:
-            self._check_daemons()
-            try:
-                return "UP" in self.client("scontrol", "ping")
-            except ClusterError:
-                return False
-
-        wait_for(answers, f"slurmctld; logs are in {self.folder}/log")
 
     def _wait_for_port_or_socket(self, where: int | Path, name: str) -> None:
         def open_() -> bool:
@@ -476,6 +524,19 @@ def kill_marked(mark: str) -> None:
         return not processes
 
     wait_for(none_left, "the processes of the private cluster to end", 10)
+
+
+def kill_jobs(mark: str, jobs: Sequence[str]) -> None:
+    """Kill all processes of some of a cluster's jobs, and slurmd's keepers of them."""
+    variables = {f"SLURM_JOB_ID={job}".encode() for job in jobs}
+    keepers = tuple(f"slurmstepd: [{job}.".encode() for job in jobs)
+    for process in marked_processes(mark):
+        with suppress(OSError):
+            folder = Path("/proc") / str(process)
+            title = (folder / "cmdline").read_bytes()
+            environment = (folder / "environ").read_bytes().split(b"\0")
+            if title.startswith(keepers) or not variables.isdisjoint(environment):
+                os.kill(process, signal.SIGKILL)
 
 
 @contextmanager

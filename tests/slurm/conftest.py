@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 from cluster import SlurmCluster, running_cluster, why_unavailable
-from runs import SnakemakeRun, profile_without_accounting, slurm_run, write_shard
+from runs import PROFILE, SnakemakeRun, profile_without_accounting, slurm_run, write_bundle
 
 StartRun = Callable[..., SnakemakeRun]
 
@@ -36,13 +36,28 @@ def accounted_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slur
 @pytest.fixture
 def start_training(cluster: SlurmCluster, tmp_path: Path) -> Iterator[StartRun]:
     """Start trainings on the cluster, their input at hand; stop them at the end of the test."""
-    profile = profile_without_accounting(tmp_path / "profile")
+    with _starter(cluster, tmp_path, profile_without_accounting(tmp_path / "profile")) as start:
+
+        def start_arms(*arms: str, **config: object) -> SnakemakeRun:
+            return start(*(f"results/{arm}/model.json" for arm in arms or ("a",)), **config)
+
+        yield start_arms
+
+
+@pytest.fixture
+def start_study(accounted_cluster: SlurmCluster, tmp_path: Path) -> Iterator[StartRun]:
+    """Start the whole study with the shipped profile; stop it at the end of the test."""
+    with _starter(accounted_cluster, tmp_path, PROFILE) as start:
+        yield start
+
+
+@contextmanager
+def _starter(cluster: SlurmCluster, tmp_path: Path, profile: Path) -> Iterator[StartRun]:
     folder = tmp_path / "work"
-    write_shard(folder)
+    write_bundle(folder)
     with ExitStack() as stack:
 
-        def start(*arms: str, **config: object) -> SnakemakeRun:
-            targets = [f"results/{arm}/model.json" for arm in arms or ("a",)]
+        def start(*targets: str, **config: object) -> SnakemakeRun:
             run = slurm_run(cluster, folder, profile, *targets, **config)
             stack.callback(run.stop)
             return run

@@ -18,6 +18,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PROFILE = REPOSITORY / "profiles" / "slurm"
 SNAKEMAKE = Path(__file__).parent / "steady_snakemake.py"
 SNAKEFILE = Path(__file__).parent / "workflow" / "Snakefile"
+PATIENCE = 300.0
+"""Seconds until a test gives up; far more than is needed, since machines that test are busy."""
 # What a test changes for speed: jobs here last seconds, and the disk is local.
 HASTE = ("--slurm-init-seconds-before-status-checks", "5", "--latency-wait", "5")
 
@@ -68,11 +70,11 @@ class SnakemakeRun:
                 stderr=log,
             )
 
-    def succeed(self, seconds: float = 120.0) -> None:
+    def succeed(self, seconds: float = PATIENCE) -> None:
         """Wait for the end of a run that must succeed."""
         assert self.wait(seconds) == 0, self.log.read_text(encoding="utf-8")
 
-    def wait(self, seconds: float = 120.0) -> int:
+    def wait(self, seconds: float = PATIENCE) -> int:
         """Wait for the end; return the exit code."""
         try:
             return self.process.wait(seconds)
@@ -102,11 +104,15 @@ class SnakemakeRun:
         lines = path.read_text(encoding="utf-8").splitlines()
         return [Event(**json.loads(line)) for line in lines]
 
+    def starts(self, arm: str = "a") -> list[Event]:
+        """Return the first note of each start of an arm's training."""
+        return [event for event in self.history(arm) if event.event == "start"]
+
     def hurry(self, arm: str = "a") -> None:
         """Let the epochs of an arm take no time from now on."""
         (self.folder / "results" / arm / "run" / "pace").write_text("0", encoding="ascii")
 
-    def wait_for_epoch(self, epoch: int, arm: str = "a", seconds: float = 60.0) -> Event:
+    def wait_for_epoch(self, epoch: int, arm: str = "a", seconds: float = PATIENCE) -> Event:
         """Wait until the training of an arm has finished `epoch` epochs; return its last note."""
 
         def reached() -> bool:
@@ -136,18 +142,33 @@ def local_run(folder: Path, gpus: str, *targets: str, **config: object) -> Snake
     return SnakemakeRun(folder, [*arguments, *_configured(config), *targets], env)
 
 
-def write_shard(folder: Path) -> None:
+def assert_trained_once(run: SnakemakeRun, epochs: int, arm: str = "a") -> None:
+    """Assert that the training trained each epoch once, whatever ended it on the way."""
+    trained = [event.epoch for event in run.history(arm) if event.event == "epoch"]
+    assert trained == list(range(1, epochs + 1))
+    model = run.folder / "results" / arm / "model.json"
+    assert json.loads(model.read_text(encoding="utf-8"))["epoch"] == epochs
+
+
+def assert_resumed(run: SnakemakeRun, epochs: int, at_least: int, arm: str = "a") -> None:
+    """Assert that the training started twice and went on from its checkpoint."""
+    first, second = run.starts(arm)
+    assert first.epoch == 0
+    assert at_least <= second.epoch < epochs
+    assert_trained_once(run, epochs, arm)
+
+
+def write_bundle(folder: Path) -> None:
     """Put the training's input into a working directory, so that no job has to make it."""
-    shard = folder / "results" / "pixels" / "0.txt"
-    shard.parent.mkdir(parents=True)
-    shard.write_text("shard 0\n", encoding="utf-8")
+    bundle = folder / "results" / "pixels" / "0.txt"
+    bundle.parent.mkdir(parents=True)
+    bundle.write_text("bundle 0\n", encoding="utf-8")
 
 
 def profile_without_accounting(folder: Path) -> Path:
-    """Write the shipped profile with the edits for a site that has no accounting database."""
+    """Write the shipped profile with the edit for a site that has no accounting database."""
     profile: dict[str, Any] = yaml.safe_load((PROFILE / "config.yaml").read_text(encoding="utf-8"))
     del profile["default-resources"]["slurm_account"]
-    profile["slurm-status-command"] = "squeue"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.yaml").write_text(yaml.safe_dump(profile), encoding="utf-8")
     return folder

@@ -42,13 +42,13 @@ def test_kinds_of_gpus_are_asked_for_in_the_profile(
     profile: dict[str, Any] = yaml.safe_load(text)
     # A MIG slice for training, and for scoring a kind whose name the plugin does not take.
     profile["set-resources"]["train_arm"]["gpu_model"] = "1g.10gb"
-    profile["set-resources"]["infer_study"] = {
+    profile["set-resources"]["score_arm"] |= {
         "gpu": 0,
         "slurm_partition": "gpu",
         "slurm_extra": "--gpus-per-node=a100-sxm4-80gb:1",
     }
     # Where a site refuses --gpus.
-    profile["set-resources"]["preprocess_shard"] = {"gpu": 0, "gres": "gpu:1"}
+    profile["set-resources"]["preprocess_bundle"] |= {"gpu": 0, "gres": "gpu:1"}
     (tmp_path / "profile").mkdir()
     (tmp_path / "profile" / "config.yaml").write_text(yaml.safe_dump(profile), encoding="utf-8")
     target = "results/a/predictions.csv"
@@ -58,7 +58,7 @@ def test_kinds_of_gpus_are_asked_for_in_the_profile(
     finally:
         run.stop()
     assert {event.device for event in run.history()} == {"2"}
-    shard_log = (tmp_path / "logs" / "preprocess" / "0.log").read_text(encoding="utf-8")
-    assert shard_log in ("gpu 0\n", "gpu 1\n", "gpu 2\n")
-    device = (tmp_path / "logs" / "a" / "infer_study.log").read_text(encoding="utf-8").strip()
+    bundle_log = (tmp_path / "logs" / "preprocess" / "0.log").read_text(encoding="utf-8")
+    assert bundle_log in ("gpu 0\n", "gpu 1\n", "gpu 2\n")
+    device = (tmp_path / "logs" / "a" / "score_arm.log").read_text(encoding="utf-8").strip()
     assert device in ("0", "1")

@@ -1,8 +1,7 @@
-"""What goes wrong on a cluster: the run completes, and training resumes instead of restarting."""
+"""What goes wrong on a cluster without accounting: the run completes, and training resumes."""
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 from collections.abc import Callable
@@ -10,7 +9,13 @@ from pathlib import Path
 
 import pytest
 from cluster import SlurmCluster
-from runs import Event, SnakemakeRun, local_run, profile_without_accounting, slurm_run
+from runs import (
+    SnakemakeRun,
+    assert_resumed,
+    local_run,
+    profile_without_accounting,
+    slurm_run,
+)
 
 pytestmark = pytest.mark.slurm
 
@@ -18,25 +23,10 @@ StartRun = Callable[..., SnakemakeRun]
 EPOCHS = 12
 
 
-def starts(run: SnakemakeRun, arm: str = "a") -> list[Event]:
-    return [event for event in run.history(arm) if event.event == "start"]
-
-
-def assert_resumed(run: SnakemakeRun, at_least: int, arm: str = "a") -> None:
-    """The training started twice, went on from its checkpoint and trained each epoch once."""
-    first, second = starts(run, arm)
-    assert first.epoch == 0
-    assert at_least <= second.epoch < EPOCHS
-    epochs = [event.epoch for event in run.history(arm) if event.event == "epoch"]
-    assert epochs == list(range(1, EPOCHS + 1))
-    model = run.folder / "results" / arm / "model.json"
-    assert json.loads(model.read_text(encoding="utf-8"))["epoch"] == EPOCHS
-
-
 def test_trainings_fill_both_gpus_and_the_report_equals_a_local_runs(
     cluster: SlurmCluster, tmp_path: Path
 ) -> None:
-    config = {"arms": "a,b", "shards": 1, "epochs": 8}
+    config = {"arms": "a,b", "bundles": 1, "epochs": 8}
     for name in ("cluster", "here"):
         (tmp_path / name).mkdir()
     profile = profile_without_accounting(tmp_path / "profile")
@@ -53,17 +43,17 @@ def test_trainings_fill_both_gpus_and_the_report_equals_a_local_runs(
         (one, one_end), (other, other_end) = spans
         assert {one.device, other.device} == {"0", "1"}
         assert max(one.time, other.time) < min(one_end.time, other_end.time)
-    jobs = [starts(there, arm)[0] for arm in ("a", "b")]
+    jobs = [there.starts(arm)[0] for arm in ("a", "b")]
     assert jobs[0].job != jobs[1].job
     assert {job.partition for job in jobs} == {"gpu"}
-    shard_log = (tmp_path / "cluster" / "logs" / "preprocess" / "0.log").read_text("utf-8")
-    assert shard_log == "cpu None\n"
+    bundle_log = (tmp_path / "cluster" / "logs" / "preprocess" / "0.log").read_text("utf-8")
+    assert bundle_log == "cpu None\n"
     # The report is made on the submitting machine: jobs went to the queue for the rest only.
     submitted = sorted(
         job.comment.split("_wildcards_")[0] for job in cluster.squeue(there.slurm_id)
     )
     assert submitted == sorted(
-        ["rule_preprocess_shard"] + 2 * ["rule_train_arm"] + 2 * ["rule_infer_study"]
+        ["rule_preprocess_bundle"] + 2 * ["rule_train_arm"] + 2 * ["rule_score_arm"]
     )
     reports = [
         (tmp_path / name / "results" / "report.csv").read_bytes() for name in ("here", "cluster")
@@ -84,56 +74,8 @@ def test_cancelled_and_killed_trainings_are_retried_and_resume(
     run.hurry("b")
     run.succeed()
     for arm in ("a", "b"):
-        assert_resumed(run, at_least=3, arm=arm)
-    assert starts(run, "a")[1].job != job
-
-
-def test_a_training_past_its_time_limit_gets_more_time_and_resumes(
-    cluster: SlurmCluster, start_training: StartRun
-) -> None:
-    # SLURM looks for jobs past their limit every 30 s.
-    run = start_training(epochs=EPOCHS, epoch_seconds=5)
-    job = run.wait_for_epoch(2).job
-    assert job is not None
-    assert cluster.details(job)["TimeLimit"] == "12:00:00"
-    cluster.expire(job)
-    cluster.wait_until_ended(job)
-    run.hurry()
-    run.succeed()
-    assert_resumed(run, at_least=2)
-    again = starts(run)[1].job
-    assert again is not None
-    assert cluster.details(job)["JobState"] == "TIMEOUT"
-    assert cluster.details(again)["TimeLimit"] == "1-00:00:00"
-    assert "SLURM status is: 'TIMEOUT'" in run.log.read_text(encoding="utf-8")
-
-
-def test_a_preempted_training_is_requeued_under_its_id_and_resumes(
-    cluster: SlurmCluster, start_training: StartRun
-) -> None:
-    run = start_training(epochs=EPOCHS)
-    job = run.wait_for_epoch(3).job
-    assert job is not None
-    cluster.preempt(job)
-    run.hurry()
-    cluster.start_now(job)
-    run.succeed()
-    assert_resumed(run, at_least=3)
-    assert [start.job for start in starts(run)] == [job, job]
-    assert cluster.details(job)["Restarts"] == "1"
-    assert "Trying to restart" not in run.log.read_text(encoding="utf-8")
-
-
-def test_jobs_and_snakemake_outlive_a_crash_of_the_controller(
-    cluster: SlurmCluster, start_training: StartRun
-) -> None:
-    run = start_training(epochs=EPOCHS, epoch_seconds=5)
-    run.wait_for_epoch(1)
-    cluster.restart_controller(pause=3)
-    assert run.history()[-1].event != "end"
-    run.hurry()
-    run.succeed()
-    assert len(starts(run)) == 1
+        assert_resumed(run, EPOCHS, at_least=3, arm=arm)
+    assert run.starts("a")[1].job != job
 
 
 def test_a_folder_has_one_snakemake_and_a_killed_one_leaves_work_that_is_resumed(
@@ -158,4 +100,4 @@ def test_a_folder_has_one_snakemake_and_a_killed_one_leaves_work_that_is_resumed
     unlock.succeed()
     resumed = start_training(epochs=EPOCHS)
     resumed.succeed()
-    assert_resumed(resumed, at_least=reached)
+    assert_resumed(resumed, EPOCHS, at_least=reached)

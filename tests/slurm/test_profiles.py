@@ -17,6 +17,7 @@ SHARED = (
     "scheduler",
     "show-failed-logs",
 )
+GPU_RULES = ("train_arm", "score_arm")
 
 
 @pytest.fixture(scope="module")
@@ -38,18 +39,38 @@ def test_every_rule_that_gets_resources_exists(slurm: dict[str, Any]) -> None:
     assert set(slurm["set-resources"]) | set(slurm["set-threads"]) <= rules
 
 
+def test_every_rule_with_a_gpu_gets_memory_time_and_cpus_but_no_threads(
+    slurm: dict[str, Any],
+) -> None:
+    rules = [
+        block
+        for path in (REPOSITORY / "rules").glob("*.smk")
+        for block in re.split(r"^(?=rule )", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        if re.search(r"^\s*gpu=1", block, re.MULTILINE)
+    ]
+    names = [match[1] for block in rules if (match := re.match(r"rule (\w+):", block))]
+    assert "train_arm" in names
+    for name in names:
+        assert {"mem_mb", "runtime", "cpus_per_task"} <= set(slurm["set-resources"][name])
+        # Threads decide how a CPU adds up, and with it the last bits of a table.
+        assert name not in slurm["set-threads"]
+
+
 def test_retries_are_in_the_profile_alone(slurm: dict[str, Any]) -> None:
     assert slurm["retries"] >= 1
     for path in (REPOSITORY / "rules").glob("*.smk"):
         assert not re.search(r"^\s*retries:", path.read_text(encoding="utf-8"), re.MULTILINE), path
 
 
-@pytest.mark.parametrize("rule", ["train_arm", "convert_weights", None])
+@pytest.mark.parametrize(
+    "rule",
+    ["ingest_dataset", "preprocess_bundle", "convert_weights", "train_arm", "score_arm", None],
+)
 def test_every_attempt_of_every_rule_fits_a_partition(
     slurm: dict[str, Any], rule: str | None
 ) -> None:
     text = (PROFILE / "partitions.yaml").read_text(encoding="utf-8")
-    limits = yaml.safe_load(text)["partitions"]["gpu" if rule == "train_arm" else "cpu"]
+    limits = yaml.safe_load(text)["partitions"]["gpu" if rule in GPU_RULES else "cpu"]
     asked = slurm["default-resources"] | slurm["set-resources"].get(rule, {})
     for attempt in range(1, slurm["retries"] + 2):
         scope = {"attempt": attempt, "min": min}

@@ -6,6 +6,7 @@ min_version("9.27")
 configfile: "config/config.yaml"
 
 
+include: "rules/cluster.smk"
 include: "rules/common.smk"
 include: "rules/phantom.smk"
 include: "rules/ingest.smk"

@@ -7,7 +7,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -141,26 +140,21 @@ def check_annotations(annotations: pd.DataFrame, where: Path) -> None:
         "pathology": PATHOLOGIES,
         "birads": BIRADS,
     }
-    for row in annotations.itertuples(index=False):
-        name = str(row.annotation_id)
+    for row in annotations.to_dict("records"):
+        name = str(row["annotation_id"])
         if not re.fullmatch(_SAFE_ID, name, re.ASCII):
             raise TableError(
                 f"{where}: annotation_id {name[:80]!r} must be 1 to 210 of the characters "
                 "A-Z a-z 0-9 _ . -"
             )
         for column, allowed in vocabularies.items():
-            value = getattr(row, column)
+            value = row[column]
             if not _is_missing(value) and value not in allowed:
                 raise TableError(
                     f"{where}: annotation {name}: {column} is {value!r}; allowed: "
                     f"{', '.join(allowed)}"
                 )
-        problem = _problem_of_shape(
-            row.shape,
-            cast(Sequence[float], row.points),
-            cast(float | None, row.radius),
-            cast(str | None, row.mask_path),
-        )
+        problem = _problem_of_shape(row["shape"], row["points"], row["radius"], row["mask_path"])
         if problem:
             raise TableError(f"{where}: annotation {name}: {problem}")
 

@@ -28,6 +28,7 @@ localrules:
     collect_bundles,
     make_cases,
     audit_domain,
+    audit_lineage,
     audit_study,
     audit_predictions,
     calibrate_study,

@@ -3,7 +3,8 @@ What is trained on and judged, and the proof that nothing leaks.
 
 make_cases     manifests and annotations -> the cases of a domain with label, unit and subset
 audit_domain   a domain's split against its own pixels; no training on it before it has passed
-audit_study    what every model learned from against what it is judged on; no scoring before
+audit_lineage  what models learned from against what they are judged on; no scoring before
+audit_study    the same for all models and domains at once, for the report
 
 Training and scoring wait for an audit as for any input and not through `ancient`: of a job
 behind an ancient input whose maker runs, Snakemake (9.27) does not ask whether the job itself is
@@ -58,6 +59,31 @@ rule audit_domain:
         code=code("audit_domain.py"),
     script:
         "../workflow/scripts/audit_domain.py"
+
+
+rule audit_lineage:
+    input:
+        cases=lambda wildcards: [cases(wildcards.study, name) for name in audited_names(wildcards)],
+        stores=lambda wildcards: audited_stores(
+            wildcards.study, datasets_of(wildcards.study, audited_names(wildcards))
+        ),
+        files=lambda wildcards: of_datasets(
+            datasets_of(wildcards.study, audited_names(wildcards)), "files.parquet"
+        ),
+    output:
+        summary="<results>/{study}/domains/{domain}/lineages/{lineage}.csv",
+        findings="<results>/{study}/domains/{domain}/lineages/{lineage}_findings.csv",
+    log:
+        "<logs>/{study}/domains/{domain}/audit_{lineage}.log",
+    conda:
+        ENVIRONMENT
+    params:
+        audit=lambda wildcards: leaves.lineage_audit_leaves(
+            PROJECT, wildcards.study, wildcards.domain, wildcards.lineage
+        ),
+        code=code("audit_study.py"),
+    script:
+        "../workflow/scripts/audit_study.py"
 
 
 rule audit_study:

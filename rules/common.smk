@@ -44,6 +44,7 @@ wildcard_constraints:
     seed=r"\d+",
     fold=r"\d+",
     bundle=r"\d+",
+    lineage="[0-9a-f]{8}",
     input="[a-z0-9_]+",
 
 
@@ -154,6 +155,23 @@ def audited_stores(study, datasets):
     """Return the receipts of the pixel stores that an audit compares, one for each dataset."""
     inputs = {name: leaves.audited_input(PROJECT, study, name) for name in datasets}
     return [store(name, input) for name, input in inputs.items() if input is not None]
+
+
+def audited_names(wildcards):
+    """Return the domains that an audit of one domain against one lineage reads."""
+    return leaves.audited_domains(PROJECT, wildcards.study, wildcards.domain, wildcards.lineage)
+
+
+def datasets_of(study, domains):
+    """Return the datasets of some domains, each once."""
+    found = (d for name in domains for d in PROJECT.studies[study].domains[name].datasets)
+    return list(dict.fromkeys(found))
+
+
+def lineage_audit(wildcards):
+    """Return the audit that an arm must have passed before it scores a domain."""
+    name = leaves.lineage_name(PROJECT, wildcards.study, wildcards.arm)
+    return f"<results>/{wildcards.study}/domains/{wildcards.domain}/lineages/{name}.csv"
 
 
 def patch_stores(wildcards):

@@ -16,7 +16,7 @@ rule score_arm:
         scores=lambda wildcards: read_predictions_of(
             wildcards.study, wildcards.arm, wildcards.domain
         ),
-        audit="<results>/{study}/audit.csv",
+        audit=lineage_audit,
     output:
         "<results>/{study}/{arm}/{domain}/predictions.parquet",
     log:

@@ -124,29 +124,79 @@ def domain_audit_leaves(project: Project, study: str, domain: str) -> Leaves:
     }
 
 
+def lineage_name(project: Project, study: str, arm: str) -> str:
+    """Return a name that all arms share which learned from the same domains and folds."""
+    text = json.dumps(arm_lineages(project, study, arm), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def arm_lineages(project: Project, study: str, arm: str) -> list[Leaves]:
+    """Return what an arm's models learned from, fold by fold; seeds share it."""
+    resolved = project.studies[study]
+    return [
+        {"fold": fold, **lineage_leaves(project, study, Run(arm, seed, fold))}
+        for seed, fold in _folds(resolved, arm)
+    ]
+
+
+def lineage_audit_leaves(project: Project, study: str, domain: str, lineage: str) -> Leaves:
+    """Return what the audit of one domain against one lineage reads."""
+    resolved = project.studies[study]
+    arm = next(a for a in resolved.arms if lineage_name(project, study, a) == lineage)
+    folds = [{"arm": "models", **step} for step in arm_lineages(project, study, arm)]
+    return _audited(project, study, folds, (*_learned_domains(resolved, arm), domain), (domain,))
+
+
+def audited_domains(project: Project, study: str, domain: str, lineage: str) -> tuple[str, ...]:
+    """Return the domains that the audit of one domain against one lineage reads."""
+    resolved = project.studies[study]
+    arm = next(a for a in resolved.arms if lineage_name(project, study, a) == lineage)
+    return tuple(dict.fromkeys((*_learned_domains(resolved, arm), domain)))
+
+
 def study_audit_leaves(project: Project, study: str) -> Leaves:
     """Return what the audit of a study reads: who learned from what, and who is who."""
     resolved = project.studies[study]
+    folds = [
+        {"arm": arm, **step} for arm in resolved.arms for step in arm_lineages(project, study, arm)
+    ]
+    return _audited(project, study, folds, tuple(resolved.domains), tuple(resolved.domains))
+
+
+def _audited(
+    project: Project,
+    study: str,
+    lineages: list[Leaves],
+    domains: Iterable[str],
+    judged: Iterable[str],
+) -> Leaves:
+    """Return what an audit of some lineages on some domains reads: who is who, and the limits."""
+    resolved = project.studies[study]
+    names = tuple(dict.fromkeys(domains))
+    datasets = dict.fromkeys(d for name in names for d in resolved.domains[name].datasets)
+    groups = same_patient_groups(resolved.domains)
     return {
-        "lineages": [
-            {"arm": arm, "fold": fold, **lineage_leaves(project, study, Run(arm, seed, fold))}
-            for arm in resolved.arms
-            for seed, fold in _folds(resolved, arm)
-        ],
+        "lineages": lineages,
         "domains": {
             name: {
-                "datasets": list(domain.datasets),
+                "datasets": list(resolved.domains[name].datasets),
                 "leak": leak_of(resolved, name),
             }
-            for name, domain in resolved.domains.items()
+            for name in names
         },
-        "same_patients": [list(group) for group in same_patient_groups(resolved.domains)],
-        "adapters": {name: project.datasets[name].adapter for name in resolved.datasets},
-        "judged_on": {arm: list(resolved.judged_on(arm)) for arm in resolved.arms},
+        "judged": list(judged),
+        "same_patients": [
+            own for group in groups if len(own := [name for name in group if name in names]) > 1
+        ],
+        "adapters": {name: project.datasets[name].adapter for name in datasets},
         "maximum_lost_share": {
-            name: project.datasets[name].maximum_lost_share for name in resolved.datasets
+            name: project.datasets[name].maximum_lost_share for name in datasets
         },
     }
+
+
+def _learned_domains(study: ResolvedStudy, arm: str) -> tuple[str, ...]:
+    return tuple(step.domain for run in study.runs(arm) for step in study.learned_from(run))
 
 
 def lineage_leaves(project: Project, study: str, run: Run) -> Leaves:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -118,3 +119,21 @@ def patient_keys(cases: pd.DataFrame) -> pd.Series[str]:
     named = "patient " + cases["patient_id"].astype("string")
     alone = "image " + cases["image_id"].astype("string")
     return named.where(known, alone).astype("str")
+
+
+def cases_by_domain(paths: Iterable[str | Path]) -> dict[str, pd.DataFrame]:
+    """Return tables of cases by the domain that each names.
+
+    Raises
+    ------
+    TableError
+        If a table is empty or two are of one domain.
+    """
+    found: dict[str, pd.DataFrame] = {}
+    for path in map(Path, paths):
+        table = read_cases(path)
+        names = table["domain"].unique()
+        if len(names) != 1 or names[0] in found:
+            raise TableError(f"{path}: not the only table of cases of one domain; make it again")
+        found[str(names[0])] = table
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mammoshift.errors import TableError
-from mammoshift.pixelstore.index import ARRAY_FILE, read_index
+from mammoshift.pixelstore.index import ARRAY_FILE, INDEX_FILE, read_index
+from mammoshift.pixelstore.receipt import checked_folders, stores_by_dataset
 
 
 @dataclass(frozen=True)
@@ -169,3 +170,12 @@ def _header(path: Path) -> tuple[int, tuple[int, int]]:
     if size != 2 * int(np.prod(shape, dtype=np.int64)):
         raise TableError(f"{path}: the file is truncated or damaged; preprocess it again")
     return shape[0], (shape[1], shape[2])
+
+
+def items_by_dataset(receipts: Iterable[str | Path]) -> dict[str, pd.DataFrame]:
+    """Return the index of each whole store by its dataset, after a check of its files' content."""
+    found = {}
+    for dataset, path in stores_by_dataset(receipts).items():
+        folders = checked_folders(path, (INDEX_FILE,))
+        found[dataset] = pd.concat([read_index(folder) for folder in folders], ignore_index=True)
+    return found

@@ -1,352 +1,308 @@
-"""The audit of a split: proof that no patient and no image is in two subsets.
+"""The audits before training and before scoring: nobody is judged on what a model has seen.
 
-A patient or an image (equal pixels) in two subsets is a leak and fails the run. Pictures that
-merely look alike, and images whose patient nobody knows, are listed for a person to look at.
+A patient or an image (equal pixels) on both sides is a leak and fails the run, unless the split
+declares it. Pictures that merely look alike, and images whose patient nobody knows, are listed
+for a person to look at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from mammoshift.cases.collect import Counted, Result
+from mammoshift.cases.findings import AuditReport, Check, Outcome
 from mammoshift.cases.near_duplicates import find_near_duplicates, fine_hash_words
-from mammoshift.errors import LeakageError, TableError
+from mammoshift.cases.pool import HASHES, Codes, Pool, index_of_items, make_pool
+from mammoshift.contracts.cases import ALL_SUBSETS, JUDGED_SUBSETS, UNUSED
+from mammoshift.contracts.lineage import Lineage
 
-TARGET_SUBSET = "target"
-UNUSED_SUBSET = "unused"
-"""Subset of the source's images that have no label and therefore no place in the split."""
+Lineages = Mapping[tuple[str, int], Lineage]
+"""The lineage of each arm's model in each of the arm's folds."""
 
-FINDING_COLUMNS = (
-    "check",
-    "leak",
-    "dataset",
-    "image_id",
-    "subset",
-    "other_dataset",
-    "other_image_id",
-    "other_subset",
-    "distance",
-)
-_SHOWN_IN_ERROR = 5
-_HASHES = ("pixel_hash", "perceptual_hash", "fine_hash")
-
-Check = Literal[
-    "image_listed_once",
-    "patient_in_one_subset",
-    "predictions_follow_split",
-    "pixels_in_one_subset",
-    "near_duplicates",
-    "patient_unknown",
-]
+_UNUSED_CODE = ALL_SUBSETS.index(UNUSED)
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One pair of images (or one image) that a check found.
-
-    `distance` is the number of differing bits of the fine difference hashes, 0 for equal pixels
-    and for findings that do not compare pictures. The fields of the other image are empty where
-    there is none.
-    """
-
-    check: Check
-    leak: bool
-    dataset: str
-    image_id: str
-    subset: str
-    other_dataset: str = ""
-    other_image_id: str = ""
-    other_subset: str = ""
-    distance: int = 0
-
-    def __str__(self) -> str:
-        here = f"{self.dataset}/{self.image_id} ({self.subset})"
-        if not self.other_image_id:
-            return f"{self.check}: {here}"
-        return (
-            f"{self.check}: {here} and "
-            f"{self.other_dataset}/{self.other_image_id} ({self.other_subset})"
-        )
-
-
-@dataclass(frozen=True)
-class CheckSummary:
-    """What one check looked at and how much it found; `complete` is false at the pair limit."""
-
-    check: Check
-    examined: int
-    leaks: int
-    listed: int
-    complete: bool = True
-
-
-@dataclass(frozen=True)
-class AuditReport:
-    """The result of an audit: every check with its counts, and the findings, leaks first."""
-
-    checks: tuple[CheckSummary, ...]
-    findings: tuple[Finding, ...]
-
-    @property
-    def passed(self) -> bool:
-        """Whether no check found a leak."""
-        return not any(check.leaks for check in self.checks)
-
-    def raise_on_leak(self) -> None:
-        """Raise `LeakageError` that names the first leaks when there is one."""
-        leaks = [finding for finding in self.findings if finding.leak]
-        if leaks:
-            shown = "; ".join(str(finding) for finding in leaks[:_SHOWN_IN_ERROR])
-            raise LeakageError(
-                f"{len(leaks)} leaks between subsets, such as {shown}. Correct the manifest "
-                "(patient_id) or leave one of each two images out"
-            )
-
-    def findings_table(self) -> pd.DataFrame:
-        """Return the findings with the columns of `FINDING_COLUMNS`."""
-        return pd.DataFrame(
-            [[getattr(finding, name) for name in FINDING_COLUMNS] for finding in self.findings],
-            columns=list(FINDING_COLUMNS),
-        )
-
-
-def image_table(dataset: str, manifest: pd.DataFrame, index: pd.DataFrame) -> pd.DataFrame:
-    """Join a dataset's manifest and pixel-store index to what the audit needs of its images.
-
-    Returns columns `dataset, image_id, patient_id, pixel_hash, perceptual_hash, fine_hash` for
-    the images that are in both.
-    """
-    hashes = index[["image_id", *_HASHES]]
-    table = manifest[["image_id", "patient_id"]].merge(hashes, on="image_id", validate="1:1")
-    return table.assign(dataset=dataset)
-
-
-def audit_split(
-    split: pd.DataFrame,
-    source: str,
-    images: Iterable[pd.DataFrame],
-    *,
-    maximum_pairs: int = 100_000,
+def audit_domain(
+    name: str,
+    cases: pd.DataFrame,
+    indexes: Mapping[str, pd.DataFrame],
+    leak: str | None = None,
 ) -> AuditReport:
-    """Check a split of the dataset `source` against itself and the pixels.
+    """Check the split of one domain against itself and the pixels, before training.
 
     Parameters
     ----------
-    split
-        Columns of `mammoshift.contracts.split.SPLIT_SCHEMA`.
-    source
-        Name of the dataset that was split.
-    images
-        `image_table` of the source and of every target. All images of a target are its subset
-        `target`; images of the source that are not in the split are `unused`.
-    maximum_pairs
-        Near-duplicates beyond this number are not listed, and the summary says so. Those of
-        one patient are not listed either.
+    name, cases
+        The domain and its table of cases.
+    indexes
+        Index tables of the pixel store, by dataset.
+    leak
+        What the domain's split lets pass on purpose; the same findings are then `declared`.
+    """
+    pool = make_pool({name: cases}, indexes)
+    outcome: Outcome = "declared" if leak else "leak"
+    return AuditReport.of(
+        [
+            _listed_once(pool),
+            _in_one_subset("patient_in_one_subset", pool, pool.patient, outcome),
+            _in_one_subset("pixels_in_one_subset", pool, pool.pixels, outcome),
+            _patients_unknown(pool),
+        ]
+    )
 
-    Returns
-    -------
-    AuditReport
-        Call `raise_on_leak` on it to fail.
+
+def audit_study(
+    lineages: Lineages,
+    cases: Mapping[str, pd.DataFrame],
+    indexes: Mapping[str, pd.DataFrame],
+    *,
+    same_patients: Sequence[Collection[str]] = (),
+    adapters: Mapping[str, str] | None = None,
+    leaks: Mapping[str, str] | None = None,
+    judged_on: Collection[str] | None = None,
+    maximum_pairs: int = 100_000,
+) -> AuditReport:
+    """Check, before scoring, that no model is judged on what it or an ancestor has seen.
+
+    Parameters
+    ----------
+    lineages
+        What each arm's models learned from, by arm and fold.
+    cases
+        Tables of cases of all domains, by name.
+    indexes
+        Index tables of the pixel store, by dataset.
+    same_patients
+        Groups of domains that are declared to hold the same patients.
+    adapters
+        The adapter of each dataset, for weights from elsewhere.
+    leaks
+        Domains whose split lets leaks pass on purpose, with its name; findings are `declared`.
+    judged_on
+        Domains that results are reported for; all when None.
+    maximum_pairs
+        Near-duplicates beyond this number are not listed, and the summary says so.
 
     Raises
     ------
     TableError
-        If the image tables hold an image twice.
+        If a lineage names a fold that its domain does not have.
     """
-    table = _placed_images(split, source, images)
-    parts = [
-        _images_listed_once(split, source),
-        _patients_in_one_subset(split, source, table),
-        _pixels_in_one_subset(table),
-        _near_duplicates(table, maximum_pairs),
-        _patients_unknown(split, source),
-    ]
-    return _report(parts)
-
-
-def audit_predictions(
-    split: pd.DataFrame, source: str, predictions: Iterable[tuple[str, pd.DataFrame]]
-) -> AuditReport:
-    """Check that models which were fitted on a split are judged on images they never saw.
-
-    Parameters
-    ----------
-    split, source
-        As for `audit_split`.
-    predictions
-        Dataset and prediction table of each model; they are looked at one at a time.
-
-    Returns
-    -------
-    AuditReport
-        Call `raise_on_leak` on it to fail. A prediction of the source is a leak unless it is of
-        an image that the split has in the subset that the prediction states, and that is not
-        `train`.
-    """
-    return _report([_predictions_follow_split(split, source, predictions)])
-
-
-def _report(parts: Sequence[tuple[CheckSummary, list[Finding]]]) -> AuditReport:
-    findings = [finding for _, found in parts for finding in found]
-    findings.sort(key=lambda finding: not finding.leak)
-    return AuditReport(tuple(summary for summary, _ in parts), tuple(findings))
-
-
-def _placed_images(
-    split: pd.DataFrame, source: str, images: Iterable[pd.DataFrame]
-) -> pd.DataFrame:
-    columns = ["dataset", "image_id", "patient_id", *_HASHES]
-    tables = [table[columns] for table in images]
-    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
-    repeated = table[table.duplicated(["dataset", "image_id"])]
-    if len(repeated):
-        first = repeated.iloc[0]
-        raise TableError(f"image {first['image_id']} of {first['dataset']} is given twice")
-    subset_of = split.drop_duplicates("image_id").set_index("image_id")["subset"]
-    of_source = table["dataset"] == source
-    placed = table["image_id"].map(subset_of).fillna(UNUSED_SUBSET)
-    return table.assign(subset=placed.where(of_source, TARGET_SUBSET).astype("str"))
-
-
-def _summary(
-    check: Check, examined: int, findings: list[Finding], complete: bool = True
-) -> tuple[CheckSummary, list[Finding]]:
-    leaks = sum(finding.leak for finding in findings)
-    return CheckSummary(check, examined, leaks, len(findings) - leaks, complete), findings
-
-
-def _images_listed_once(split: pd.DataFrame, source: str) -> tuple[CheckSummary, list[Finding]]:
-    findings = []
-    for image, rows in split[split["image_id"].duplicated(keep=False)].groupby("image_id"):
-        subsets = rows["subset"].tolist()
-        findings.append(
-            Finding(
-                "image_listed_once",
-                True,
-                source,
-                str(image),
-                subsets[0],
-                source,
-                str(image),
-                subsets[1],
-            )
-        )
-    return _summary("image_listed_once", len(split), findings)
-
-
-def _patients_in_one_subset(
-    split: pd.DataFrame, source: str, table: pd.DataFrame
-) -> tuple[CheckSummary, list[Finding]]:
-    """Compare subsets by the patient of the split and, where it is known, of the manifest."""
-    of_split = split[["image_id", "subset", "patient_id"]].dropna(subset=["patient_id"])
-    used = table[(table["dataset"] == source) & (table["subset"] != UNUSED_SUBSET)]
-    of_manifest = used[["image_id", "subset", "patient_id"]].dropna(subset=["patient_id"])
-    claims = pd.concat([of_split, of_manifest]).drop_duplicates()
-    findings = []
-    differing = claims.groupby("patient_id")["subset"].nunique()
-    for patient in differing.index[differing > 1]:
-        rows = claims[claims["patient_id"] == patient].drop_duplicates("subset")
-        first = rows.iloc[0]
-        findings.extend(
-            Finding(
-                "patient_in_one_subset",
-                True,
-                source,
-                first["image_id"],
-                first["subset"],
-                source,
-                other["image_id"],
-                other["subset"],
-            )
-            for _, other in rows.iloc[1:].iterrows()
-        )
-    return _summary("patient_in_one_subset", len(differing), findings)
-
-
-def _pixels_in_one_subset(table: pd.DataFrame) -> tuple[CheckSummary, list[Finding]]:
-    """Equal pixels in two subsets are a leak; twice within one subset is listed."""
-    findings = []
-    repeated = table[table["pixel_hash"].duplicated(keep=False)]
-    for _, rows in repeated.groupby("pixel_hash", sort=False):
-        # Unused images come last, so that a pair of two subsets is never hidden behind one.
-        ordered = rows.sort_values("subset", key=lambda s: s == UNUSED_SUBSET, kind="stable")
-        first = ordered.iloc[0]
-        for _, other in ordered.iloc[1:].iterrows():
-            leak = other["subset"] not in {first["subset"], UNUSED_SUBSET}
-            findings.append(_pair("pixels_in_one_subset", leak, first, other))
-    return _summary("pixels_in_one_subset", len(table), findings)
-
-
-def _predictions_follow_split(
-    split: pd.DataFrame, source: str, predictions: Iterable[tuple[str, pd.DataFrame]]
-) -> tuple[CheckSummary, list[Finding]]:
-    """Every prediction on the source is on an image of its subset, none on a training image."""
-    subset_of = split.drop_duplicates("image_id").set_index("image_id")["subset"]
-    findings = []
-    examined = 0
-    for dataset, table in predictions:
-        examined += len(table)
-        if dataset == source:
-            actual = table["image_id"].map(subset_of).fillna(UNUSED_SUBSET)
-            wrong = (actual != table["subset"]) | (actual == "train")
-        else:
-            actual = pd.Series(TARGET_SUBSET, index=table.index)
-            wrong = table["subset"] != TARGET_SUBSET
-        findings.extend(
-            Finding(
-                "predictions_follow_split", True, dataset, image, stated, dataset, image, really
-            )
-            for image, stated, really in zip(
-                table.loc[wrong, "image_id"],
-                table.loc[wrong, "subset"],
-                actual[wrong],
-                strict=True,
-            )
-        )
-    return _summary("predictions_follow_split", examined, findings)
-
-
-def _near_duplicates(table: pd.DataFrame, maximum_pairs: int) -> tuple[CheckSummary, list[Finding]]:
-    coarse = table["perceptual_hash"].to_numpy(dtype=np.uint64)
-    fine = fine_hash_words(table["fine_hash"].tolist())
-    pairs = find_near_duplicates(coarse, fine, maximum_pairs=maximum_pairs)
-    patients = (table["dataset"] + "/" + table["patient_id"].astype("string")).fillna("").tolist()
-    pixels = table["pixel_hash"].to_numpy()
-    findings = []
-    for one, two, distance in zip(pairs.first, pairs.second, pairs.distance, strict=True):
-        same_patient = patients[one] != "" and patients[one] == patients[two]
-        if same_patient or pixels[one] == pixels[two]:
-            continue
-        findings.append(
-            _pair("near_duplicates", False, table.iloc[one], table.iloc[two], int(distance))
-        )
-    return _summary("near_duplicates", len(table), findings, pairs.complete)
-
-
-def _patients_unknown(split: pd.DataFrame, source: str) -> tuple[CheckSummary, list[Finding]]:
-    unknown = split[split["patient_id"].isna()]
-    findings = [
-        Finding("patient_unknown", False, source, image, subset)
-        for image, subset in zip(unknown["image_id"], unknown["subset"], strict=True)
-    ]
-    return _summary("patient_unknown", len(split), findings)
-
-
-def _pair(
-    check: Check, leak: bool, one: pd.Series[str], two: pd.Series[str], distance: int = 0
-) -> Finding:
-    return Finding(
-        check,
-        leak,
-        one["dataset"],
-        one["image_id"],
-        one["subset"],
-        two["dataset"],
-        two["image_id"],
-        two["subset"],
-        distance,
+    pool = make_pool(cases, indexes, same_patients)
+    judged_domains = [name for name in cases if judged_on is None or name in judged_on]
+    runs = _runs_of(lineages)
+    return AuditReport.of(
+        [
+            _learned_from(
+                "patient_learned_from", pool, pool.patient, runs, judged_domains, leaks or {}
+            ),
+            _learned_from(
+                "pixels_learned_from", pool, pool.pixels, runs, judged_domains, leaks or {}
+            ),
+            _third_party(pool, runs, judged_domains, adapters or {}),
+            _under_two_names(pool),
+            _near_duplicates(pool, indexes, maximum_pairs),
+            _patients_unknown(pool),
+        ]
     )
+
+
+def learned_rows(pool: Pool, lineage: Lineage) -> NDArray[np.bool_]:
+    """Return which cases a model, or an ancestor of it, was fitted or chosen on."""
+    learned = np.zeros(len(pool.table), bool)
+    for step in lineage.steps:
+        learned[pool.rows[step.domain]] |= pool.placed(step.domain, step.fold, step.subsets)
+    return learned
+
+
+def judged_rows(pool: Pool, lineage: Lineage, domain: str) -> NDArray[np.bool_]:
+    """Return which cases of a domain a model is judged on.
+
+    On a domain of its lineage those of its own fold, elsewhere those of any fold.
+    """
+    own = {step.fold for step in lineage.steps if step.domain == domain}
+    folds = sorted(own) if own else range(pool.folds(domain))
+    return np.any([pool.placed(domain, fold, JUDGED_SUBSETS) for fold in folds], axis=0)
+
+
+def _runs_of(lineages: Lineages) -> dict[Lineage, str]:
+    """Return the distinct lineages, each with the names of the runs that have it."""
+    runs: dict[Lineage, list[str]] = {}
+    for (arm, fold), lineage in lineages.items():
+        runs.setdefault(lineage, []).append(f"{arm} fold {fold}")
+    return {lineage: ", ".join(names) for lineage, names in runs.items()}
+
+
+def _listed_once(pool: Pool) -> Result:
+    found = Counted("case_listed_once", pool)
+    for names in (pool.table["case_id"], pd.Series(pool.item)):
+        repeated = np.flatnonzero(names.duplicated())
+        _, first, codes = np.unique(names.to_numpy(), return_index=True, return_inverse=True)
+        found.add("leak", first[codes[repeated]], repeated)
+    return found.result(len(pool.table))
+
+
+def _in_one_subset(check: Check, pool: Pool, codes: Codes, outcome: Outcome) -> Result:
+    """Rows with equal codes must be in one subset of each fold; `unused` ones do not matter."""
+    found = Counted(check, pool)
+    (subsets,) = pool.subsets.values()
+    for fold in range(subsets.shape[1]):
+        placed = subsets[:, fold].astype(np.int64)
+        rows = np.flatnonzero((codes >= 0) & (placed != _UNUSED_CODE))
+        first = _first_rows(codes, rows)
+        different = rows[placed[rows] != placed[first[codes[rows]]]]
+        pairs = codes[different] * len(ALL_SUBSETS) + placed[different]
+        _, one_each = np.unique(pairs, return_index=True)
+        different = different[np.sort(one_each)]
+        found.add(outcome, first[codes[different]], different, fold)
+        if fold == 0 and check == "pixels_in_one_subset":
+            same = rows[(placed[rows] == placed[first[codes[rows]]]) & (first[codes[rows]] != rows)]
+            found.add("listed", first[codes[same]], same, fold)
+    return found.result(len(codes), _without_pixels(pool, codes))
+
+
+def _learned_from(
+    check: Check,
+    pool: Pool,
+    codes: Codes,
+    runs: Mapping[Lineage, str],
+    judged_domains: Sequence[str],
+    leaks: Mapping[str, str],
+) -> Result:
+    found = Counted(check, pool)
+    examined = 0
+    for lineage, names in runs.items():
+        learned = np.flatnonzero(learned_rows(pool, lineage) & (codes >= 0))
+        first = _first_rows(codes, learned)
+        for domain in judged_domains:
+            start = pool.rows[domain].start
+            judged = start + np.flatnonzero(judged_rows(pool, lineage, domain))
+            examined += len(judged)
+            judged = judged[codes[judged] >= 0]
+            hits = judged[first[codes[judged]] >= 0]
+            _, one_each = np.unique(codes[hits], return_index=True)
+            hits = hits[np.sort(one_each)]
+            outcome: Outcome = "declared" if domain in leaks else "leak"
+            found.add(outcome, hits, first[codes[hits]], -1, names)
+    return found.result(examined, _without_pixels(pool, codes))
+
+
+def _third_party(
+    pool: Pool,
+    runs: Mapping[Lineage, str],
+    judged_domains: Sequence[str],
+    adapters: Mapping[str, str],
+) -> Result:
+    found = Counted("third_party_weights", pool)
+    examined = 0
+    for lineage, names in runs.items():
+        for domain in judged_domains if lineage.third_party else ():
+            rows = pool.rows[domain]
+            judged = rows.start + np.flatnonzero(judged_rows(pool, lineage, domain))
+            examined += len(judged)
+            datasets = pool.table["dataset"].iloc[judged]
+            seen = datasets.map(dict(adapters)).isin(lineage.third_party).to_numpy()
+            # One case stands for all of its dataset.
+            one_each = ~datasets[seen].duplicated().to_numpy()
+            found.add("leak", judged[seen][one_each], None, -1, names)
+    return found.result(examined)
+
+
+def _under_two_names(pool: Pool) -> Result:
+    """List equal pixels of two domains that do not declare to hold the same patients."""
+    found = Counted("pixels_under_two_names", pool)
+    rows = np.flatnonzero(pool.pixels >= 0)
+    first = _first_rows(pool.pixels, rows)
+    partner = first[pool.pixels[rows]]
+    differ = (pool.group[partner] != pool.group[rows]) & (pool.item[partner] != pool.item[rows])
+    found.add("listed", partner[differ], rows[differ])
+    return found.result(len(rows))
+
+
+def _near_duplicates(pool: Pool, indexes: Mapping[str, pd.DataFrame], maximum_pairs: int) -> Result:
+    """List pictures that look alike in different subsets or domains."""
+    found = Counted("near_duplicates", pool)
+    hashes, rows = _hashes_of_items(pool, indexes)
+    coarse = hashes["perceptual_hash"].to_numpy(dtype=np.uint64)
+    fine = fine_hash_words(hashes["fine_hash"].tolist())
+    pairs = find_near_duplicates(coarse, fine, maximum_pairs=maximum_pairs)
+    one, two = rows[pairs.first], rows[pairs.second]
+    place = _places(pool)
+    differ = (
+        (pool.patient[one] != pool.patient[two])
+        & (pool.pixels[one] != pool.pixels[two])
+        & (place[one] != place[two])
+        & ((pool.group[one] != pool.group[two]) | _same_domain(pool, one, two))
+    )
+    for first, second, distance in zip(
+        one[differ].tolist(), two[differ].tolist(), pairs.distance[differ].tolist(), strict=True
+    ):
+        found.add_pair("listed", first, second, distance)
+    return found.result(len(rows), complete=pairs.complete)
+
+
+def _same_domain(pool: Pool, one: Codes, two: Codes) -> NDArray[np.bool_]:
+    domain = pool.table["domain"].to_numpy()
+    return domain[one] == domain[two]
+
+
+def _hashes_of_items(pool: Pool, indexes: Mapping[str, pd.DataFrame]) -> tuple[pd.DataFrame, Codes]:
+    """Return the hashes of each stored item once, and a row of the pool that it is in."""
+    _, rows = np.unique(pool.item, return_index=True)
+    rows = rows[pool.pixels[rows] >= 0]
+    table = pool.table.iloc[rows]
+    parts = [
+        index_of_items(indexes[str(dataset)])
+        .loc[items["item_id"], list(HASHES[1:])]
+        .set_index(items.index)
+        for dataset, items in table.groupby("dataset", sort=False)
+    ]
+    if not parts:
+        return pd.DataFrame(columns=list(HASHES[1:])), rows
+    return pd.concat(parts).loc[table.index], rows
+
+
+def _places(pool: Pool) -> Codes:
+    """Return a number for each row that is equal for items in the same subsets of one domain."""
+    places = np.zeros(len(pool.table), np.int64)
+    used = 0
+    for domain, rows in pool.rows.items():
+        distinct, codes = np.unique(pool.subsets[domain], axis=0, return_inverse=True)
+        places[rows] = codes.ravel() + used
+        used += len(distinct)
+    return places
+
+
+def _patients_unknown(pool: Pool) -> Result:
+    found = Counted("patient_unknown", pool)
+    unknown = np.flatnonzero(~pool.known)
+    _, one_each = np.unique(pool.item[unknown], return_index=True)
+    found.add("listed", unknown[np.sort(one_each)], None)
+    return found.result(len(pool.table), "; ".join(_coverage(pool)))
+
+
+def _coverage(pool: Pool) -> Iterator[str]:
+    """Yield, for datasets with unknown patients, how many cases were compared by what."""
+    table = pool.table.assign(known=pool.known, pixels=pool.pixels >= 0)
+    for dataset, rows in table.groupby("dataset", sort=False):
+        if not rows["known"].all():
+            yield (
+                f"{dataset}: {rows['known'].sum()} of {len(rows)} cases compared by patient, "
+                f"{rows['pixels'].sum()} by pixels"
+            )
+
+
+def _without_pixels(pool: Pool, codes: Codes) -> str:
+    missing = int((codes < 0).sum()) if codes is pool.pixels else 0
+    return f"{missing} cases have no stored pixels to compare" if missing else ""
+
+
+def _first_rows(codes: Codes, rows: Codes) -> Codes:
+    """Return, for each code, the first of `rows` that has it; -1 for none."""
+    first = np.full(int(codes.max(initial=-1)) + 1, -1, np.int64)
+    first[codes[rows][::-1]] = rows[::-1]
+    return first

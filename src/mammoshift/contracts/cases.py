@@ -60,7 +60,7 @@ item_id     the case in the pixel store: the image, or a patch of it
 box_*       of a patch, in pixels of the stored image, ends excluded; null for a whole image
 patient_id  as in the manifest, in a domain of several datasets with `<dataset>/` before it; null
             when the archive does not say
-pair_id     matched cases and controls share it
+pair_id     matched cases and controls share it; in a domain of several datasets as patient_id
 unit_id     what is judged: the case itself, or the breast or patient that it belongs to
 label       1 positive, 0 negative: what the domain's task says of the case
 unit_label  the same of the unit; an image of the healthy breast of a patient with cancer may be

@@ -1,9 +1,9 @@
-import itertools
 from pathlib import Path
 
+from mammoshift.configuration.judged import ReportSettings
+from mammoshift.contracts.run import Run
 from mammoshift.execution.job import job_log
 from mammoshift.report.build import build_report
-from mammoshift.report.facts import facts_from_leaves
 from mammoshift.report.inputs import ReportInputs, TrainingRun
 
 
@@ -13,21 +13,16 @@ def paths(files):
 
 with job_log(snakemake.log[0]):
     files = snakemake.input
-    facts = facts_from_leaves(snakemake.params.study)
-    runs = itertools.product(facts.arm_names, facts.seeds)
+    records = {Run.of_path(path.parent): path for path in paths(files.records)}
+    runs = {Run.of_path(path.parent): path for path in paths(files.histories)}
     inputs = ReportInputs(
-        facts=facts,
+        settings=ReportSettings.model_validate(snakemake.params.settings),
         metrics=paths([files.metrics, files.calibration]),
         comparisons=paths([files.combined, files.comparisons]),
-        manifests=paths(files.manifests),
-        split=Path(files.split),
+        cases=paths(files.cases),
         predictions=paths(files.predictions),
-        runs=tuple(
-            TrainingRun(arm, seed, history, record)
-            for (arm, seed), history, record in zip(
-                runs, paths(files.histories), paths(files.recipes), strict=True
-            )
-        ),
+        manifests=paths(files.manifests),
+        runs=tuple(TrainingRun(run, history, records[run]) for run, history in runs.items()),
         exclusions=paths(files.excluded),
         audits=paths(files.audits),
         assets=Path(snakemake.params.assets),

@@ -163,3 +163,37 @@ class ReportSettings(JudgedStudy):
     calibration: tuple[Calibration, ...]
     specificity: float
     bootstrap_resamples: int
+
+    @property
+    def domain_names(self) -> tuple[str, ...]:
+        """The judged domains in the order of the study file."""
+        return tuple(domain.name for domain in self.domains)
+
+    @property
+    def arm_names(self) -> tuple[str, ...]:
+        """The arms in the order of the study file."""
+        return tuple(arm.name for arm in self.arms)
+
+    @property
+    def cohorts(self) -> tuple[tuple[str, str], ...]:
+        """(domain, subset) of everything that results are reported for."""
+        return tuple((domain.name, subset) for domain in self.domains for subset in domain.subsets)
+
+    @property
+    def source(self) -> str | None:
+        """The own domain of all arms, where they have one and it is judged."""
+        own = {arm.own_domain for arm in self.arms}
+        return next((name for name in own if own == {name} and name in self.domain_names), None)
+
+    @property
+    def synthetic_datasets(self) -> tuple[str, ...]:
+        """Names of the study's datasets that are synthetic twins."""
+        return tuple(dataset.name for dataset in self.datasets if dataset.synthetic)
+
+    def dataset(self, name: str) -> DescribedDataset:
+        """Return the record of the dataset `name`, which must be one of the study's."""
+        return next(dataset for dataset in self.datasets if dataset.name == name)
+
+    def described_domain(self, name: str) -> DescribedDomain:
+        """Return what is printed of the domain `name`, which must be one of the study's."""
+        return next(domain for domain in self.described_domains if domain.name == name)

@@ -37,7 +37,7 @@ def build_report(inputs: ReportInputs, destination: Path) -> Path:
     data = load_report_data(inputs)
     assets = load_assets(inputs.assets)
     tables = all_tables(data)
-    figures = all_figures(inputs, data)
+    figures = all_figures(data)
     found = findings(data)
     page = render_report(data, assets, tables, figures, found)
     cohort = destination / "tables" / "cohort_long.csv"

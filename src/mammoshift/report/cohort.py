@@ -1,4 +1,4 @@
-"""The cohort table: who and what is in each dataset and subset, one count or number per row."""
+"""The cohort table: who and what is in each domain and subset, one count or number per row."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ from pathlib import Path
 
 import pandas as pd
 
+from mammoshift.contracts.cases import OUT_OF_FOLD, TEST, UNUSED
 from mammoshift.files import atomic_path
 
-COHORT_COLUMNS = ("dataset", "subset", "characteristic", "level", "count", "value")
+NO_CASE = "no_case"
+COHORT_COLUMNS = ("domain", "subset", "characteristic", "level", "count", "value")
 """Columns of the cohort table.
 
-subset          train | validation | test | target, or `unlabelled` for images without a label;
-                empty for what is known of the whole dataset only
-characteristic  patients, images, images_without_patient, positives, negatives, density, view,
-                laterality, manufacturer, bits, age, pixel_spacing_mm, excluded
+subset          train | validation | test | out_of_fold | target | unused, or `no_case` for images
+                of the domain's datasets that are no case of it; empty for what is known of the
+                whole domain only. Of a split with folds, where training cases of one fold are
+                those of another's test, only out_of_fold, test and unused are described
+characteristic  patients, images, cases (where they are parts of images), images_without_patient,
+                positives, negatives, density, view, laterality, manufacturer, bits, age,
+                pixel_spacing_mm, excluded
 level           the value counted, `unknown` for a null; for numbers `median`, `q1`, `q3`, `min`,
                 `max` or `unknown`; otherwise empty
 count, value    exactly one of the two is given
@@ -27,45 +32,58 @@ _QUANTILES = {"min": 0.0, "q1": 0.25, "median": 0.5, "q3": 0.75, "max": 1.0}
 
 
 def describe_cohort(
-    manifest: pd.DataFrame, assigned: pd.DataFrame, excluded: int = 0
+    domain: str, manifest: pd.DataFrame, cases: pd.DataFrame, excluded: int = 0
 ) -> pd.DataFrame:
-    """Return the cohort table of one dataset.
+    """Return the cohort table of one domain.
 
     Parameters
     ----------
+    domain
+        Its name.
     manifest
-        The dataset's manifest, one row per usable image.
-    assigned
-        Columns `image_id`, `subset` and `label` (1 positive, 0 negative) of the labelled images.
+        The manifests of its datasets, one row per usable image.
+    cases
+        Its table of cases.
     excluded
-        How many files the quality-control tables list.
+        How many files of its datasets the quality-control tables list.
     """
-    images = manifest.merge(
-        assigned[["image_id", "subset", "label"]], on="image_id", how="left", validate="1:1"
-    )
-    images["subset"] = images["subset"].fillna("unlabelled")
+    keys = ["dataset", "image_id"]
+    folds = len(cases["subsets"].iloc[0])
+    described = cases.assign(subset=cases["subsets"]).explode("subset")
+    described = described.drop_duplicates(["case_id", "subset"])
+    if folds > 1:
+        described = described[described["subset"].isin({OUT_OF_FOLD, TEST, UNUSED})]
     rows: list[tuple[str, str, str, str, float | None, float | None]] = []
-    for dataset, of_dataset in images.groupby("dataset", sort=True):
-        for subset, part in of_dataset.groupby("subset", sort=True):
-            rows += [(str(dataset), str(subset), *row) for row in _describe(part)]
-        rows.append((str(dataset), "", "excluded", "", excluded, None))
+    for subset, part in described.groupby("subset", sort=True):
+        images = manifest.merge(part[keys].drop_duplicates(), on=keys, validate="1:1")
+        rows += [(domain, str(subset), *row) for row in _describe(images, part)]
+    known = manifest.merge(cases[keys].drop_duplicates(), on=keys, how="left", indicator=True)
+    rest = known[known["_merge"] == "left_only"]
+    if len(rest):
+        rows += [(domain, NO_CASE, *row) for row in _describe(rest, cases.iloc[:0])]
+    rows.append((domain, "", "excluded", "", excluded, None))
     table = pd.DataFrame(rows, columns=list(COHORT_COLUMNS))
     return table.astype({"count": "Int64", "value": "Float64"})
 
 
 def write_cohort(cohort: pd.DataFrame, path: Path) -> None:
-    """Write a cohort table as CSV; tables of several datasets may be concatenated before."""
+    """Write a cohort table as CSV; tables of several domains may be concatenated before."""
     with atomic_path(path) as temporary:
         cohort[list(COHORT_COLUMNS)].to_csv(temporary, index=False, float_format="%.6g")
 
 
-def _describe(part: pd.DataFrame) -> Iterator[tuple[str, str, float | None, float | None]]:
-    """Yield (characteristic, level, count, value) of the images of one subset."""
-    yield "patients", "", part["patient_id"].nunique(), None
+def _describe(
+    part: pd.DataFrame, cases: pd.DataFrame
+) -> Iterator[tuple[str, str, float | None, float | None]]:
+    """Yield (characteristic, level, count, value) of the images and cases of one subset."""
+    patients = part["dataset"] + "/" + part["patient_id"]
+    yield "patients", "", patients.nunique(), None
     yield "images", "", len(part), None
+    if len(cases) > len(part):
+        yield "cases", "", len(cases), None
     yield "images_without_patient", "", int(part["patient_id"].isna().sum()), None
-    yield "positives", "", int((part["label"] == 1).sum()), None
-    yield "negatives", "", int((part["label"] == 0).sum()), None
+    yield "positives", "", int((cases["label"] == 1).sum()), None
+    yield "negatives", "", int((cases["label"] == 0).sum()), None
     for column in _CATEGORIES:
         levels = _levels(part, column)
         for level, count in levels.value_counts().sort_index().items():

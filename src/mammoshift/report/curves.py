@@ -1,4 +1,4 @@
-"""Points of the curves that the figures draw: ROC, reliability and net benefit.
+"""Points of the curves that the figures draw: ROC and reliability.
 
 Numbers that the report states come from the evaluation; here are only the coordinates of lines.
 """
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mammoshift.statistics.calibration import reliability_curve
 from mammoshift.statistics.proportions import wilson_interval
 
 Floats = NDArray[np.float64]
@@ -43,12 +44,12 @@ class RocBand:
 
 @dataclass(frozen=True)
 class ReliabilityBins:
-    """Reliability in equal-width, right-closed bins of the predicted probability.
+    """Reliability in bins of equal width, see `mammoshift.statistics.calibration`.
 
     Attributes
     ----------
-    edges
-        Shape (B + 1,).
+    bin_low, bin_high
+        Shape (B,): edges.
     count
         Shape (B,): cases of each bin, averaged over the seeds.
     predicted, observed
@@ -57,7 +58,8 @@ class ReliabilityBins:
         Shape (B,): Wilson 95 % limits of `observed` with `count` cases.
     """
 
-    edges: Floats
+    bin_low: Floats
+    bin_high: Floats
     count: Floats
     predicted: Floats
     observed: Floats
@@ -119,8 +121,8 @@ def roc_band(
     return RocBand(seeds=seeds, mean=seeds.mean(axis=0), low=low, high=high)
 
 
-def reliability_bins(labels: Labels, probabilities: Floats, bins: int = 10) -> ReliabilityBins:
-    """Return the reliability of the seeds' probabilities, pooled over the seeds bin by bin.
+def pooled_reliability(labels: Labels, logits: Floats, bins: int = 10) -> ReliabilityBins:
+    """Return the reliability of the seeds' predictions, pooled over the seeds bin by bin.
 
     Pooled seeds are not independent cases, so that the limits are those of the mean count.
 
@@ -128,42 +130,18 @@ def reliability_bins(labels: Labels, probabilities: Floats, bins: int = 10) -> R
     ----------
     labels
         Shape (N,), 1 positive and 0 negative.
-    probabilities
-        Shape (S, N), in [0, 1].
+    logits
+        Shape (S, N), log-odds.
     """
-    seeds = probabilities.shape[0]
-    edges = np.linspace(0.0, 1.0, bins + 1)
-    place = np.clip(np.searchsorted(edges, probabilities, side="left") - 1, 0, bins - 1)
-    flat = place.ravel()
-    count = np.bincount(flat, minlength=bins) / seeds
-    predicted = np.bincount(flat, probabilities.ravel(), minlength=bins) / seeds
-    positive = np.bincount(flat, np.tile(labels, seeds), minlength=bins) / seeds
+    curves = [reliability_curve(seed, labels, bins=bins) for seed in logits]
+    count = np.mean([curve.count for curve in curves], axis=0)
+    positive = np.mean([curve.positives for curve in curves], axis=0)
+    mass = [np.nan_to_num(curve.mean_predicted) * curve.count for curve in curves]
     low, high = wilson_interval(positive, count)
     with np.errstate(invalid="ignore"):
-        predicted, observed = predicted / count, positive / count
-    return ReliabilityBins(edges, count, predicted, observed, low, high)
-
-
-def net_benefit(labels: Labels, probabilities: Floats, thresholds: Floats) -> Floats:
-    """Return the net benefit at each threshold (Vickers & Elkin 2006), averaged over the seeds.
-
-    With `probabilities` of shape (S, N) and thresholds in (0, 1) the result has the shape of the
-    thresholds. A case is treated when its probability is at least the threshold.
-    """
-    total = labels.size
-    odds = thresholds / (1.0 - thresholds)
-    benefit = np.zeros_like(thresholds)
-    for seed in probabilities:
-        positive, negative = np.sort(seed[labels == 1]), np.sort(seed[labels == 0])
-        true = positive.size - np.searchsorted(positive, thresholds, side="left")
-        false = negative.size - np.searchsorted(negative, thresholds, side="left")
-        benefit += (true - odds * false) / total
-    return benefit / probabilities.shape[0]
-
-
-def probabilities_of(logits: Floats) -> Floats:
-    """Return the probabilities of log-odds without overflow."""
-    return 0.5 * (1.0 + np.tanh(0.5 * logits))
+        predicted, observed = np.mean(mass, axis=0) / count, positive / count
+    first = curves[0]
+    return ReliabilityBins(first.bin_low, first.bin_high, count, predicted, observed, low, high)
 
 
 @dataclass(frozen=True)

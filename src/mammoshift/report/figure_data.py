@@ -8,13 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mammoshift.contracts.cases import JUDGED_SUBSETS
 from mammoshift.evaluation.grid import Cell
 from mammoshift.report.curves import (
     FALSE_POSITIVE_GRID,
     cell_generator,
-    net_benefit,
-    probabilities_of,
-    reliability_bins,
+    pooled_reliability,
     roc_band,
 )
 from mammoshift.report.inputs import ReportData
@@ -22,40 +21,41 @@ from mammoshift.report.rows import (
     SUMMARIES,
     headline,
     in_study_order,
-    places,
     select,
     summarised,
 )
 from mammoshift.report.tables.comparisons import comparisons_in_order
 from mammoshift.report.tables.subgroups import hidden_reason
+from mammoshift.statistics.decision_curves import decision_curve
 
 DECISION_THRESHOLDS: NDArray[np.float64] = np.round(np.linspace(0.01, 0.60, 60), 2)
-CALIBRATIONS_DRAWN = ("uncalibrated", "temperature_source")
+CALIBRATIONS_DRAWN = ("none", "temperature")
 
 
 def difference_data(data: ReportData) -> pd.DataFrame:
     """Return the headline comparisons, one row for each point of the forest plot."""
-    columns = ["family", "dataset", "subset", "arm", "reference", "estimate", "ci_low", "ci_high"]
+    columns = ["family", "domain", "subset", "arm", "reference", "estimate", "ci_low", "ci_high"]
     columns += ["p", "p_adjusted", "correction", "family_size", "method", "note"]
-    rows = comparisons_in_order(headline(data.comparisons), data.facts)
+    rows = comparisons_in_order(headline(data.comparisons), data.settings)
     return rows[columns].reset_index(drop=True)
 
 
 def drop_data(data: ReportData) -> pd.DataFrame:
     """Return the transfer drops, one row for each cell of the heat map."""
-    rows = select(data.metrics, metric="transfer_drop", dataset=data.facts.targets)
-    parts = [summarised(part) for _, part in rows.groupby(["dataset", "arm"], sort=False)]
+    rows = select(data.metrics, metric="transfer_drop")
+    keys = ["domain", "subset", "arm"]
+    parts = [summarised(part) for _, part in rows.groupby(keys, sort=False)]
     rows = pd.concat([rows.iloc[:0], *parts])
-    columns = ["dataset", "arm", "value", "ci_low", "ci_high", "note"]
-    return in_study_order(rows, data.facts)[columns].reset_index(drop=True)
+    columns = ["domain", "subset", "arm", "value", "ci_low", "ci_high", "note"]
+    return in_study_order(rows, data.settings)[columns].reset_index(drop=True)
 
 
 def seed_data(data: ReportData) -> pd.DataFrame:
     """Return the AUC of every seed and of their mean on the reported cohorts."""
-    rows = select(data.metrics, metric="auc", variant="")
-    rows = rows[rows["subset"].isin({"test", "target"}) & (rows["seed"] != "ensemble")]
-    columns = ["dataset", "subset", "arm", "seed", "value", "ci_low", "ci_high"]
-    return in_study_order(rows, data.facts)[columns].reset_index(drop=True)
+    rows = select(data.metrics, metric="auc")
+    rows = rows[rows["subset"].isin(JUDGED_SUBSETS) & (rows["seed"] != "ensemble")]
+    columns = ["domain", "subset", "arm", "seed", "value", "ci_low", "ci_high"]
+    return in_study_order(rows, data.settings)[columns].reset_index(drop=True)
 
 
 def subgroup_data(data: ReportData, subgroup: str) -> pd.DataFrame:
@@ -64,48 +64,45 @@ def subgroup_data(data: ReportData, subgroup: str) -> pd.DataFrame:
     `interaction_p` is the p value of the arm's own interaction over all values, where given.
     """
     metrics = data.metrics[
-        (data.metrics["subgroup"] == subgroup) & data.metrics["subset"].isin({"test", "target"})
+        (data.metrics["subgroup"] == subgroup) & data.metrics["subset"].isin(JUDGED_SUBSETS)
     ]
     aucs = metrics[metrics["metric"] == "auc"]
-    keys = ["dataset", "arm", "subgroup_value"]
+    keys = ["domain", "subset", "arm", "subgroup_value"]
     parts = [summarised(part).iloc[:1] for _, part in aucs.groupby(keys, sort=True)]
-    rows = in_study_order(pd.concat([aucs.iloc[:0], *parts]), data.facts).copy()
+    rows = in_study_order(pd.concat([aucs.iloc[:0], *parts]), data.settings).copy()
     if len(rows):
         rows["note"] = [hidden_reason(row) or row["note"] for _, row in rows.iterrows()]
         hidden = rows["note"].str.startswith("not shown")
         rows.loc[hidden, ["value", "ci_low", "ci_high"]] = np.nan
     tests = metrics[(metrics["metric"] == "interaction_p") & (metrics["subgroup_value"] == "all")]
-    parts = [summarised(part) for _, part in tests.groupby(["dataset", "arm"], sort=True)]
-    tests = pd.concat([tests.iloc[:0], *parts]).sort_values("variant", kind="stable")
-    tests = tests.drop_duplicates(["dataset", "arm"], keep="last")
-    tests = tests[["dataset", "arm", "variant", "value"]].rename(
-        columns={"value": "interaction_p", "variant": "interaction_with"}
+    cell = ["domain", "subset", "arm"]
+    parts = [summarised(part) for _, part in tests.groupby([*cell, "reference"], sort=True)]
+    tests = pd.concat([tests.iloc[:0], *parts]).drop_duplicates(cell, keep="last")
+    tests = tests[[*cell, "reference", "value"]].rename(
+        columns={"value": "interaction_p", "reference": "interaction_with"}
     )
-    columns = [*keys, "subset", "value", "ci_low", "ci_high", "n_pos", "n_neg", "note"]
-    return rows[columns].merge(tests, on=["dataset", "arm"], how="left")
+    columns = [*keys, "value", "ci_low", "ci_high", "n_pos", "n_neg", "note"]
+    return rows[columns].merge(tests, on=cell, how="left")
 
 
 def learning_data(data: ReportData) -> pd.DataFrame:
     """Return every epoch of every run; `kept` marks the epoch whose model was kept."""
     columns = ["epoch", "train_loss", "validation_loss", "validation_auc"]
     parts = []
-    for run in data.runs:
-        part = run.history[columns].copy()
-        part.insert(0, "seed", run.seed)
-        part.insert(0, "arm", run.arm)
-        part["kept"] = part["epoch"] == run.model.selected_epoch
+    for trained in data.runs:
+        part = trained.history[columns].copy()
+        for place, name in enumerate(("arm", "seed", "fold")):
+            part.insert(place, name, getattr(trained.run, name))
+        part["kept"] = part["epoch"] == trained.model.selected_epoch
         parts.append(part)
-    table = pd.concat(parts, ignore_index=True)
-    table["place"] = places(table["arm"], data.facts.arm_names)
-    table = table.sort_values(["place", "seed", "epoch"], kind="stable")
-    return table.drop(columns="place").reset_index(drop=True)
+    return pd.concat(parts, ignore_index=True)
 
 
 def roc_data(cell: Cell) -> pd.DataFrame:
     """Return the ROC curves of one cohort on a common grid: every seed, and `mean` with limits."""
     parts = []
     for position, arm in enumerate(cell.arms):
-        rng = cell_generator("roc band", cell.dataset, cell.subset, arm)
+        rng = cell_generator("roc band", cell.domain, cell.subset, arm)
         band = roc_band(cell.labels, cell.logits[position], cell.clusters, rng)
         if band is None:
             continue
@@ -122,15 +119,15 @@ def reliability_data(cell: Cell, temperatures: Mapping[tuple[str, int], float]) 
     `temperatures` gives T by (arm, seed); an arm without one for each seed is drawn before only.
     """
     parts = []
-    for arm, variant, probabilities in _calibrated(cell, temperatures):
-        bins = reliability_bins(cell.labels, probabilities)
+    for arm, recalibration, logits in _calibrated(cell, temperatures):
+        bins = pooled_reliability(cell.labels, logits)
         parts.append(
             pd.DataFrame(
                 {
                     "arm": arm,
-                    "variant": variant,
-                    "bin_low": bins.edges[:-1],
-                    "bin_high": bins.edges[1:],
+                    "recalibration": recalibration,
+                    "bin_low": bins.bin_low,
+                    "bin_high": bins.bin_high,
                     "count": bins.count,
                     "predicted": bins.predicted,
                     "observed": bins.observed,
@@ -145,19 +142,16 @@ def reliability_data(cell: Cell, temperatures: Mapping[tuple[str, int], float]) 
 def decision_data(cell: Cell, temperatures: Mapping[tuple[str, int], float]) -> pd.DataFrame:
     """Return the net benefit of one cohort by threshold, with those of treating all and none."""
     parts = []
-    prevalence = float(cell.labels.mean())
-    odds = DECISION_THRESHOLDS / (1.0 - DECISION_THRESHOLDS)
-    treat_all = prevalence - (1.0 - prevalence) * odds
-    for arm, variant, probabilities in _calibrated(cell, temperatures):
-        benefit = net_benefit(cell.labels, probabilities, DECISION_THRESHOLDS)
+    for arm, recalibration, logits in _calibrated(cell, temperatures):
+        curves = [decision_curve(seed, cell.labels, DECISION_THRESHOLDS) for seed in logits]
         parts.append(
             pd.DataFrame(
                 {
                     "arm": arm,
-                    "variant": variant,
+                    "recalibration": recalibration,
                     "threshold": DECISION_THRESHOLDS,
-                    "net_benefit": benefit,
-                    "treat_all": treat_all,
+                    "net_benefit": np.mean([curve.net_benefit for curve in curves], axis=0),
+                    "treat_all": curves[0].treat_all,
                     "treat_none": 0.0,
                 }
             )
@@ -166,8 +160,8 @@ def decision_data(cell: Cell, temperatures: Mapping[tuple[str, int], float]) -> 
 
 
 def temperatures_of(data: ReportData) -> dict[tuple[str, int], float]:
-    """Return the temperature fitted on source validation, by arm and seed."""
-    rows = select(data.metrics, metric="temperature", variant="temperature_source")
+    """Return the temperature fitted on the own validation patients, by arm and seed."""
+    rows = select(data.metrics, metric="temperature", fitted_on="own_validation")
     rows = rows[~rows["seed"].isin(SUMMARIES) & rows["value"].notna()]
     return {
         (row["arm"], int(row["seed"])): float(row["value"])
@@ -198,14 +192,13 @@ def _curve(
 def _calibrated(
     cell: Cell, temperatures: Mapping[tuple[str, int], float]
 ) -> list[tuple[str, str, NDArray[np.float64]]]:
-    """Return (arm, variant, probabilities of shape seeds x cases)."""
+    """Return (arm, recalibration, logits of shape seeds x cases)."""
     found = []
     for position, arm in enumerate(cell.arms):
         logits = cell.logits[position]
-        found.append((arm, CALIBRATIONS_DRAWN[0], probabilities_of(logits)))
+        found.append((arm, CALIBRATIONS_DRAWN[0], logits))
         known = [temperatures.get((arm, seed)) for seed in cell.seeds]
         values = np.array([t for t in known if t is not None])
         if len(values) == len(known):
-            scaled = logits / values[:, np.newaxis]
-            found.append((arm, CALIBRATIONS_DRAWN[1], probabilities_of(scaled)))
+            found.append((arm, CALIBRATIONS_DRAWN[1], logits / values[:, np.newaxis]))
     return found

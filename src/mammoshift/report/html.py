@@ -11,8 +11,8 @@ import jinja2
 import yaml
 from markupsafe import Markup
 
+from mammoshift.configuration.judged import ReportSettings
 from mammoshift.errors import ConfigurationError
-from mammoshift.report.facts import StudyFacts
 from mammoshift.report.figures.style import ReportFigure
 from mammoshift.report.findings import Finding
 from mammoshift.report.formatting import NOT_COMPUTED, typographic
@@ -20,7 +20,12 @@ from mammoshift.report.inputs import ReportData
 from mammoshift.report.machine_readable import software_versions
 from mammoshift.report.publication import PublicationTable
 from mammoshift.report.tables.arms import shared_settings
-from mammoshift.report.vocabulary import COMPARISON_METHODS, method_key
+from mammoshift.report.vocabulary import (
+    COMPARISON_METHODS,
+    RANDOM_STREAMS,
+    SUPPORT_LEVEL,
+    method_key,
+)
 
 ROWS_ON_PAGE = 150
 """A longer table is left to its CSV file; the page says so."""
@@ -151,7 +156,9 @@ def render_report(
     )
     environment.filters["typographic"] = typographic
     return environment.get_template("report.html.j2").render(
-        facts=data.facts,
+        settings=data.settings,
+        level=SUPPORT_LEVEL,
+        random_streams=RANDOM_STREAMS,
         style=Markup(assets.style),
         tables={view.key: view for view in _table_views(tables, assets)},
         figures=_figure_views(figures, assets),
@@ -159,11 +166,11 @@ def render_report(
             kind: [finding.text for finding in found if finding.kind == kind]
             for kind in ("supported", "not_supported", "caution")
         },
-        shared=shared_settings(data.facts),
+        shared=shared_settings(data.settings),
         software=software_versions(data),
         weights=starting_weights(data),
         methods=methods_used(data, assets),
-        limitations=limitations(data.facts, assets),
+        limitations=limitations(data.settings, assets),
         audited=data.audit is not None,
     )
 
@@ -171,12 +178,12 @@ def render_report(
 def starting_weights(data: ReportData) -> tuple[tuple[str, str], ...]:
     """Return (arm, what it started from), each said once."""
     said: dict[tuple[str, str], None] = {}
-    for run in data.runs:
-        model = run.model
+    for trained in data.runs:
+        model = trained.model
         if model.weights_source:
             digest = f", SHA-256 {model.start_sha256}" if model.start_sha256 else ""
             text = f"{model.weights_source} (licence: {model.weights_licence}{digest})"
-            said[run.arm, text] = None
+            said[trained.run.arm, text] = None
     return tuple(said)
 
 
@@ -186,7 +193,8 @@ def methods_used(data: ReportData, assets: Assets) -> tuple[tuple[str, Method], 
     A method without a description is listed by its name, so that none is used silently.
     """
     used = set(data.comparisons["method"]) | {method_key(m) for m in data.metrics["method"]}
-    used |= set(data.metrics["variant"]) & set(assets.methods)
+    fitted = data.metrics["recalibration"] + "_" + data.metrics["fitted_on"]
+    used |= set(fitted) & set(assets.methods)
     used |= {f"correction_{c}" for c in data.comparisons["correction"] if c not in {"", "none"}}
     used |= {metric for metric in data.metrics["metric"] if metric in assets.methods}
     used |= {"roc_band", "reliability", "net_benefit"}
@@ -203,18 +211,18 @@ def methods_used(data: ReportData, assets: Assets) -> tuple[tuple[str, Method], 
     return tuple((key, described(key)) for key in ordered)
 
 
-def limitations(facts: StudyFacts, assets: Assets) -> tuple[str, ...]:
+def limitations(settings: ReportSettings, assets: Assets) -> tuple[str, ...]:
     """Return the limitations that hold for this study."""
     own = []
-    if len(facts.seeds) == 1:
+    if len(settings.seeds) == 1:
         own.append(
             "One seed shows nothing of the spread over initialisation and data order, nor of that "
-            "over splits, hyper-parameters or source datasets."
+            "over splits, hyper-parameters or training data."
         )
-    elif len(facts.seeds) < 5:
+    elif len(settings.seeds) < 5:
         own.append(
-            f"{len(facts.seeds)} seeds of one split vary initialisation and data order only. They "
-            "do not show the spread over splits, hyper-parameters or source datasets."
+            f"{len(settings.seeds)} seeds of one split vary initialisation and data order only. "
+            "They do not show the spread over splits, hyper-parameters or training data."
         )
     return (*own, *assets.limitations)
 

@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pandas as pd
 
+from mammoshift.configuration.judged import ReportSettings
+from mammoshift.contracts.cases import read_cases
 from mammoshift.contracts.manifest import QC_COLUMNS, read_manifest
-from mammoshift.contracts.predictions import read_predictions
 from mammoshift.contracts.results import read_comparisons, read_metrics
-from mammoshift.contracts.split import read_split
+from mammoshift.contracts.run import Run
 from mammoshift.errors import TableError
+from mammoshift.evaluation.grid import Grid
+from mammoshift.evaluation.load import load_grid
 from mammoshift.report.cohort import describe_cohort
-from mammoshift.report.facts import StudyFacts
 
 HISTORY_COLUMNS = ("epoch", "stage", "train_loss", "validation_loss", "validation_auc")
 AUDIT_COLUMNS = ("check", "outcome", "detail")
@@ -25,54 +27,47 @@ AUDIT_COLUMNS = ("check", "outcome", "detail")
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """One trained model: its history per epoch and its JSON record."""
+    """The files of one trained model: its history per epoch and its JSON record."""
 
-    arm: str
-    seed: int
+    run: Run
     history: Path
     record: Path
 
 
 @dataclass(frozen=True)
 class ReportInputs:
-    """Everything that the report reads.
+    """Everything that the report reads; no order of paths matters.
 
     Attributes
     ----------
-    facts
-        The resolved facts of the study.
+    settings
+        What is known of the study beside its numbers.
     metrics, comparisons
         The tidy tables of the study; the rows of several files are read as one table.
-    manifests, split
-        The manifests of the study's datasets and the split of its source.
-    predictions
-        One prediction table for each dataset (the source first), arm and seed, in that nesting.
+    cases, predictions
+        One table of cases for each domain; one prediction table for each arm and domain.
+    manifests
+        One for each dataset, with its images that became no case, too.
     runs
-        The trained models.
+        The trained models; an arm that is only applied has none.
     exclusions
         Quality-control tables of all datasets and stages.
     audits
-        The summaries of the leakage audits, of the split and of the predictions.
+        The summaries of the leakage audits, of the splits and of the predictions.
     assets
         The folder with the template, the style sheet, the captions and the methods' descriptions.
     """
 
-    facts: StudyFacts
+    settings: ReportSettings
     metrics: tuple[Path, ...]
     comparisons: tuple[Path, ...]
-    manifests: tuple[Path, ...]
-    split: Path
+    cases: tuple[Path, ...]
     predictions: tuple[Path, ...]
+    manifests: tuple[Path, ...]
     runs: tuple[TrainingRun, ...]
     exclusions: tuple[Path, ...]
     audits: tuple[Path, ...]
     assets: Path
-
-    def predictions_of(self, dataset: str) -> tuple[Path, ...]:
-        """Return the prediction tables of one dataset, arm by arm and seed by seed."""
-        runs = len(self.facts.arms) * len(self.facts.seeds)
-        position = self.facts.dataset_names.index(dataset)
-        return self.predictions[position * runs : (position + 1) * runs]
 
 
 @dataclass(frozen=True)
@@ -89,11 +84,10 @@ class ModelFacts:
 
 
 @dataclass(frozen=True)
-class Run:
+class TrainedModel:
     """One trained model with its history read."""
 
-    arm: str
-    seed: int
+    run: Run
     history: pd.DataFrame
     model: ModelFacts
 
@@ -106,48 +100,62 @@ class ReportData:
     the quality-control tables, since a path may name a patient.
     """
 
-    facts: StudyFacts
+    settings: ReportSettings
     metrics: pd.DataFrame
     comparisons: pd.DataFrame
+    grid: Grid
     cohort: pd.DataFrame
     exclusions: pd.DataFrame
     audit: pd.DataFrame | None
-    runs: tuple[Run, ...]
+    runs: tuple[TrainedModel, ...]
 
 
 def load_report_data(inputs: ReportInputs) -> ReportData:
-    """Read and check the tables of the report; predictions are left for the curves.
+    """Read and check the tables of the report.
 
     Raises
     ------
     TableError
-        If a table breaks its contract or names an arm or a dataset that the study has not.
+        If a table breaks its contract, is missing or names an arm or a domain that the study has
+        not.
     """
-    facts = inputs.facts
-    expected = len(facts.dataset_names) * len(facts.arms) * len(facts.seeds)
-    if len(inputs.predictions) != expected:
-        raise TableError(
-            f"{len(inputs.predictions)} prediction tables for {len(facts.dataset_names)} datasets, "
-            f"{len(facts.arms)} arms and {len(facts.seeds)} seeds; {expected} are needed"
-        )
-    metrics = _rows_of_study(facts, inputs.metrics, read_metrics)
+    settings = inputs.settings
+    metrics = _rows_of_study(settings, inputs.metrics, read_metrics)
     if metrics.empty:
         raise TableError(
-            f"{inputs.metrics[0]}: no row belongs to the study {facts.name!r}; evaluate it first"
+            f"{inputs.metrics[0]}: no row belongs to the study {settings.study!r}; evaluate it "
+            "first"
         )
     exclusions = _count_exclusions(inputs.exclusions)
     return ReportData(
-        facts=facts,
+        settings=settings,
         metrics=metrics,
-        comparisons=_rows_of_study(facts, inputs.comparisons, read_comparisons),
+        comparisons=_rows_of_study(settings, inputs.comparisons, read_comparisons),
+        grid=load_grid(settings, inputs.cases, inputs.predictions),
         cohort=_cohort(inputs, exclusions),
         exclusions=exclusions,
         audit=_read_audits(inputs.audits),
-        runs=tuple(
-            Run(run.arm, run.seed, _read_history(run.history), read_model_facts(run.record))
-            for run in inputs.runs
-        ),
+        runs=_read_runs(inputs),
     )
+
+
+def _read_runs(inputs: ReportInputs) -> tuple[TrainedModel, ...]:
+    """Return the trained models in the order of arms, seeds and folds."""
+    arms, seeds = inputs.settings.arm_names, inputs.settings.seeds
+    models: dict[Run, TrainedModel] = {}
+    for files in inputs.runs:
+        run = files.run
+        if run.arm not in arms or run.seed not in seeds:
+            raise TableError(
+                f"{files.history}: {run} is not part of the study {inputs.settings.study!r}; give "
+                "the runs of this study alone"
+            )
+        if run in models:
+            raise TableError(f"{files.history}: {run} is given twice; give each run once")
+        model = read_model_facts(files.record)
+        models[run] = TrainedModel(run, _read_history(files.history), model)
+    ordered = sorted(models, key=lambda run: (arms.index(run.arm), run.seed, run.fold))
+    return tuple(models[run] for run in ordered)
 
 
 def read_model_facts(path: Path) -> ModelFacts:
@@ -183,44 +191,54 @@ def read_model_facts(path: Path) -> ModelFacts:
 
 
 def _rows_of_study(
-    facts: StudyFacts, paths: tuple[Path, ...], read: Callable[[Path], pd.DataFrame]
+    settings: ReportSettings, paths: tuple[Path, ...], read: Callable[[Path], pd.DataFrame]
 ) -> pd.DataFrame:
-    """Return the rows of the study in all files, their names checked against its facts."""
-    tables = [_of_the_study(read(path), facts, path) for path in paths]
+    """Return the rows of the study in all files, their names checked."""
+    tables = [_of_the_study(read(path), settings, path) for path in paths]
     return pd.concat(tables, ignore_index=True)
 
 
 def _cohort(inputs: ReportInputs, exclusions: pd.DataFrame) -> pd.DataFrame:
-    """Describe every dataset: the source by its split, a target by what was scored of it."""
-    facts = inputs.facts
-    columns = ["image_id", "subset", "label"]
+    """Describe the cases of every domain, and the images of its datasets that are none."""
+    settings = inputs.settings
+    manifests = pd.concat([read_manifest(path) for path in inputs.manifests], ignore_index=True)
+    tables = (read_cases(path) for path in inputs.cases)
+    cases = {str(table["domain"].iloc[0]): table for table in tables if len(table)}
     left_out = exclusions.groupby("dataset")["files"].sum()
     parts = []
-    for dataset, path in zip(facts.dataset_names, inputs.manifests, strict=True):
-        if dataset == facts.source:
-            assigned = read_split(inputs.split)
-        else:
-            assigned = read_predictions(inputs.predictions_of(dataset)[0])
-        excluded = int(left_out.get(dataset, 0))
-        parts.append(describe_cohort(read_manifest(path), assigned[columns], excluded))
+    for domain in settings.domain_names:
+        datasets = settings.described_domain(domain).datasets
+        absent = sorted(set(datasets) - set(manifests["dataset"]))
+        if absent:
+            raise TableError(
+                f"study {settings.study!r}: there is no manifest of the dataset {absent[0]!r}; "
+                "give those of all datasets"
+            )
+        excluded = int(left_out.reindex(list(datasets), fill_value=0).sum())
+        images = manifests[manifests["dataset"].isin(datasets)]
+        if domain not in cases:
+            raise TableError(
+                f"study {settings.study!r}: domain {domain!r} has no table of cases; make it"
+            )
+        parts.append(describe_cohort(domain, images, cases[domain], excluded))
     return pd.concat(parts, ignore_index=True)
 
 
-def _of_the_study(table: pd.DataFrame, facts: StudyFacts, path: Path) -> pd.DataFrame:
+def _of_the_study(table: pd.DataFrame, settings: ReportSettings, path: Path) -> pd.DataFrame:
     """Return the rows of the study, after a check of the names that the report is laid out by.
 
     Text becomes plain objects, which many small selections read several times faster.
     """
     text = table.select_dtypes("str").columns
-    rows = table[table["study"] == facts.name].astype(dict.fromkeys(text, object))
+    rows = table[table["study"] == settings.study].astype(dict.fromkeys(text, object))
     rows = rows.reset_index(drop=True)
-    datasets = {*facts.dataset_names, "all_targets"}
-    for column, known in (("arm", {*facts.arm_names, "all_arms"}), ("dataset", datasets)):
+    domains = {*settings.domain_names, "all_targets"}
+    for column, known in (("arm", {*settings.arm_names, "all_arms"}), ("domain", domains)):
         unknown = rows[~rows[column].isin(known)]
         if len(unknown):
             raise TableError(
                 f"{path}: {column} {unknown.iloc[0][column]!r} is not part of the study "
-                f"{facts.name!r}; evaluate it again"
+                f"{settings.study!r}; evaluate it again"
             )
     return rows
 

@@ -8,56 +8,61 @@ form a family, what is missing, and what was recalibrated on which data.
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
 
+from mammoshift.configuration.judged import ReportSettings
 from mammoshift.report.findings import Finding
 from mammoshift.report.formatting import is_null
 from mammoshift.report.inputs import ReportData
-from mammoshift.report.rows import headline, select
-from mammoshift.report.vocabulary import operating_point
+from mammoshift.report.rows import at_thresholds, headline, select
+from mammoshift.report.vocabulary import RANDOM_STREAMS, SUPPORT_LEVEL, THRESHOLDS, spoken
 
-SCHEMA = "mammoshift reporting facts, version 1"
+SCHEMA = "mammoshift reporting facts, version 2"
 
 
 def reporting_facts(data: ReportData, found: tuple[Finding, ...]) -> dict[str, Any]:
     """Return the reporting facts of a study as plain values that JSON can hold."""
-    facts = data.facts
+    settings = data.settings
     return {
         "schema": SCHEMA,
         "study": {
-            "name": facts.name,
-            "title": facts.title,
-            "question": facts.question,
-            "source": facts.source,
-            "targets": list(facts.targets),
-            "positive_label": facts.task,
-            "evaluated_unit": facts.unit,
-            "aggregation": facts.combine,
+            "name": settings.study,
+            "title": settings.title,
+            "question": settings.question,
         },
-        "partition": {"unit": facts.partition_unit, **facts.split},
-        "datasets": [record.model_dump(mode="json") for record in facts.datasets],
+        "domains": [
+            {
+                **settings.described_domain(domain.name).model_dump(mode="json"),
+                **domain.model_dump(mode="json"),
+            }
+            for domain in settings.domains
+        ],
+        "datasets": [record.model_dump(mode="json") for record in settings.datasets],
         "cohorts": _cohorts(data.cohort),
         "exclusions": data.exclusions.to_dict(orient="records"),
-        "seeds": list(facts.seeds),
-        "arms": [arm.model_dump(mode="json") for arm in facts.arms],
+        "seeds": list(settings.seeds),
+        "arms": [
+            {**arm.model_dump(mode="json"), "own_domain": settings.arm(arm.name).own_domain}
+            for arm in settings.described_arms
+        ],
         "training": _training(data),
         "thresholds": _thresholds(data.metrics),
         "temperatures": _temperatures(data),
         "intervals": {
             "methods": sorted(set(data.metrics["method"]) - {""}),
-            "bootstrap_resamples": facts.bootstrap_resamples,
-            "random_streams": facts.bootstrap_seeding,
+            "bootstrap_resamples": settings.bootstrap_resamples,
+            "random_streams": RANDOM_STREAMS,
             "level": 0.95,
         },
         "families": _families(data),
-        "significance_level": facts.alpha,
+        "significance_level": SUPPORT_LEVEL,
         "undefined": _undefined(data),
         "audit": None if data.audit is None else data.audit.to_dict(orient="records"),
         "findings": [{"kind": finding.kind, "text": finding.text} for finding in found],
         "software": software_versions(data),
-        "provenance": dict(facts.provenance),
     }
 
 
@@ -70,79 +75,78 @@ def reporting_json(data: ReportData, found: tuple[Finding, ...]) -> str:
 def software_versions(data: ReportData) -> dict[str, list[str]]:
     """Return every version of each package that the models were trained with."""
     versions: dict[str, set[str]] = {}
-    for run in data.runs:
-        for package, version in run.model.versions:
+    for trained in data.runs:
+        for package, version in trained.model.versions:
             versions.setdefault(package, set()).add(version)
     return {package: sorted(found) for package, found in sorted(versions.items())}
 
 
 def _cohorts(cohort: pd.DataFrame) -> list[dict[str, Any]]:
-    wanted = ("patients", "images", "images_without_patient", "positives", "negatives")
+    wanted = ("patients", "images", "cases", "images_without_patient", "positives", "negatives")
     rows = cohort[cohort["characteristic"].isin(wanted)]
     return [
         {
-            "dataset": str(dataset),
+            "domain": str(domain),
             "subset": str(subset),
             **{row["characteristic"]: int(row["count"]) for _, row in part.iterrows()},
         }
-        for (dataset, subset), part in rows.groupby(["dataset", "subset"], sort=False)
+        for (domain, subset), part in rows.groupby(["domain", "subset"], sort=False)
     ]
 
 
 def _training(data: ReportData) -> list[dict[str, Any]]:
     return [
         {
-            "arm": run.arm,
-            "seed": run.seed,
-            "selected_epoch": run.model.selected_epoch,
-            "training_cases": run.model.training_cases,
-            "training_positives": run.model.training_positives,
-            "start_weights_sha256": run.model.start_sha256,
-            "start_weights_source": run.model.weights_source,
-            "start_weights_licence": run.model.weights_licence,
+            **asdict(trained.run),
+            "selected_epoch": trained.model.selected_epoch,
+            "training_cases": trained.model.training_cases,
+            "training_positives": trained.model.training_positives,
+            "start_weights_sha256": trained.model.start_sha256,
+            "start_weights_source": trained.model.weights_source,
+            "start_weights_licence": trained.model.weights_licence,
         }
-        for run in data.runs
+        for trained in data.runs
     ]
 
 
 def _thresholds(metrics: pd.DataFrame) -> list[dict[str, Any]]:
     """Return where each kind of threshold comes from, and its values where they are stored."""
-    found = []
-    for variant in dict.fromkeys(metrics["variant"]):
-        point = operating_point(variant)
-        if point is None:
-            continue
-        rows = select(metrics, metric="threshold", variant=variant)
-        keys = ["dataset", "subset", "arm", "seed"]
-        values = [
-            {**row[keys].to_dict(), "log_odds": _plain(row["value"])} for _, row in rows.iterrows()
-        ]
-        found.append(
-            {
-                "name": variant,
-                "criterion": point.criterion,
-                "provenance": point.provenance,
-                "values": values,
-            }
+    keys = ["domain", "subset", "arm", "seed"]
+    rows = at_thresholds(select(metrics, metric="threshold"))
+    return [
+        {
+            "criterion": criterion,
+            "threshold_from": threshold_from,
+            "provenance": THRESHOLDS[str(threshold_from)][1],
+            "values": [
+                {**row[keys].to_dict(), "log_odds": _plain(row["value"])}
+                for _, row in part.iterrows()
+            ],
+        }
+        for (criterion, threshold_from), part in rows.groupby(
+            ["criterion", "threshold_from"], sort=False
         )
-    return found
+    ]
 
 
 def _temperatures(data: ReportData) -> list[dict[str, Any]]:
-    fitted_on = {
-        "temperature_source": f"{data.facts.source} validation",
-        "temperature_target_crossfit": "the target itself, cross-fitted by patient",
-    }
     rows = select(data.metrics, metric="temperature")
-    keys = ["dataset", "subset", "arm", "seed", "variant"]
+    keys = ["domain", "subset", "arm", "seed"]
     return [
         {
             **{key: row[key] for key in keys},
-            "fitted_on": fitted_on.get(row["variant"], row["variant"]),
+            "fitted_on": _fitted_on(row, data.settings),
             "value": _plain(row["value"]),
         }
         for _, row in rows.iterrows()
     ]
+
+
+def _fitted_on(row: pd.Series, settings: ReportSettings) -> str:
+    """Return which cases a recalibration was fitted on."""
+    if row["fitted_on"] == "own_validation":
+        return f"{settings.arm(row['arm']).own_domain} validation"
+    return f"{row['domain']}, {spoken(row['fitted_on'])}"
 
 
 def _families(data: ReportData) -> list[dict[str, Any]]:
@@ -154,7 +158,7 @@ def _families(data: ReportData) -> list[dict[str, Any]]:
             "tests": len(tests),
             "family_size": _plain(pd.to_numeric(tests["family_size"], errors="coerce").max()),
         }
-        for family in data.facts.families
+        for family in data.settings.families
         for tests in [lead[lead["family"] == family.family]]
     ]
 
@@ -162,10 +166,11 @@ def _families(data: ReportData) -> list[dict[str, Any]]:
 def _undefined(data: ReportData) -> dict[str, Any]:
     metrics = data.metrics[data.metrics["value"].isna()]
     tests = data.comparisons[data.comparisons["p"].isna()]
-    keys = ["dataset", "subset", "arm", "seed", "subgroup", "subgroup_value", "metric", "variant"]
+    keys = ["domain", "subset", "arm", "seed", "subgroup", "subgroup_value", "metric", "criterion"]
+    keys += ["threshold_from", "recalibration", "fitted_on", "reference"]
     return {
         "metrics": metrics[[*keys, "note"]].to_dict(orient="records"),
-        "comparisons": tests[["family", "dataset", "arm", "seed", "method", "note"]].to_dict(
+        "comparisons": tests[["family", "domain", "arm", "seed", "method", "note"]].to_dict(
             orient="records"
         ),
     }

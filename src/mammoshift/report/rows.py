@@ -7,7 +7,8 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from mammoshift.report.facts import StudyFacts
+from mammoshift.configuration.judged import ReportSettings
+from mammoshift.contracts.cases import TARGET
 from mammoshift.report.formatting import (
     format_count,
     format_estimate,
@@ -15,6 +16,7 @@ from mammoshift.report.formatting import (
     is_null,
     missing,
 )
+from mammoshift.report.vocabulary import THRESHOLDS, spoken
 
 SUMMARIES = ("mean", "ensemble")
 """Values of `seed` that stand for all seeds, the preferred one first."""
@@ -22,14 +24,9 @@ SUMMARIES = ("mean", "ensemble")
 NOT_EVALUATED = "not evaluated"
 
 
-def evaluated_cohorts(facts: StudyFacts) -> tuple[tuple[str, str], ...]:
-    """Return (dataset, subset) of every reported evaluation: the held-out source, the targets."""
-    return ((facts.source, "test"), *((name, "target") for name in facts.targets))
-
-
-def cohort_name(facts: StudyFacts, dataset: str, subset: str) -> str:
-    """Return how a dataset and subset are called in the report."""
-    return f"{dataset} ({subset})" if dataset == facts.source else dataset
+def cohort_name(domain: str, subset: str) -> str:
+    """Return how the cases of a domain's subset are called in the report."""
+    return domain if subset == TARGET else f"{domain} ({spoken(subset)})"
 
 
 def headline(comparisons: pd.DataFrame) -> pd.DataFrame:
@@ -49,6 +46,12 @@ def select(metrics: pd.DataFrame, **values: str | Iterable[str]) -> pd.DataFrame
     return metrics[keep]
 
 
+def at_thresholds(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of operating points whose threshold needed no draw of local patients."""
+    known = metrics["threshold_from"].isin(THRESHOLDS)
+    return metrics[known & metrics["labelled_patients"].isna()]
+
+
 def summarised(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the rows that stand for all seeds: the mean, else the ensemble, else an only seed.
 
@@ -61,9 +64,9 @@ def summarised(rows: pd.DataFrame) -> pd.DataFrame:
     return rows if len(set(rows["seed"])) == 1 else rows.iloc[:0]
 
 
-def of_arm(rows: pd.DataFrame, dataset: str, subset: str, arm: str) -> pd.DataFrame:
-    """Return the rows of one arm on one dataset and subset."""
-    return rows[(rows["dataset"] == dataset) & (rows["subset"] == subset) & (rows["arm"] == arm)]
+def of_arm(rows: pd.DataFrame, domain: str, subset: str, arm: str) -> pd.DataFrame:
+    """Return the rows of one arm on one domain and subset."""
+    return rows[(rows["domain"] == domain) & (rows["subset"] == subset) & (rows["arm"] == arm)]
 
 
 def places(names: pd.Series, order: Iterable[str]) -> list[int]:
@@ -72,16 +75,16 @@ def places(names: pd.Series, order: Iterable[str]) -> list[int]:
     return [place.get(name, len(place)) for name in names]
 
 
-def in_study_order(rows: pd.DataFrame, facts: StudyFacts) -> pd.DataFrame:
-    """Sort by dataset and arm as the study lists them, keeping the order of the rest."""
+def in_study_order(rows: pd.DataFrame, settings: ReportSettings) -> pd.DataFrame:
+    """Sort by domain and arm as the study lists them, keeping the order of the rest."""
     keys = pd.DataFrame(
         {
-            "dataset": places(rows["dataset"], facts.dataset_names),
-            "arm": places(rows["arm"], facts.arm_names),
+            "domain": places(rows["domain"], settings.domain_names),
+            "arm": places(rows["arm"], settings.arm_names),
         },
         index=rows.index,
     )
-    return rows.loc[keys.sort_values(["dataset", "arm"], kind="stable").index]
+    return rows.loc[keys.sort_values(["domain", "arm"], kind="stable").index]
 
 
 def estimate_cell(row: pd.Series, decimals: int = 3, signed: bool = False) -> str:

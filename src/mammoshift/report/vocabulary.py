@@ -2,19 +2,22 @@
 
 Beside the metrics that their contract lists, the report reads these rows of `metrics.csv`:
 
-threshold, tp, fp, tn, fn   of an operating point, with its variant, per seed or for the ensemble
+threshold, tp, fp, tn, fn   of an operating point, per seed or for the ensemble
 ece_null                    mean of the ECE that a calibrated model would show with the same
                             predictions; `ci_high` is the limit of 95 % of them
 calibration_in_the_large    intercept with the slope held at one
-interaction_p               p value of a subgroup interaction; `variant` names the reference arm
-                            where the test is of the difference to it, and is empty otherwise
-budget_<method>_<patients>  variant of any metric after a recalibration with so many local patients
+interaction_p               p value of a subgroup interaction; of the difference to `reference`
+                            where it is given
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+SUPPORT_LEVEL = 0.05
+"""Level at which an adjusted p value is support."""
+
+RANDOM_STREAMS = "derived by SHA-256 from the names of each cell"
 
 METRIC_LABELS = {
     "auc": "AUC",
@@ -45,8 +48,8 @@ COMPARISON_METHODS = {
     "omnibus": "Omnibus: all arms are equal",
     "difference_of_drops": "Difference of transfer drops",
     "delong_paired": "Paired DeLong, one seed",
-    "weighted_stouffer": "Weighted Stouffer over independent datasets",
-    "random_effects": "Random effects over independent datasets",
+    "weighted_stouffer": "Weighted Stouffer over independent domains",
+    "random_effects": "Random effects over independent domains",
 }
 """Methods of `comparisons.csv`, in the order in which the report lists them."""
 
@@ -58,70 +61,31 @@ CORRECTIONS = {
     "": "none",
 }
 
-CALIBRATION_VARIANTS = {
-    "uncalibrated": "Uncalibrated",
-    "temperature_source": "Temperature, source",
-    "temperature_target_crossfit": "Temperature, target",
-    "platt_target_crossfit": "Platt, target",
-    "prior_shift": "Prior shift, target",
+RECALIBRATIONS = {
+    ("none", ""): "Uncalibrated",
+    ("temperature", "own_validation"): "Temperature, own validation",
+    ("temperature", "cross_fitted"): "Temperature, cross-fitted",
+    ("platt", "cross_fitted"): "Platt, cross-fitted",
+    ("prior_shift", "prevalence"): "Prior shift, prevalence",
 }
-"""Variants of calibration metrics, in the order in which the report lists them."""
+"""What was fitted, and on what, of calibration metrics, in the order of the report."""
 
-_OPERATING_RULES = {
-    "transferred": ("transferred", "threshold fixed on source validation"),
-    "validation": ("transferred", "threshold fixed on source validation"),
+THRESHOLDS = {
+    "own_validation": ("transferred", "threshold fixed on the arm's own validation patients"),
     "reestimated": ("re-estimated", "oracle: threshold from the evaluated labels themselves"),
 }
+"""Where a threshold comes from: a word, and a phrase."""
 
-_SPECIFICITY_VARIANT = re.compile(r"^spec(\d{2,})_(transferred|reestimated)$")
-_NAMED_VARIANT = re.compile(r"^(youden|gmean)_(validation|reestimated)$")
-_BUDGET_VARIANT = re.compile(r"^budget(?:_([a-z][a-z0-9_]*?))?_(\d+)$")
+_CRITERIA = {"youden": "largest Youden index", "g_mean": "largest G-mean"}
+_SPECIFICITY = "specificity_"
 _COUNTS = re.compile(r"^\d+_|_\d+$")
 
 
-@dataclass(frozen=True)
-class OperatingPoint:
-    """What a variant such as `spec95_transferred` says.
-
-    Attributes
-    ----------
-    criterion
-        How the threshold is chosen, such as `95% specificity`.
-    kind
-        `transferred` or `re-estimated`.
-    provenance
-        Where the threshold comes from, as a phrase.
-    """
-
-    criterion: str
-    kind: str
-    provenance: str
-
-
-def operating_point(variant: str) -> OperatingPoint | None:
-    """Return what the variant of an operating-point metric says, or None when it is not one."""
-    if match := _SPECIFICITY_VARIANT.match(variant):
-        digits = match[1]
-        percent = digits if len(digits) == 2 else f"{digits[:2]}.{digits[2:]}"
-        return OperatingPoint(f"{percent}% specificity", *_OPERATING_RULES[match[2]])
-    if match := _NAMED_VARIANT.match(variant):
-        criterion = {"youden": "largest Youden index", "gmean": "largest G-mean"}[match[1]]
-        return OperatingPoint(criterion, *_OPERATING_RULES[match[2]])
-    return None
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What a variant such as `budget_temperature_25` says: a method and its labelled patients."""
-
-    method: str
-    patients: int
-
-
-def recalibration_budget(variant: str) -> Budget | None:
-    """Return what the variant of a recalibration-budget metric says, or None otherwise."""
-    match = _BUDGET_VARIANT.match(variant)
-    return Budget(match[1] or "", int(match[2])) if match else None
+def criterion_words(criterion: str) -> str:
+    """Return how a threshold is chosen, in words; `specificity_0.95` is 95% specificity."""
+    if criterion.startswith(_SPECIFICITY):
+        return f"{100 * float(criterion.removeprefix(_SPECIFICITY)):g}% specificity"
+    return _CRITERIA.get(criterion, spoken(criterion))
 
 
 def method_key(method: str) -> str:

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mammoshift.configuration.judged import ReportSettings
+from mammoshift.contracts.cases import CASES_SCHEMA, write_cases
 from mammoshift.contracts.manifest import (
     MANIFEST_SCHEMA,
     Exclusion,
@@ -24,13 +26,14 @@ from mammoshift.contracts.results import (
     write_comparisons,
     write_metrics,
 )
-from mammoshift.contracts.split import write_split
-from mammoshift.report.facts import ArmFacts, DatasetFacts, FamilyFacts, StudyFacts
+from mammoshift.contracts.run import Run
 from mammoshift.report.inputs import ReportInputs, TrainingRun
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 ASSETS = REPOSITORY / "workflow" / "report"
 SOURCE = "cbis_ddsm"
+AT = {"criterion": "specificity_0.95"}
+SCALED = {"recalibration": "temperature", "fitted_on": "own_validation"}
 
 
 @dataclass(frozen=True)
@@ -49,36 +52,35 @@ class Recipe:
 def fabricate(folder: Path, recipe: Recipe = Recipe()) -> ReportInputs:
     """Write all tables of a made-up study into `folder` and return where they are."""
     folder.mkdir(parents=True, exist_ok=True)
-    facts = _facts(recipe)
+    settings = report_settings(recipe)
     rng = np.random.default_rng(7)
-    manifests, predictions = [], []
+    manifests, tables, predictions = [], [], []
     metrics: list[dict[str, object]] = []
-    for position, dataset in enumerate(facts.dataset_names):
-        cases = _cases(dataset, recipe.patients - 6 * position, rng, dataset == SOURCE)
-        manifests.append(folder / f"{dataset}.parquet")
+    for position, domain in enumerate(settings.domain_names):
+        cases = _cases(domain, recipe.patients - 6 * position, rng, domain == SOURCE)
+        manifests.append(folder / f"manifest_{domain}.parquet")
         write_manifest(_manifest(cases), manifests[-1])
-        if dataset == SOURCE:
-            write_split(
-                cases[["image_id", "patient_id", "label", "subset"]], folder / "split.parquet"
-            )
-            cases = cases[cases["subset"] != "train"]
+        tables.append(folder / f"cases_{domain}.parquet")
+        write_cases(_case_table(cases), tables[-1])
+        cases = cases[cases["subset"] != "train"]
         strength = 1.9 if position == 0 else 1.1 - 0.25 * position
         for number, arm in enumerate(recipe.arms):
             common = rng.normal(size=len(cases))
+            parts = []
             for seed in recipe.seeds:
                 own = rng.normal(size=len(cases))
                 separation = strength - 0.15 * number + 0.1 * rng.normal()
                 logit = 1.8 * (separation * cases["label"] + 0.9 * common + 0.4 * own) - 1.0
-                path = folder / dataset / f"{arm}-{seed}.parquet"
-                columns = ["image_id", "patient_id", "laterality", "view", "density"]
-                columns += ["lesion_types", "subset", "label"]
-                write_predictions(cases[columns].assign(logit=logit), path)
-                predictions.append(path)
+                named = {"arm": arm, "seed": seed, "fold": 0, "domain": domain}
+                scored = cases[["subset"]].assign(case_id=cases["image_id"], logit=logit, **named)
+                parts.append(scored)
+            predictions.append(folder / f"{arm_file(arm)}-{domain}.parquet")
+            write_predictions(pd.concat(parts), predictions[-1])
         evaluated = cases[cases["subset"].isin({"test", "target"})]
         for number, arm in enumerate(recipe.arms):
-            metrics += _metrics(recipe, dataset, arm, number, position, evaluated, rng)
+            metrics += _metrics(recipe, domain, arm, number, position, evaluated, rng)
     _write_metrics(pd.DataFrame(metrics), folder / "metrics.csv")
-    comparisons = pd.DataFrame(_comparisons(recipe, facts, rng))
+    comparisons = pd.DataFrame(_comparisons(recipe, rng))
     if comparisons.empty:
         comparisons = pd.DataFrame(columns=list(COMPARISON_COLUMNS))
     for column in COMPARISON_COLUMNS:
@@ -89,7 +91,7 @@ def fabricate(folder: Path, recipe: Recipe = Recipe()) -> ReportInputs:
         [
             Exclusion(SOURCE, "Mass-Training_P_00001/1.dcm", "ingest", "duplicate film"),
             Exclusion(SOURCE, "Mass-Training_P_00002/1.dcm", "ingest", "duplicate film"),
-            Exclusion(facts.dataset_names[-1], "D1-0001/1.dcm", "decode", "truncated pixel data"),
+            Exclusion(settings.domain_names[-1], "D1-0001/1.dcm", "decode", "truncated pixel data"),
         ],
         folder / "excluded.csv",
     )
@@ -106,11 +108,11 @@ def fabricate(folder: Path, recipe: Recipe = Recipe()) -> ReportInputs:
     )
     audit.to_csv(folder / "audit.csv", index=False)
     return ReportInputs(
-        facts=facts,
+        settings=settings,
         metrics=(folder / "metrics.csv",),
         comparisons=(folder / "comparisons.csv",),
         manifests=tuple(manifests),
-        split=folder / "split.parquet",
+        cases=tuple(tables),
         predictions=tuple(predictions),
         runs=tuple(_run(folder, arm, seed, rng) for arm in recipe.arms for seed in recipe.seeds),
         exclusions=(folder / "excluded.csv",),
@@ -119,57 +121,80 @@ def fabricate(folder: Path, recipe: Recipe = Recipe()) -> ReportInputs:
     )
 
 
-def _facts(recipe: Recipe) -> StudyFacts:
+def arm_file(arm: str) -> str:
+    """Return a name of an arm, which may hold any character, as a part of a file name."""
+    return "".join(letter if letter.isalnum() else "-" for letter in arm)
+
+
+def report_settings(recipe: Recipe) -> ReportSettings:
+    """Return what the report knows of the made-up study beside its numbers."""
     titles = {SOURCE: "CBIS-DDSM, digitised film", "cmmd": "CMMD, full-field digital"}
-    return StudyFacts(
-        name=recipe.study,
-        title=recipe.title,
-        question="Models are trained on one archive and tested, without adaptation, on others.",
-        source=SOURCE,
-        targets=recipe.targets,
-        task="malignant_vs_rest",
-        seeds=recipe.seeds,
-        split={"method": "patient_stratified", "split seed": "0", "share of train": "0.6"},
-        datasets=tuple(
-            DatasetFacts(
-                name=name,
-                title=titles.get(name, name.upper()),
-                licence="synthetic" if recipe.synthetic else "CC BY 4.0",
-                synthetic=recipe.synthetic,
-            )
-            for name in (SOURCE, *recipe.targets)
-        ),
-        arms=tuple(
-            ArmFacts(
-                name=arm,
-                settings={
-                    "name": arm,
-                    "backbone": "tiny_resnet",
-                    "initialisation": "random",
-                    "input": {"mask": "none", "tone": "dicom_voi", "size": [160, 96], "fit": "pad"},
-                    "loss": {"name": "bce" if i < 2 else "density_aware_focal", "gamma": 2.0},
-                    "training": {
-                        "batch_size": 16,
-                        "stages": [{"train": "all", "epochs": 14, "lr": 0.002}],
-                    },
-                },
-            )
-            for i, arm in enumerate(recipe.arms)
-        ),
-        families=(
-            FamilyFacts(
-                family="in_distribution", on="source", reference=recipe.arms[0], correct="bh"
-            ),
-            FamilyFacts(family="transfer", on="targets", reference=recipe.arms[0], correct="bh"),
-        ),
-        subgroups=("density",),
-        calibration=("temperature_source", "temperature_target_crossfit"),
-        bootstrap_resamples=500,
-        provenance={"code": "0123456789abcdef", "configuration": "fedcba9876543210"},
+    names = (SOURCE, *recipe.targets)
+    pairs = [{"arm": arm, "reference": recipe.arms[0]} for arm in recipe.arms[1:]]
+    return ReportSettings.model_validate(
+        {
+            "study": recipe.study,
+            "title": recipe.title,
+            "question": "Models are trained on one archive and tested on others.",
+            "domains": [
+                {"name": name, "subsets": ["test" if name == SOURCE else "target"]}
+                for name in names
+            ],
+            "arms": [
+                {"name": arm, "own_domain": SOURCE, "judged_on": names} for arm in recipe.arms
+            ],
+            "seeds": recipe.seeds,
+            "datasets": [
+                {
+                    "name": name,
+                    "title": titles.get(name, name.upper()),
+                    "licence": "synthetic" if recipe.synthetic else "CC BY 4.0",
+                    "synthetic": recipe.synthetic,
+                }
+                for name in names
+            ],
+            "described_domains": [
+                {
+                    "name": name,
+                    "datasets": [name],
+                    "task": "malignant_vs_rest",
+                    "split": {"method": "patient_stratified", "split_seed": "0"}
+                    if name == SOURCE
+                    else None,
+                }
+                for name in names
+            ],
+            "described_arms": [
+                {"name": arm, "kind": "classifier", "settings": _arm_settings(arm, i)}
+                for i, arm in enumerate(recipe.arms)
+            ],
+            "families": [
+                {"family": "in_distribution", "domains": [SOURCE], "pairs": pairs},
+                {"family": "transfer", "domains": recipe.targets, "pairs": pairs},
+            ],
+            "subgroups": ["density"],
+            "calibration": ["temperature_source", "temperature_target_crossfit"],
+            "specificity": 0.95,
+            "bootstrap_resamples": 500,
+        }
     )
 
 
-def _cases(dataset: str, patients: int, rng: np.random.Generator, source: bool) -> pd.DataFrame:
+def _arm_settings(arm: str, number: int) -> dict[str, Any]:
+    return {
+        "name": arm,
+        "backbone": "tiny_resnet",
+        "initialisation": "random",
+        "input": {"mask": "none", "tone": "dicom_voi", "size": [160, 96], "fit": "pad"},
+        "loss": {"name": "bce" if number < 2 else "density_aware_focal", "gamma": 2.0},
+        "training": {
+            "batch_size": 16,
+            "stages": [{"train": "all", "epochs": 14, "lr": 0.002}],
+        },
+    }
+
+
+def _cases(domain: str, patients: int, rng: np.random.Generator, source: bool) -> pd.DataFrame:
     """Return two images of each patient, with everything a manifest or a prediction needs."""
     number = np.repeat(np.arange(patients), 2)
     positive = np.repeat(rng.random(patients) < 0.4, 2)
@@ -178,9 +203,9 @@ def _cases(dataset: str, patients: int, rng: np.random.Generator, source: bool) 
     subsets = np.where(np.arange(patients) % 5 == 2, "validation", subsets)
     return pd.DataFrame(
         {
-            "image_id": [f"{dataset}-{p:04d}-{v}" for p, v in zip(number, itertools.cycle("01"))],
-            "dataset": dataset,
-            "patient_id": [f"{dataset}-{p:04d}" for p in number],
+            "image_id": [f"{domain}-{p:04d}-{v}" for p, v in zip(number, itertools.cycle("01"))],
+            "dataset": domain,
+            "patient_id": [f"{domain}-{p:04d}" for p in number],
             "laterality": np.repeat(rng.choice(["left", "right"], patients), 2),
             "view": ["CC", "MLO"] * patients,
             "density": density,
@@ -214,9 +239,16 @@ def _manifest(cases: pd.DataFrame) -> pd.DataFrame:
     return manifest[MANIFEST_SCHEMA.names]
 
 
+def _case_table(cases: pd.DataFrame) -> pd.DataFrame:
+    ids = dict.fromkeys(("case_id", "item_id", "unit_id"), cases["image_id"])
+    subsets = [(subset,) for subset in cases["subset"]]
+    table = cases.assign(domain=cases["dataset"], unit_label=cases["label"], subsets=subsets, **ids)
+    return table.reindex(columns=CASES_SCHEMA.names)
+
+
 def _metrics(
     recipe: Recipe,
-    dataset: str,
+    domain: str,
     arm: str,
     number: int,
     position: int,
@@ -226,7 +258,7 @@ def _metrics(
     n_pos = int(cases["label"].sum())
     base = {
         "study": recipe.study,
-        "dataset": dataset,
+        "domain": domain,
         "subset": "test" if position == 0 else "target",
         "arm": arm,
         "n": len(cases),
@@ -243,13 +275,19 @@ def _metrics(
 
     for seed in recipe.seeds:
         add("auc", auc + 0.02 * rng.normal(), 0.07, seed=str(seed), method="logit_obuchowski")
-        add("temperature", 1.6 + 0.1 * number, seed=str(seed), variant="temperature_source")
+        add(
+            "temperature",
+            1.6 + 0.1 * number,
+            seed=str(seed),
+            recalibration="temperature",
+            fitted_on="own_validation",
+        )
         for name, value in (("threshold", 0.4), ("tp", 11), ("fp", 4), ("tn", 30), ("fn", 9)):
-            add(name, value, seed=str(seed), variant="spec95_transferred")
+            add(name, value, seed=str(seed), **AT, threshold_from="own_validation")
     add("auc", auc, 0.06, method="logit_obuchowski")
     add("auc", auc + 0.01, 0.06, seed="ensemble", method="logit_obuchowski")
     add("seed_sd", 0.021)
-    add("temperature", 1.6 + 0.1 * number, variant="temperature_source")
+    add("temperature", 1.6 + 0.1 * number, recalibration="temperature", fitted_on="own_validation")
     if position:
         drop = 0.86 - 0.74 + 0.05 * position
         add(
@@ -258,35 +296,42 @@ def _metrics(
             0.09,
             method="unpaired_obuchowski",
         )
-    for variant, sensitivity, specificity in (
-        ("spec95_transferred", 0.42 - 0.05 * position, 0.95 - 0.08 * position),
-        ("spec95_reestimated", 0.38 - 0.06 * position, 0.95),
+    for threshold_from, sensitivity, specificity in (
+        ("own_validation", 0.42 - 0.05 * position, 0.95 - 0.08 * position),
+        ("reestimated", 0.38 - 0.06 * position, 0.95),
     ):
         method = f"patient_bootstrap_{500}"
+        at = AT | {"threshold_from": threshold_from}
         for metric, value, half in (
             ("sensitivity", sensitivity, 0.12),
             ("specificity", specificity, 0.04),
         ):
-            add(metric, value, variant=variant, method="mean_of_seeds")
-            add(metric, value, half, seed="ensemble", variant=variant, method=method)
+            add(metric, value, method="mean_of_seeds", **at)
+            add(metric, value, half, seed="ensemble", method=method, **at)
             for seed in recipe.seeds:
                 shifted = value + 0.01 * seed
-                add(metric, shifted, half, seed=str(seed), variant=variant, method=method)
-    for variant, gain in (("uncalibrated", 1.0), ("temperature_source", 0.6)):
+                add(metric, shifted, half, seed=str(seed), method=method, **at)
+    for recalibration, fitted_on, gain in (
+        ("none", "", 1.0),
+        ("temperature", "own_validation", 0.6),
+    ):
+        of = {"recalibration": recalibration, "fitted_on": fitted_on}
         ece = gain * (0.08 + 0.04 * position)
-        add("ece", ece, variant=variant, method="mean_of_seeds")
+        add("ece", ece, method="mean_of_seeds", **of)
         for seed in recipe.seeds:
-            add("ece", ece + 0.01 * seed, seed=str(seed), variant=variant)
-        add("ece_null", 0.05, variant=variant, ci_low=0.0, ci_high=0.09)
-        add("brier", 0.18 + 0.01 * position, variant=variant)
-        add("nll", 0.55 + 0.05 * position, variant=variant)
-        add("calibration_intercept", -0.2 * position, 0.3, variant=variant)
+            add("ece", ece + 0.01 * seed, seed=str(seed), **of)
+        add("ece_null", 0.05, ci_low=0.0, ci_high=0.09, **of)
+        add("brier", 0.18 + 0.01 * position, **of)
+        add("nll", 0.55 + 0.05 * position, **of)
+        add("calibration_intercept", -0.2 * position, 0.3, **of)
         if (number, position) == (0, 2):
-            add("calibration_slope", np.nan, variant=variant, note="separated classes")
+            add("calibration_slope", np.nan, note="separated classes", **of)
         else:
-            add("calibration_slope", gain * 1.2, 0.4, variant=variant)
+            add("calibration_slope", gain * 1.2, 0.4, **of)
     for k in (10, 25, 50):
-        add("ece", 0.2 / np.sqrt(k), 0.01, seed="ensemble", variant=f"budget_temperature_{k}")
+        spent = {"recalibration": "temperature", "fitted_on": "labelled_patients"}
+        spent |= {"labelled_patients": k, "seed": "ensemble"}
+        add("ece", 0.2 / np.sqrt(k), 0.01, **spent)
     for value, part in cases.groupby("density"):
         positives = int(part["label"].sum())
         counts = {"n_pos": positives, "n_neg": len(part) - positives}
@@ -298,12 +343,14 @@ def _metrics(
             subgroup_value=value,
             **counts,
         )
-    add("interaction_p", 0.31, subgroup="density", variant=recipe.arms[0] if number else "")
+    add("interaction_p", 0.31, subgroup="density", reference=recipe.arms[0] if number else "")
     return rows
 
 
 def _write_metrics(metrics: pd.DataFrame, path: Path) -> None:
-    defaults = {"subgroup": "all", "subgroup_value": "all", "variant": "", "method": "", "note": ""}
+    texts = ("criterion", "threshold_from", "recalibration", "fitted_on", "reference")
+    defaults = {"subgroup": "all", "subgroup_value": "all", "method": "", "note": ""}
+    defaults |= dict.fromkeys(texts, "")
     for column, value in defaults.items():
         metrics[column] = metrics[column].fillna(value) if column in metrics else value
     for column in METRIC_COLUMNS:
@@ -312,21 +359,19 @@ def _write_metrics(metrics: pd.DataFrame, path: Path) -> None:
     write_metrics(metrics, path)
 
 
-def _comparisons(
-    recipe: Recipe, facts: StudyFacts, rng: np.random.Generator
-) -> list[dict[str, Any]]:
+def _comparisons(recipe: Recipe, rng: np.random.Generator) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     methods = ("obuchowski_rockette_nested", "exact_fixed", "ensemble", "stouffer_naive")
     for family, names in (("in_distribution", (SOURCE,)), ("transfer", recipe.targets)):
         size = len(names) * (len(recipe.arms) - 1)
-        for dataset, arm in itertools.product(names, recipe.arms[1:]):
-            estimate = (-0.06 if dataset == SOURCE else -0.01) + 0.01 * rng.normal()
+        for domain, arm in itertools.product(names, recipe.arms[1:]):
+            estimate = (-0.06 if domain == SOURCE else -0.01) + 0.01 * rng.normal()
             se = 0.024
             base = {
                 "study": recipe.study,
                 "family": family,
-                "dataset": dataset,
-                "subset": "test" if dataset == SOURCE else "target",
+                "domain": domain,
+                "subset": "test" if domain == SOURCE else "target",
                 "arm": arm,
                 "reference": recipe.arms[0],
                 "estimate": estimate,
@@ -356,7 +401,7 @@ def _comparisons(
                 )
             per_seed = {"method": "delong_paired", "p": 0.2, "headline": False}
             rows += [base | per_seed | {"seed": str(seed)} for seed in recipe.seeds]
-            if dataset != SOURCE:
+            if domain != SOURCE:
                 rows.append(
                     base
                     | {
@@ -382,7 +427,7 @@ def _run(folder: Path, arm: str, seed: int, rng: np.random.Generator) -> Trainin
             "lr": 1e-3,
         }
     )
-    path = folder / "runs" / f"{arm}-{seed}.csv"
+    path = folder / "runs" / f"{arm_file(arm)}-{seed}.csv"
     path.parent.mkdir(exist_ok=True)
     history.to_csv(path, index=False)
     record = path.with_suffix(".json")
@@ -399,4 +444,4 @@ def _run(folder: Path, arm: str, seed: int, rng: np.random.Generator) -> Trainin
         ),
         encoding="utf-8",
     )
-    return TrainingRun(arm, seed, path, record)
+    return TrainingRun(Run(arm, seed), path, record)

@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 from mammoshift.report.curves import (
     FALSE_POSITIVE_GRID,
     cell_generator,
-    net_benefit,
-    probabilities_of,
-    reliability_bins,
+    pooled_reliability,
     roc_band,
 )
+from mammoshift.statistics.calibration import reliability_curve
 
 
 def slow_curve(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
@@ -71,35 +70,25 @@ def test_one_class_has_no_curve() -> None:
     assert roc_band(labels, rng.normal(size=(1, 5)), np.arange(5), rng) is None
 
 
-def test_bins_are_closed_on_the_right_and_hold_every_case() -> None:
+def test_bins_hold_every_case_and_are_those_of_the_statistics() -> None:
     labels = np.array([0, 1, 1, 0], dtype=np.int8)
-    bins = reliability_bins(labels, np.array([[0.0, 0.1, 0.100001, 1.0]]))
+    logits = np.array([[-50.0, -2.5, -2.0, 50.0]])
+    bins = pooled_reliability(labels, logits)
     assert bins.count.tolist() == [2, 1, 0, 0, 0, 0, 0, 0, 0, 1]
     assert bins.observed[[0, 1, 9]].tolist() == [0.5, 1.0, 0.0]
     assert np.isnan(bins.observed[4])
     assert (bins.low[1], bins.high[1]) == (pytest.approx(0.2065493), 1.0)
-    assert bins.low[9] == 0.0
+    curve = reliability_curve(logits[0], labels, bins=10)
+    assert bins.predicted == pytest.approx(curve.mean_predicted, nan_ok=True)
+    assert bins.high == pytest.approx(curve.ci_high, nan_ok=True)
 
 
 def test_pooled_seeds_do_not_narrow_the_bars() -> None:
     labels = np.array([0, 1, 1, 0], dtype=np.int8)
-    one = np.array([[0.12, 0.13, 0.14, 0.15]])
-    single, pooled = reliability_bins(labels, one), reliability_bins(labels, np.repeat(one, 3, 0))
+    one = np.array([[-1.9, -1.85, -1.8, -1.75]])
+    single, pooled = (pooled_reliability(labels, np.repeat(one, n, 0)) for n in (1, 3))
     assert pooled.low[1] == pytest.approx(single.low[1])
     assert pooled.count[1] == 4
-
-
-def test_net_benefit_of_calling_all_positive_is_that_of_treating_all() -> None:
-    labels = np.array([0, 0, 0, 1], dtype=np.int8)
-    thresholds = np.array([0.1, 0.3])
-    benefit = net_benefit(labels, np.ones((2, 4)), thresholds)
-    assert benefit == pytest.approx(0.25 - 0.75 * thresholds / (1 - thresholds))
-
-
-def test_probabilities_do_not_overflow() -> None:
-    with np.errstate(all="raise"):
-        found = probabilities_of(np.array([-1e4, 0.0, 1e4]))
-    assert found.tolist() == [0.0, 0.5, 1.0]
 
 
 def test_streams_depend_on_names_not_on_order() -> None:

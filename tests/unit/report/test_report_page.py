@@ -18,7 +18,6 @@ from fabricated_study import ASSETS, Recipe, fabricate
 
 from mammoshift.errors import ConfigurationError
 from mammoshift.report.build import build_report
-from mammoshift.report.facts import facts_from_leaves
 from mammoshift.report.formatting import typographic
 from mammoshift.report.html import load_assets
 from mammoshift.report.inputs import ReportInputs
@@ -239,26 +238,26 @@ def test_a_new_build_leaves_no_file_of_an_earlier_one(small: ReportInputs, tmp_p
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Return the page of a study of real archives whose every name is an attack."""
+    """Return the page of a study of real archives whose every free text is an attack."""
     folder = tmp_path_factory.mktemp("hostile")
-    recipe = replace(SMALL, arms=("resnet", HOSTILE_NAME), synthetic=False)
+    recipe = replace(SMALL, synthetic=False)
     inputs = fabricate(folder / "in", recipe)
-    source, *others = inputs.facts.datasets
-    facts = inputs.facts.model_copy(
+    source, *others = inputs.settings.datasets
+    settings = inputs.settings.model_copy(
         update={
             "title": HOSTILE,
             "question": HOSTILE,
             "datasets": (source.model_copy(update={"title": HOSTILE, "licence": HOSTILE}), *others),
-            "provenance": {HOSTILE: HOSTILE},
         }
     )
     metrics = pd.read_csv(inputs.metrics[0], dtype=str, keep_default_na=False)
     metrics.loc[metrics["metric"] == "seed_sd", "method"] = "novel_interval"
+    metrics.loc[metrics["subgroup_value"] == "c", "subgroup_value"] = HOSTILE_NAME
     metrics.to_csv(inputs.metrics[0], index=False)
     excluded = pd.read_csv(inputs.exclusions[0], dtype=str)
     excluded["reason"] = HOSTILE
     excluded.to_csv(inputs.exclusions[0], index=False)
-    page = build_report(replace(inputs, facts=facts), folder / "out")
+    page = build_report(replace(inputs, settings=settings), folder / "out")
     return page.read_text(encoding="utf-8")
 
 
@@ -268,7 +267,7 @@ def test_hostile_text_is_shown_and_never_run(hostile: str) -> None:
     assert "{{ 7 * 7 }}" in hostile
 
 
-def test_hostile_names_are_escaped_in_drawings(hostile: str) -> None:
+def test_hostile_values_are_escaped_in_drawings(hostile: str) -> None:
     outline = Outline()
     outline.feed(hostile)
     assert outline.unbalanced == []
@@ -276,7 +275,7 @@ def test_hostile_names_are_escaped_in_drawings(hostile: str) -> None:
     assert "z" not in outline.ids
     drawings = re.findall(r"<svg.*?</svg>", hostile, flags=re.DOTALL)
     drawn = ["".join(ET.fromstring(drawing).itertext()) for drawing in drawings]  # noqa: S314
-    assert sum("$x_1$" in text for text in drawn) >= 5
+    assert sum("$x_1$" in text for text in drawn) == 2
 
 
 def test_no_file_name_of_an_excluded_image_is_printed(page: str, report: Path) -> None:
@@ -291,15 +290,17 @@ def test_reporting_facts_are_strict_json_and_complete(report: Path) -> None:
     text = (report / "reporting.json").read_text(encoding="utf-8")
     facts = json.loads(text, parse_constant=refuse)
     assert facts["seeds"] == [0, 1]
-    assert facts["partition"]["unit"] == "patient"
-    subsets = {(row["dataset"], row["subset"]) for row in facts["cohorts"]}
+    film = facts["domains"][0]
+    assert (film["name"], film["unit"], film["leak"]) == ("cbis_ddsm", "image", None)
+    assert film["split"]["method"] == "patient_stratified"
+    subsets = {(row["domain"], row["subset"]) for row in facts["cohorts"]}
     assert {("cbis_ddsm", "train"), ("cbis_ddsm", "test"), ("cmmd", "target")} <= subsets
     transfer = next(family for family in facts["families"] if family["family"] == "transfer")
     assert transfer["family_size"] == 4
     assert transfer["headline_methods"] == ["obuchowski_rockette_nested"]
     assert facts["temperatures"][0]["fitted_on"] == "cbis_ddsm validation"
-    thresholds = {entry["name"]: entry["provenance"] for entry in facts["thresholds"]}
-    assert "oracle" in thresholds["spec95_reestimated"]
+    thresholds = {entry["threshold_from"]: entry["values"] for entry in facts["thresholds"]}
+    assert {value["log_odds"] for value in thresholds["own_validation"]} == {0.4}
     assert facts["software"]["torch"] == ["2.15.0"]
     assert len(facts["undefined"]["metrics"]) == 2
     assert sum(row["files"] for row in facts["exclusions"]) == 3
@@ -331,44 +332,3 @@ def test_a_missing_caption_names_its_key(tmp_path: Path) -> None:
     (tmp_path / "report.css").unlink()
     with pytest.raises(ConfigurationError, match=r"captions\.yaml|report\.css"):
         load_assets(tmp_path)
-
-
-def test_facts_come_from_the_leaves_of_the_configuration() -> None:
-    leaves = {
-        "study": {
-            "name": "s",
-            "title": "T",
-            "question": "",
-            "source": {
-                "dataset": "a",
-                "task": "malignant_vs_rest",
-                "split": "patient_stratified",
-                "shares": {"train": 0.7, "validation": 0.1, "test": 0.2},
-                "split_seed": 3,
-            },
-            "targets": ["b"],
-            "aggregation": {"unit": "breast", "combine": "max"},
-            "seeds": [1],
-            "comparisons": [
-                {"family": "f", "on": "all", "reference": "r", "arms": None, "correct": "holm"}
-            ],
-            "subgroups": [],
-            "calibration": ["budget"],
-            "specificity": 0.9,
-            "bootstrap_resamples": 200,
-            "budget_sizes": [10],
-        },
-        "arms": {"r": {"name": "r"}},
-        "datasets": {
-            "a": {"title": "A", "licence": "x", "synthetic": True},
-            "b": {"title": "B", "licence": "x", "synthetic": False},
-        },
-    }
-    facts = facts_from_leaves(leaves, {"code": "0"})
-    assert facts.synthetic_datasets == ("a",)
-    assert facts.split["share of validation"] == "0.1"
-    assert facts.families[0].correct == "holm"
-    with pytest.raises(ConfigurationError, match="'datasets'"):
-        facts_from_leaves({key: leaves[key] for key in ("study", "arms")})
-    with pytest.raises(ConfigurationError, match="no record of 'b'"):
-        facts_from_leaves(leaves | {"datasets": {"a": leaves["datasets"]["a"]}})

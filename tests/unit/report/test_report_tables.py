@@ -10,6 +10,7 @@ import pytest
 from fabricated_study import Recipe, fabricate
 
 from mammoshift.contracts.results import read_comparisons, read_metrics, write_metrics
+from mammoshift.contracts.run import Run
 from mammoshift.errors import TableError
 from mammoshift.report.findings import findings
 from mammoshift.report.inputs import ReportData, ReportInputs, load_report_data
@@ -18,12 +19,7 @@ from mammoshift.report.rows import summarised
 from mammoshift.report.tables.comparisons import combined_comparison_table
 from mammoshift.report.tables.every import all_tables
 from mammoshift.report.tables.operation import budget_table
-from mammoshift.report.vocabulary import (
-    Budget,
-    method_key,
-    operating_point,
-    recalibration_budget,
-)
+from mammoshift.report.vocabulary import criterion_words, method_key
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +66,7 @@ def test_the_headline_leads_and_naive_stouffer_is_labelled(
 ) -> None:
     assert len(tables["comparisons"].cells) == 6
     every = tables["comparisons_all_methods"].cells
-    for _, rows in every.groupby(["Dataset", "Arm minus reference"], sort=False):
+    for _, rows in every.groupby(["Domain", "Arm minus reference"], sort=False):
         assert rows["Method"].iloc[0].startswith("Obuchowski-Rockette")
     naive = every["Method"].str.startswith("Naive Stouffer")
     assert naive.any()
@@ -92,7 +88,7 @@ def test_degrees_of_freedom_beyond_counting_are_a_bound(
 
 def test_an_undefined_value_shows_its_reason(tables: dict[str, PublicationTable]) -> None:
     cells = tables["calibration"].cells
-    wrong = cells[(cells["Dataset"] == "dmid") & (cells["Arm"] == "resnet")]
+    wrong = cells[(cells["Domain"] == "dmid") & (cells["Arm"] == "resnet")]
     assert (wrong["Slope"] == "not computed: separated classes").all()
 
 
@@ -178,9 +174,37 @@ def test_an_unknown_arm_is_refused(inputs: ReportInputs, tmp_path: Path) -> None
         load_report_data(replace(inputs, metrics=(tmp_path / "metrics.csv",)))
 
 
-def test_missing_prediction_tables_are_counted(inputs: ReportInputs) -> None:
-    with pytest.raises(TableError, match="17 prediction tables for 3 datasets, 3 arms and 2 seeds"):
+def test_a_missing_prediction_table_is_named(inputs: ReportInputs) -> None:
+    with pytest.raises(TableError, match="no prediction table of arm 'resnet' on domain 'cbis"):
         load_report_data(replace(inputs, predictions=inputs.predictions[1:]))
+
+
+def test_the_order_of_files_does_not_matter(inputs: ReportInputs, data: ReportData) -> None:
+    turned = replace(
+        inputs,
+        cases=inputs.cases[::-1],
+        predictions=inputs.predictions[::-1],
+        manifests=inputs.manifests[::-1],
+        runs=inputs.runs[::-1],
+    )
+    again = load_report_data(turned)
+    pd.testing.assert_frame_equal(again.cohort, data.cohort)
+    assert [trained.run for trained in again.runs] == [trained.run for trained in data.runs]
+    for key, cell in data.grid.cells.items():
+        assert (cell.logits == again.grid.cells[key].logits).all()
+
+
+def test_a_run_of_another_study_is_refused(inputs: ReportInputs) -> None:
+    first = inputs.runs[0]
+    with pytest.raises(TableError, match="vgg, seed 0, fold 0 is not part of the study"):
+        load_report_data(replace(inputs, runs=(replace(first, run=Run("vgg", 0)),)))
+    with pytest.raises(TableError, match="resnet, seed 0, fold 0 is given twice"):
+        load_report_data(replace(inputs, runs=(first, first)))
+
+
+def test_a_dataset_without_its_manifest_is_named(inputs: ReportInputs) -> None:
+    with pytest.raises(TableError, match="no manifest of the dataset 'cmmd'"):
+        load_report_data(replace(inputs, manifests=(inputs.manifests[0], inputs.manifests[2])))
 
 
 def test_rows_of_another_study_are_left_out(inputs: ReportInputs, tmp_path: Path) -> None:
@@ -204,9 +228,10 @@ def test_comparisons_read_from_two_files_are_one_table(inputs: ReportInputs) -> 
 
 
 def test_the_state_before_any_local_label_stands_beside_every_method(data: ReportData) -> None:
-    rows = data.metrics[data.metrics["variant"] == "budget_temperature_10"]
-    before = rows.assign(variant="budget_none_0", value=0.25, ci_low=float("nan"))
-    platt = rows.assign(variant="budget_platt_25")
+    rows = data.metrics[data.metrics["labelled_patients"] == 10]
+    none = {"recalibration": "none", "fitted_on": "", "labelled_patients": 0}
+    before = rows.assign(value=0.25, ci_low=float("nan"), **none)
+    platt = rows.assign(recalibration="platt", labelled_patients=25)
     metrics = pd.concat([data.metrics, before, platt], ignore_index=True)
     table = budget_table(replace(data, metrics=metrics))
     assert table is not None
@@ -218,25 +243,16 @@ def test_the_state_before_any_local_label_stands_beside_every_method(data: Repor
 
 
 @pytest.mark.parametrize(
-    ("variant", "criterion", "kind"),
+    ("criterion", "words"),
     [
-        ("spec95_transferred", "95% specificity", "transferred"),
-        ("spec975_reestimated", "97.5% specificity", "re-estimated"),
-        ("spec9725_transferred", "97.25% specificity", "transferred"),
-        ("youden_validation", "largest Youden index", "transferred"),
-        ("gmean_validation", "largest G-mean", "transferred"),
+        ("specificity_0.95", "95% specificity"),
+        ("specificity_0.975", "97.5% specificity"),
+        ("youden", "largest Youden index"),
+        ("g_mean", "largest G-mean"),
     ],
 )
-def test_variants_of_operating_points_are_read(variant: str, criterion: str, kind: str) -> None:
-    point = operating_point(variant)
-    assert point is not None
-    assert (point.criterion, point.kind) == (criterion, kind)
-
-
-def test_other_variants_are_no_operating_points() -> None:
-    assert operating_point("uncalibrated") is None
-    assert recalibration_budget("spec95_transferred") is None
-    assert recalibration_budget("budget_local_threshold_50") == Budget("local_threshold", 50)
+def test_a_criterion_is_put_into_words(criterion: str, words: str) -> None:
+    assert criterion_words(criterion) == words
 
 
 def test_methods_are_known_without_their_counts() -> None:

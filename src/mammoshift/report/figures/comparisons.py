@@ -25,6 +25,7 @@ from mammoshift.report.figures.style import (
     wrapped,
 )
 from mammoshift.report.formatting import counted, format_estimate, format_p, is_null, typographic
+from mammoshift.report.rows import cohort_name
 from mammoshift.report.vocabulary import spoken
 
 _ROW = 0.21
@@ -34,19 +35,18 @@ _SEED_MARKERS = "osD^vP*XdphH"
 
 
 def forest_plot(data: pd.DataFrame) -> ReportFigure:
-    """Draw the differences in AUC with raw and adjusted p values, grouped by dataset (F1)."""
-    groups = list(data.groupby(["family", "dataset", "subset"], sort=False))
+    """Draw the differences in AUC with raw and adjusted p values, grouped by domain (F1)."""
+    keys = ["family", "domain", "subset", "reference"]
+    groups = [(tuple(map(str, key)), rows) for key, rows in data.groupby(keys, sort=False)]
     lines = sum(len(rows) + 1.4 for _, rows in groups)
     names = [shortened(name, _NAME_CHARACTERS) for name in data["arm"]]
     left = text_width(max(map(len, names), default=0) + 2)
     right = text_width(40)
     figure, ax = _row_figure(lines, left, right, bottom=0.62, top=0.34)
     y = 0.0
-    for (family, dataset, subset), rows in groups:
-        reference = rows["reference"].iloc[0]
-        name = spoken(str(dataset)) if dataset == "all_targets" else dataset
-        kind = " (held-out source)" if subset == "test" else ""
-        heading = f"{name}{kind}, {spoken(str(family))}: against {shortened(reference, 36)}"
+    for (family, domain, subset, reference), rows in groups:
+        name = cohort_name(spoken(domain) if domain == "all_targets" else domain, subset)
+        heading = f"{name}, {spoken(family)}: against {shortened(reference, 36)}"
         _left_text(ax, y, heading, left, bold=True)
         for _, row in rows.iterrows():
             y += 1.0
@@ -72,8 +72,9 @@ def forest_plot(data: pd.DataFrame) -> ReportFigure:
 
 
 def drop_heat_map(data: pd.DataFrame) -> ReportFigure:
-    """Draw the transfer drop of each arm (rows) at each target (columns), with intervals (F5)."""
-    arms, targets = list(dict.fromkeys(data["arm"])), list(dict.fromkeys(data["dataset"]))
+    """Draw the transfer drop of each arm (rows) to each other domain (columns) (F5)."""
+    cohorts = [cohort_name(*key) for key in zip(data["domain"], data["subset"], strict=True)]
+    arms, targets = list(dict.fromkeys(data["arm"])), list(dict.fromkeys(cohorts))
     longest = max(len(shortened(arm, _NAME_CHARACTERS)) for arm in arms)
     left = text_width(longest + 2)
     cell = min(1.35, (PAGE_WIDTH - left - 0.1) / max(len(targets), 1))
@@ -84,8 +85,8 @@ def drop_heat_map(data: pd.DataFrame) -> ReportFigure:
     ax = figure.add_axes(box)
     drops = data["value"].to_numpy(dtype=float)
     most = max(float(np.nanmax(drops, initial=0.0)), 0.05)
-    for _, row in data.iterrows():
-        x, y = targets.index(row["dataset"]), arms.index(row["arm"])
+    for cohort, (_, row) in zip(cohorts, data.iterrows(), strict=True):
+        x, y = targets.index(cohort), arms.index(row["arm"])
         share = 0.0 if is_null(row["value"]) else min(max(row["value"] / most, 0.0), 1.0)
         ax.add_patch(
             Rectangle(
@@ -110,23 +111,23 @@ def drop_heat_map(data: pd.DataFrame) -> ReportFigure:
         spine.set_visible(False)
     description = (
         f"Heat map of transfer drops for {counted(len(arms), 'arm')} and "
-        f"{counted(len(targets), 'target')}; darker is a larger loss of AUC. Each cell "
+        f"{counted(len(targets), 'other domain')}; darker is a larger loss of AUC. Each cell "
         "states the drop and its 95% interval, as does the table."
     )
-    svg = to_svg(figure, "transfer-drop", "Transfer drop by arm and target", description)
+    svg = to_svg(figure, "transfer-drop", "Transfer drop by arm and domain", description)
     return ReportFigure("transfer_drop", "transfer_drop", "", svg, data)
 
 
-def seed_strip(data: pd.DataFrame, source: str) -> ReportFigure:
-    """Draw the AUC of each seed beside the mean with its interval, dataset by dataset (F7)."""
-    groups = list(data.groupby(["dataset", "subset"], sort=False))
+def seed_strip(data: pd.DataFrame) -> ReportFigure:
+    """Draw the AUC of each seed beside the mean with its interval, domain by domain (F7)."""
+    groups = list(data.groupby(["domain", "subset"], sort=False))
     arms = list(dict.fromkeys(data["arm"]))
     seeds = [seed for seed in dict.fromkeys(data["seed"]) if seed != "mean"]
     left = text_width(max(len(shortened(arm, _NAME_CHARACTERS)) for arm in arms) + 2)
     figure, ax = _row_figure(sum(len(arms) + 1.4 for _ in groups), left, 0.1, bottom=0.74, top=0.1)
     y = 0.0
-    for (dataset, subset), rows in groups:
-        name = f"{dataset} ({subset})" if dataset == source else str(dataset)
+    for (domain, subset), rows in groups:
+        name = cohort_name(str(domain), str(subset))
         _left_text(ax, y, name, left, bold=True)
         for arm in arms:
             y += 1.0

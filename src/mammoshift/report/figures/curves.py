@@ -95,8 +95,8 @@ def reliability_panels(data: pd.DataFrame, key: str, cohort: str) -> ReportFigur
         rows = data[data["arm"] == arm]
         ax.plot([0, 1], [0, 1], color=FAINT, linewidth=0.7)
         before, after = (
-            rows[(rows["variant"] == variant) & (rows["count"] > 0)]
-            for variant in ("uncalibrated", "temperature_source")
+            rows[(rows["recalibration"] == name) & (rows["count"] > 0)]
+            for name in ("none", "temperature")
         )
         _histogram(ax, before, GREY, filled=True)
         _histogram(ax, after, ACCENT, filled=False)
@@ -132,9 +132,9 @@ def reliability_panels(data: pd.DataFrame, key: str, cohort: str) -> ReportFigur
         _share_ticks(ax)
     description = (
         f"Reliability diagrams of {counted(len(arms), 'arm')} on {cohort}, before (open circles, "
-        "dashed) and after temperature scaling on the source (filled circles, Wilson 95% bars), "
-        "with a histogram of the probabilities along the bottom. The table of calibration states "
-        "ECE, intercept and slope."
+        "dashed) and after temperature scaling on own validation (filled circles, Wilson 95% "
+        "bars), with a histogram of the probabilities along the bottom. The table of calibration "
+        "states ECE, intercept and slope."
     )
     svg = to_svg(figure, key, f"Reliability: {cohort}", description)
     return ReportFigure(key, "reliability", cohort, svg, data)
@@ -149,8 +149,8 @@ def decision_panels(data: pd.DataFrame, key: str, cohort: str) -> ReportFigure:
     top = float(data[["net_benefit", "treat_all"]].max().max())
     for (ax,), arm in zip(panels, arms, strict=True):
         rows = data[data["arm"] == arm]
-        first = rows[rows["variant"] == "uncalibrated"]
-        after = rows[rows["variant"] == "temperature_source"]
+        first = rows[rows["recalibration"] == "none"]
+        after = rows[rows["recalibration"] == "temperature"]
         ax.axhline(0.0, color=GREY, linewidth=0.7)
         ax.plot(
             first["threshold"],
@@ -171,8 +171,8 @@ def decision_panels(data: pd.DataFrame, key: str, cohort: str) -> ReportFigure:
         ax.set(xlim=(0.0, 0.6), ylim=(-0.25 * max(top, 0.05), 1.1 * max(top, 0.05)))
     description = (
         f"Decision curves of {counted(len(arms), 'arm')} on {cohort}: net benefit before (dashed) "
-        "and after temperature scaling on the source (solid), against treating all (dotted) and "
-        "none (zero)."
+        "and after temperature scaling on own validation (solid), against treating all (dotted) "
+        "and none (zero)."
     )
     svg = to_svg(figure, key, f"Decision curves: {cohort}", description)
     return ReportFigure(key, "decision", cohort, svg, data)
@@ -189,7 +189,7 @@ def learning_panels(data: pd.DataFrame) -> ReportFigure:
         y_labels=("Loss", "Validation AUC"),
     )
     for (loss, auc), arm in zip(panels, arms, strict=True):
-        for _, run in data[data["arm"] == arm].groupby("seed", sort=False):
+        for _, run in data[data["arm"] == arm].groupby(["seed", "fold"], sort=False):
             kept = run[run["kept"]]
             loss.plot(run["epoch"], run["train_loss"], color=FAINT, linewidth=0.9)
             loss.plot(run["epoch"], run["validation_loss"], color=INK, linewidth=0.9)
@@ -200,7 +200,7 @@ def learning_panels(data: pd.DataFrame) -> ReportFigure:
             ax.grid(axis="y", color=RULE, linewidth=0.5)
             ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     description = (
-        f"Training of {counted(len(arms), 'arm')}, one line for each seed: loss on training (pale) "
+        f"Training of {counted(len(arms), 'arm')}, one line for each run: loss on training (pale) "
         "and validation (dark) images, and below it the AUC on validation images. A dot marks the "
         "epoch whose model was kept."
     )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from mammoshift.evaluation.grid import Cell, load_grid
-from mammoshift.report.facts import StudyFacts
+from mammoshift.configuration.judged import ReportSettings
 from mammoshift.report.figure_data import (
     decision_data,
     difference_data,
@@ -31,11 +30,10 @@ from mammoshift.report.figures.curves import (
 )
 from mammoshift.report.figures.style import ReportFigure, house_style
 from mammoshift.report.formatting import is_null, typographic
-from mammoshift.report.inputs import ReportData, ReportInputs
+from mammoshift.report.inputs import ReportData
 from mammoshift.report.rows import (
     cohort_name,
     estimate_cell,
-    evaluated_cohorts,
     of_arm,
     select,
     summarised,
@@ -54,52 +52,53 @@ PAGE_ORDER = (
 """Captions in the order in which the page shows their figures."""
 
 
-def all_figures(inputs: ReportInputs, data: ReportData) -> tuple[ReportFigure, ...]:
-    """Draw every figure that the study has content for; predictions are read by dataset."""
+def all_figures(data: ReportData) -> tuple[ReportFigure, ...]:
+    """Draw every figure that the study has content for."""
     with house_style():
         figures = (
             *_interval_figures(data),
-            *_curve_figures(inputs, data),
+            *_curve_figures(data),
             *_training_figures(data),
         )
     return tuple(sorted(figures, key=lambda figure: PAGE_ORDER.index(figure.caption)))
 
 
 def _interval_figures(data: ReportData) -> list[ReportFigure]:
-    facts = data.facts
+    settings = data.settings
     figures: list[ReportFigure] = []
     if len(differences := difference_data(data)):
         figures.append(forest_plot(differences))
     if len(drops := drop_data(data)):
         figures.append(drop_heat_map(drops))
     if len(seeds := seed_data(data)):
-        figures.append(seed_strip(seeds, facts.source))
+        figures.append(seed_strip(seeds))
     density = subgroup_data(data, "density")
-    for dataset, subset in evaluated_cohorts(facts):
-        rows = density[(density["dataset"] == dataset) & (density["subset"] == subset)]
+    for domain, subset in settings.cohorts:
+        rows = density[(density["domain"] == domain) & (density["subset"] == subset)]
         if len(rows):
-            key = f"density_{_stem(dataset)}"
-            cohort = cohort_name(facts, dataset, subset)
+            key = f"density_{_stem(settings, domain, subset)}"
+            cohort = cohort_name(domain, subset)
             figures.append(subgroup_plot(rows, key, cohort, "breast density"))
     return figures
 
 
-def _curve_figures(inputs: ReportInputs, data: ReportData) -> list[ReportFigure]:
-    facts = data.facts
+def _curve_figures(data: ReportData) -> list[ReportFigure]:
+    settings = data.settings
     temperatures = temperatures_of(data)
-    reference = next((family.reference for family in facts.families), None)
+    pairs = (pair for family in settings.families for pair in family.pairs)
+    reference = next((pair.reference for pair in pairs), None)
     figures: list[ReportFigure] = []
-    for dataset, subset in evaluated_cohorts(facts):
-        cell = _cell(inputs, dataset, subset)
+    for domain, subset in settings.cohorts:
+        cell = data.grid.cells.get((domain, subset))
         if cell is None:
             continue
-        cohort = cohort_name(facts, dataset, subset)
-        stem = _stem(dataset)
+        cohort = cohort_name(domain, subset)
+        stem = _stem(settings, domain, subset)
         roc = roc_data(cell)
         if len(roc):
-            texts = _auc_texts(data, dataset, subset)
+            texts = _auc_texts(data, domain, subset)
             figures.append(
-                roc_panels(roc, f"roc_{stem}", cohort, texts, reference, facts.specificity)
+                roc_panels(roc, f"roc_{stem}", cohort, texts, reference, settings.specificity)
             )
         reliability = reliability_data(cell, temperatures)
         figures.append(reliability_panels(reliability, f"reliability_{stem}", cohort))
@@ -112,33 +111,17 @@ def _training_figures(data: ReportData) -> list[ReportFigure]:
     return [learning_panels(learning_data(data))] if data.runs else []
 
 
-def _cell(inputs: ReportInputs, dataset: str, subset: str) -> Cell | None:
-    """Return the aligned predictions of one cohort, or None when it has no case."""
-    study = grid_leaves(inputs.facts, dataset)
-    paths = [str(path) for path in inputs.predictions_of(dataset)]
-    return load_grid(study, paths).cells.get((dataset, subset))
-
-
-def grid_leaves(facts: StudyFacts, dataset: str) -> dict[str, object]:
-    """Return what is needed to align the predictions for one dataset."""
-    return {
-        "datasets": [dataset],
-        "arms": facts.arm_names,
-        "seeds": facts.seeds,
-        "aggregation": {"unit": facts.unit, "combine": facts.combine},
-    }
-
-
-def _auc_texts(data: ReportData, dataset: str, subset: str) -> dict[str, str]:
-    rows = select(data.metrics, metric="auc", variant="")
+def _auc_texts(data: ReportData, domain: str, subset: str) -> dict[str, str]:
+    rows = select(data.metrics, metric="auc")
     texts: dict[str, str] = {}
-    for arm in data.facts.arm_names:
-        found = summarised(of_arm(rows, dataset, subset, arm))
+    for arm in data.settings.arm_names:
+        found = summarised(of_arm(rows, domain, subset, arm))
         if len(found) and not is_null(found.iloc[0]["value"]):
             texts[arm] = "AUC " + typographic(estimate_cell(found.iloc[0], decimals=2))
     return texts
 
 
-def _stem(dataset: str) -> str:
-    """Return a dataset's name as a safe part of a file name."""
-    return re.sub(r"[^A-Za-z0-9_-]", "-", dataset)
+def _stem(settings: ReportSettings, domain: str, subset: str) -> str:
+    """Return a cohort's name as a safe part of a file name; the leading one is its domain's."""
+    name = domain if settings.domain(domain).subsets[0] == subset else f"{domain}_{subset}"
+    return re.sub(r"[^A-Za-z0-9_-]", "-", name)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from mammoshift.report.facts import StudyFacts
+from mammoshift.configuration.judged import ReportSettings
 from mammoshift.report.inputs import ReportData
 from mammoshift.report.publication import PublicationTable
 
@@ -16,8 +16,8 @@ ABSENT = "-"
 
 def arm_table(data: ReportData) -> PublicationTable | None:
     """Return the settings in which the arms differ, one arm per row."""
-    settings = _settings(data.facts)
-    shared = dict(shared_settings(data.facts))
+    settings = _settings(data.settings)
+    shared = dict(shared_settings(data.settings))
     keys = [key for key in _keys(settings) if key not in shared]
     if not keys:
         return None
@@ -26,10 +26,10 @@ def arm_table(data: ReportData) -> PublicationTable | None:
     return PublicationTable("arms", cells, text_columns=frozenset(keys))
 
 
-def shared_settings(facts: StudyFacts) -> tuple[tuple[str, str], ...]:
+def shared_settings(settings: ReportSettings) -> tuple[tuple[str, str], ...]:
     """Return (dotted key, value) of every setting that all arms have in common."""
-    settings = _settings(facts)
-    values = {key: {own.get(key) for own in settings.values()} for key in _keys(settings)}
+    of_arms = _settings(settings)
+    values = {key: {own.get(key) for own in of_arms.values()} for key in _keys(of_arms)}
     return tuple((key, str(*found)) for key, found in values.items() if len(found) == 1)
 
 
@@ -49,10 +49,11 @@ def flattened(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[s
             yield name, "none" if value is None else f"{value}"
 
 
-def _settings(facts: StudyFacts) -> dict[str, dict[str, str]]:
+def _settings(settings: ReportSettings) -> dict[str, dict[str, str]]:
     return {
-        arm.name: {key: text for key, text in flattened(arm.settings) if key != "name"}
-        for arm in facts.arms
+        arm.name: {"kind": arm.kind}
+        | {key: text for key, text in flattened(arm.settings) if key not in {"name", "kind"}}
+        for arm in settings.described_arms
     }
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+from mammoshift.contracts.cases import ALL_SUBSETS
+from mammoshift.report.cohort import NO_CASE
 from mammoshift.report.formatting import (
     format_count,
     format_estimate,
@@ -12,6 +14,7 @@ from mammoshift.report.formatting import (
 )
 from mammoshift.report.inputs import ReportData
 from mammoshift.report.publication import PublicationTable
+from mammoshift.report.rows import cohort_name
 
 _CATEGORY_HEADS = {
     "density": "Breast density",
@@ -24,18 +27,16 @@ _MANUFACTURERS_SHOWN = 8
 
 
 def cohort_table(data: ReportData) -> PublicationTable | None:
-    """Return T1: what each dataset and subset holds, one cohort per column."""
+    """Return T1: what each domain and subset holds, one cohort per column."""
     cohort = data.cohort
     heads: list[tuple[str, str, str]] = []
-    for dataset in data.facts.dataset_names:
-        order = ("train", "validation", "test", "target", "unlabelled")
-        present = set(cohort.loc[cohort["dataset"] == dataset, "subset"])
-        for subset in (name for name in order if name in present):
-            plain = subset == "target"
-            heads.append((dataset, subset, dataset if plain else f"{dataset} ({subset})"))
+    for domain in data.settings.domain_names:
+        present = set(cohort.loc[cohort["domain"] == domain, "subset"])
+        subsets = (name for name in (*ALL_SUBSETS, NO_CASE) if name in present)
+        heads += [(domain, subset, cohort_name(domain, subset)) for subset in subsets]
     if not heads:
         return None
-    columns = [_cohort_column(cohort, dataset, subset) for dataset, subset, _ in heads]
+    columns = [_cohort_column(cohort, domain, subset) for domain, subset, _ in heads]
     rows: dict[tuple[str, str], None] = {}
     for group in _cohort_groups():
         found = {key for column in columns for key in column if key[0] == group}
@@ -49,7 +50,7 @@ def cohort_table(data: ReportData) -> PublicationTable | None:
 
 def _cohort_groups() -> tuple[str, ...]:
     numbers = ("Age, years", "Pixel spacing, mm", "Files left out of the dataset")
-    return ("Patients", "Images", *_CATEGORY_HEADS.values(), *numbers)
+    return ("Patients", "Images", "Cases", *_CATEGORY_HEADS.values(), *numbers)
 
 
 _LEVEL_ORDER = (
@@ -69,10 +70,10 @@ def _level_order(row: tuple[str, str]) -> tuple[bool, int, str]:
     return level in {"unknown", "others"}, place, level
 
 
-def _cohort_column(cohort: pd.DataFrame, dataset: str, subset: str) -> dict[tuple[str, str], str]:
+def _cohort_column(cohort: pd.DataFrame, domain: str, subset: str) -> dict[tuple[str, str], str]:
     """Return {(characteristic, level): cell} of one cohort."""
-    of_dataset = cohort[cohort["dataset"] == dataset]
-    part = of_dataset[of_dataset["subset"] == subset]
+    of_domain = cohort[cohort["domain"] == domain]
+    part = of_domain[of_domain["subset"] == subset]
     counts = part.dropna(subset=["count"]).groupby("characteristic")
     known = {str(name): rows.set_index("level")["count"] for name, rows in counts}
     images = int(known["images"].iloc[0]) if "images" in known else 0
@@ -83,9 +84,13 @@ def _cohort_column(cohort: pd.DataFrame, dataset: str, subset: str) -> dict[tupl
     cells = {
         ("Patients", "all"): f"{single('patients'):,}",
         ("Images", "all"): f"{images:,}",
-        ("Images", "positive"): format_share(single("positives"), images),
-        ("Images", "negative"): format_share(single("negatives"), images),
     }
+    of_cases, total = "Images", images
+    if single("cases"):
+        of_cases, total = "Cases", single("cases")
+        cells["Cases", "all"] = f"{total:,}"
+    for name, level in (("positives", "positive"), ("negatives", "negative")):
+        cells[of_cases, level] = format_share(single(name), total)
     if single("images_without_patient"):
         without = format_share(single("images_without_patient"), images)
         cells["Images", "without a patient id"] = without
@@ -98,7 +103,7 @@ def _cohort_column(cohort: pd.DataFrame, dataset: str, subset: str) -> dict[tupl
         for level, count in levels.items():
             cells[head, str(level)] = format_share(int(count), images)
     cells |= _cohort_numbers(part)
-    left_out = of_dataset.loc[of_dataset["characteristic"] == "excluded", "count"]
+    left_out = of_domain.loc[of_domain["characteristic"] == "excluded", "count"]
     if len(left_out):
         cells["Files left out of the dataset", "all"] = format_count(left_out.iloc[0])
     return cells

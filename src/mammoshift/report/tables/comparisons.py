@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from mammoshift.report.facts import StudyFacts
+from mammoshift.configuration.judged import ReportSettings
 from mammoshift.report.formatting import format_estimate, format_number, format_p, is_null
 from mammoshift.report.inputs import ReportData
 from mammoshift.report.publication import PublicationTable
@@ -17,25 +17,26 @@ _SHOWN_APART = ("delong_paired", "omnibus", "difference_of_drops")
 
 def headline_comparison_table(data: ReportData) -> PublicationTable | None:
     """Return T3: the test that leads in each family."""
-    return _comparison_table("comparisons", headline(data.comparisons), data.facts, method=False)
+    return _comparison_table("comparisons", headline(data.comparisons), data.settings, method=False)
 
 
 def combined_comparison_table(data: ReportData) -> PublicationTable | None:
-    """Return every test that combines the seeds or the datasets, the headline method first."""
+    """Return every test that combines the seeds or the domains, the headline method first."""
     rows = data.comparisons[~data.comparisons["method"].isin(_SHOWN_APART)]
-    return _comparison_table("comparisons_all_methods", rows, data.facts, method=True)
+    return _comparison_table("comparisons_all_methods", rows, data.settings, method=True)
 
 
 def omnibus_table(data: ReportData) -> PublicationTable | None:
-    """Return the tests that all arms of a family have the same AUC on a dataset."""
+    """Return the tests that all arms of a family have the same AUC on a domain."""
     rows = data.comparisons[data.comparisons["method"] == "omnibus"]
     if rows.empty:
         return None
-    rows = comparisons_in_order(rows, data.facts)
+    rows = comparisons_in_order(rows, data.settings)
     records = [
         {
             "Family": spoken(row["family"]),
-            "Dataset": cohort_name(data.facts, row["dataset"], row["subset"]),
+            "Domain": cohort_name(row["domain"], row["subset"]),
+            "Reference": row["reference"],
             "Chi-squared": format_number(row["statistic"], 2, row["note"]),
             "df": format_number(row["df"], 0, row["note"]),
             "p": format_p(row["p"], row["note"]),
@@ -44,13 +45,13 @@ def omnibus_table(data: ReportData) -> PublicationTable | None:
         }
         for _, row in rows.iterrows()
     ]
-    return PublicationTable("omnibus", pd.DataFrame(records), row_headers=2)
+    return PublicationTable("omnibus", pd.DataFrame(records), row_headers=3)
 
 
 def drop_difference_table(data: ReportData) -> PublicationTable | None:
-    """Return the drop of each arm minus the drop of its reference, target by target."""
+    """Return the drop of each arm minus the drop of its reference, domain by domain."""
     rows = data.comparisons[data.comparisons["method"] == "difference_of_drops"]
-    return _comparison_table("transfer_drop_difference", rows, data.facts, method=False)
+    return _comparison_table("transfer_drop_difference", rows, data.settings, method=False)
 
 
 def per_seed_comparison_table(data: ReportData) -> PublicationTable | None:
@@ -59,19 +60,19 @@ def per_seed_comparison_table(data: ReportData) -> PublicationTable | None:
     return _comparison_table(
         "comparisons_per_seed",
         rows[rows["method"] == "delong_paired"],
-        data.facts,
+        data.settings,
         method=False,
         seeds=True,
     )
 
 
 def _comparison_table(
-    key: str, rows: pd.DataFrame, facts: StudyFacts, *, method: bool, seeds: bool = False
+    key: str, rows: pd.DataFrame, settings: ReportSettings, *, method: bool, seeds: bool = False
 ) -> PublicationTable | None:
     if rows.empty:
         return None
-    rows = comparisons_in_order(rows, facts)
-    records = [_comparison_record(row, facts, method, seeds) for _, row in rows.iterrows()]
+    rows = comparisons_in_order(rows, settings)
+    records = [_comparison_record(row, method, seeds) for _, row in rows.iterrows()]
     cells = pd.DataFrame(records)
     empty = [name for name in cells if (cells[name] == "").all()]
     cells = cells.drop(columns=empty)
@@ -79,16 +80,14 @@ def _comparison_table(
     return PublicationTable(key, cells, row_headers=3, text_columns=text)
 
 
-def _comparison_record(
-    row: pd.Series, facts: StudyFacts, method: bool, seeds: bool
-) -> dict[str, str]:
+def _comparison_record(row: pd.Series, method: bool, seeds: bool) -> dict[str, str]:
     note = row["note"]
     correction = CORRECTIONS.get(row["correction"], row["correction"])
     record = {
         "Family": spoken(row["family"]),
-        "Dataset": spoken(row["dataset"])
-        if row["dataset"] == "all_targets"
-        else cohort_name(facts, row["dataset"], row["subset"]),
+        "Domain": spoken(row["domain"])
+        if row["domain"] == "all_targets"
+        else cohort_name(row["domain"], row["subset"]),
         "Arm minus reference": f"{row['arm']} - {row['reference']}",
     }
     if seeds:
@@ -128,19 +127,19 @@ def adjusted_cell(row: pd.Series, column: str) -> str:
     return format_p(row[column], row["note"])
 
 
-def comparisons_in_order(rows: pd.DataFrame, facts: StudyFacts) -> pd.DataFrame:
-    """Sort by family, dataset, arm, method (the headline first) and seed."""
-    families = [family.family for family in facts.families]
+def comparisons_in_order(rows: pd.DataFrame, settings: ReportSettings) -> pd.DataFrame:
+    """Sort by family, domain, arm, method (the headline first) and seed."""
+    families = [family.family for family in settings.families]
     leads = set(headline(rows).index)
     methods = list(COMPARISON_METHODS)
     keys = pd.DataFrame(
         {
             "family": places(rows["family"], families),
-            "dataset": places(rows["dataset"], facts.dataset_names),
-            "arm": places(rows["arm"], facts.arm_names),
+            "domain": places(rows["domain"], settings.domain_names),
+            "arm": places(rows["arm"], settings.arm_names),
             "headline": [index not in leads for index in rows.index],
             "method": places(rows["method"], methods),
-            "seed": places(rows["seed"], [str(seed) for seed in facts.seeds]),
+            "seed": places(rows["seed"], [str(seed) for seed in settings.seeds]),
         },
         index=rows.index,
     )

@@ -1,4 +1,4 @@
-"""AUC by arm and dataset, and what it loses at transfer."""
+"""AUC by arm and domain, and what it loses at transfer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from mammoshift.report.publication import PublicationTable
 from mammoshift.report.rows import (
     class_counts,
     cohort_name,
-    evaluated_cohorts,
     first_estimate,
     first_number,
     of_arm,
@@ -19,38 +18,41 @@ from mammoshift.report.rows import (
     summarised,
 )
 
+OWN_DOMAIN = "own domain"
+"""What stands in place of a drop where the arm was trained."""
+
 
 def auc_table(data: ReportData) -> PublicationTable | None:
-    """Return T2: the AUC of every arm (rows) on every dataset (columns), mean over the seeds."""
-    facts = data.facts
-    rows = select(data.metrics, metric="auc", variant="")
+    """Return T2: the AUC of every arm (rows) on every domain (columns), mean over the seeds."""
+    settings = data.settings
+    rows = select(data.metrics, metric="auc")
     if rows.empty:
         return None
-    cells = pd.DataFrame({"Arm": facts.arm_names})
-    for dataset, subset in evaluated_cohorts(facts):
-        here = rows[(rows["dataset"] == dataset) & (rows["subset"] == subset)]
-        cells[cohort_name(facts, dataset, subset)] = [
-            first_estimate(summarised(here[here["arm"] == arm])) for arm in facts.arm_names
+    cells = pd.DataFrame({"Arm": settings.arm_names})
+    for domain, subset in settings.cohorts:
+        here = rows[(rows["domain"] == domain) & (rows["subset"] == subset)]
+        cells[cohort_name(domain, subset)] = [
+            first_estimate(summarised(here[here["arm"] == arm])) for arm in settings.arm_names
         ]
     return PublicationTable("auc", cells)
 
 
 def auc_detail_table(data: ReportData) -> PublicationTable | None:
-    """Return, per dataset and arm, the mean AUC, the spread over seeds and the ensemble's AUC."""
-    facts = data.facts
-    aucs = select(data.metrics, metric="auc", variant="")
+    """Return, per domain and arm, the mean AUC, the spread over seeds and the ensemble's AUC."""
+    settings = data.settings
+    aucs = select(data.metrics, metric="auc")
     spreads = select(data.metrics, metric="seed_sd")
     records = []
-    for dataset, subset in evaluated_cohorts(facts):
-        for arm in facts.arm_names:
-            rows = of_arm(aucs, dataset, subset, arm)
+    for domain, subset in settings.cohorts:
+        for arm in settings.arm_names:
+            rows = of_arm(aucs, domain, subset, arm)
             if rows.empty:
                 continue
-            spread = of_arm(spreads, dataset, subset, arm)
+            spread = of_arm(spreads, domain, subset, arm)
             counts = rows.iloc[0]
             records.append(
                 {
-                    "Dataset": cohort_name(facts, dataset, subset),
+                    "Domain": cohort_name(domain, subset),
                     "Arm": arm,
                     "AUC, mean over seeds (95% CI)": first_estimate(rows[rows["seed"] == "mean"]),
                     "SD over seeds": first_number(spread),
@@ -66,16 +68,20 @@ def auc_detail_table(data: ReportData) -> PublicationTable | None:
 
 
 def transfer_table(data: ReportData) -> PublicationTable | None:
-    """Return the transfer drops, AUC at the source minus AUC at the target, arm by target."""
+    """Return the transfer drops, AUC on an arm's own domain minus AUC on another, arm by domain."""
     rows = select(data.metrics, metric="transfer_drop")
     if rows.empty:
         return None
-    facts = data.facts
-    cells = pd.DataFrame({"Arm": facts.arm_names})
-    for target in facts.targets:
-        here = rows[rows["dataset"] == target]
-        cells[target] = [
-            first_estimate(summarised(here[here["arm"] == arm]), signed=True)
-            for arm in facts.arm_names
+    settings = data.settings
+    cells = pd.DataFrame({"Arm": settings.arm_names})
+    for domain, subset in settings.cohorts:
+        here = rows[(rows["domain"] == domain) & (rows["subset"] == subset)]
+        if here.empty:
+            continue
+        cells[cohort_name(domain, subset)] = [
+            OWN_DOMAIN
+            if settings.arm(arm).own_domain == domain
+            else first_estimate(summarised(here[here["arm"] == arm]), signed=True)
+            for arm in settings.arm_names
         ]
     return PublicationTable("transfer_drop", cells)

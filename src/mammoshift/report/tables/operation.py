@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import pandas as pd
 
+from mammoshift.contracts.cases import JUDGED_SUBSETS
 from mammoshift.report.formatting import format_count, format_number, missing
 from mammoshift.report.inputs import ReportData
 from mammoshift.report.publication import PublicationTable
 from mammoshift.report.rows import (
     NOT_EVALUATED,
+    at_thresholds,
     class_counts,
     cohort_name,
     estimate_cell,
-    evaluated_cohorts,
     first_estimate,
     in_study_order,
     null_band_cell,
@@ -22,37 +23,37 @@ from mammoshift.report.rows import (
     summarised,
 )
 from mammoshift.report.vocabulary import (
-    CALIBRATION_VARIANTS,
     METRIC_LABELS,
-    operating_point,
-    recalibration_budget,
+    RECALIBRATIONS,
+    THRESHOLDS,
+    criterion_words,
     spoken,
 )
 
 
 def operating_point_table(data: ReportData) -> PublicationTable | None:
     """Return T4: sensitivity and specificity at transferred and at re-estimated thresholds."""
-    facts = data.facts
-    rows = select(data.metrics, metric=("sensitivity", "specificity"))
-    points = {name: operating_point(name) for name in rows["variant"].unique()}
-    variants = sorted(
-        (name for name, point in points.items() if point is not None),
-        key=lambda name: (not name.startswith("spec"), not name.endswith("transferred"), name),
+    settings = data.settings
+    rows = at_thresholds(select(data.metrics, metric=("sensitivity", "specificity")))
+    points = sorted(
+        set(rows[["criterion", "threshold_from"]].itertuples(index=False, name=None)),
+        key=lambda point: (not point[0].startswith("specificity"), point[1], point[0]),
     )
     records = []
-    for dataset, subset in evaluated_cohorts(facts):
-        for arm in facts.arm_names:
-            here = of_arm(rows, dataset, subset, arm)
-            for variant in variants:
-                point = points[variant]
-                at_point = here[here["variant"] == variant]
-                if point is None or at_point.empty:
+    for domain, subset in settings.cohorts:
+        for arm in settings.arm_names:
+            here = of_arm(rows, domain, subset, arm)
+            for criterion, threshold_from in points:
+                at_point = here[
+                    (here["criterion"] == criterion) & (here["threshold_from"] == threshold_from)
+                ]
+                if at_point.empty:
                     continue
                 record = {
-                    "Dataset": cohort_name(facts, dataset, subset),
+                    "Domain": cohort_name(domain, subset),
                     "Arm": arm,
-                    "Criterion": point.criterion,
-                    "Threshold": point.kind,
+                    "Criterion": criterion_words(criterion),
+                    "Threshold": THRESHOLDS[threshold_from][0],
                 }
                 for metric in ("sensitivity", "specificity"):
                     part = at_point[at_point["metric"] == metric]
@@ -71,25 +72,23 @@ def operating_point_table(data: ReportData) -> PublicationTable | None:
 
 def operating_point_count_table(data: ReportData) -> PublicationTable | None:
     """Return the confusion counts behind the operating points, per seed and for the ensemble."""
-    facts = data.facts
+    settings = data.settings
     names = ("threshold", "tp", "fp", "tn", "fn")
-    rows = select(data.metrics, metric=names)
+    rows = at_thresholds(select(data.metrics, metric=names, subset=JUDGED_SUBSETS))
+    rows = rows[rows["seed"] != "mean"]
     records = []
-    keys = ["dataset", "subset", "arm", "variant", "seed"]
-    for _, part in in_study_order(rows, facts).groupby(keys, sort=False):
+    keys = ["domain", "subset", "arm", "criterion", "threshold_from", "seed"]
+    for _, part in in_study_order(rows, settings).groupby(keys, sort=False):
         first = part.iloc[0]
-        point = operating_point(first["variant"])
-        if point is None or first["subset"] not in {"test", "target"} or first["seed"] == "mean":
-            continue
         value = part.set_index("metric")["value"]
         counts = {name.upper(): format_count(value.get(name)) for name in names[1:]}
         records.append(
             {
-                "Dataset": cohort_name(facts, first["dataset"], first["subset"]),
+                "Domain": cohort_name(first["domain"], first["subset"]),
                 "Arm": first["arm"],
                 "Seed": first["seed"],
-                "Criterion": point.criterion,
-                "Threshold is": point.kind,
+                "Criterion": criterion_words(first["criterion"]),
+                "Threshold is": THRESHOLDS[first["threshold_from"]][0],
                 "Threshold (log-odds)": format_number(
                     value.get("threshold"), 3, "not stored by the evaluation"
                 ),
@@ -106,27 +105,25 @@ def operating_point_count_table(data: ReportData) -> PublicationTable | None:
 
 def calibration_table(data: ReportData) -> PublicationTable | None:
     """Return T5: calibration before and after each recalibration, ECE with its null band."""
-    facts = data.facts
-    rows = select(data.metrics, variant=CALIBRATION_VARIANTS)
-    temperatures = select(data.metrics, metric="temperature")
+    settings = data.settings
+    rows = select(data.metrics)
+    rows = rows[(rows["recalibration"] != "") & rows["labelled_patients"].isna()]
     records = []
-    for dataset, subset in evaluated_cohorts(facts):
-        for arm in facts.arm_names:
-            here = of_arm(rows, dataset, subset, arm)
-            for variant, label in CALIBRATION_VARIANTS.items():
-                part = here[here["variant"] == variant]
+    for domain, subset in settings.cohorts:
+        for arm in settings.arm_names:
+            here = of_arm(rows, domain, subset, arm)
+            for (recalibration, fitted_on), label in RECALIBRATIONS.items():
+                part = here[
+                    (here["recalibration"] == recalibration) & (here["fitted_on"] == fitted_on)
+                ]
                 if part.empty:
                     continue
                 of = {str(name): measured for name, measured in part.groupby("metric")}
                 none = part.iloc[:0]
-                used = temperatures[
-                    (temperatures["arm"] == arm)
-                    & (temperatures["variant"] == variant)
-                    & (temperatures["dataset"] == dataset)
-                ]
+                used = of.get("temperature", none)
                 records.append(
                     {
-                        "Dataset": cohort_name(facts, dataset, subset),
+                        "Domain": cohort_name(domain, subset),
                         "Arm": arm,
                         "Recalibration": label,
                         "T": "" if used.empty else spread_cell(used, 2),
@@ -164,31 +161,27 @@ def budget_table(data: ReportData) -> PublicationTable | None:
 
     The state before any local label stands in a column of its own beside every method.
     """
-    facts = data.facts
-    rows = select(data.metrics, subgroup="all")
-    budgets = {variant: recalibration_budget(variant) for variant in rows["variant"].unique()}
+    settings = data.settings
+    rows = select(data.metrics)
+    rows = rows[rows["labelled_patients"].notna()]
     before: dict[tuple[str, ...], str] = {}
     after: dict[tuple[str, ...], dict[int, str]] = {}
-    rows = rows[[budgets[variant] is not None for variant in rows["variant"]]]
-    for _, row in summarised(in_study_order(rows, facts)).iterrows():
-        budget = budgets[row["variant"]]
-        if budget is None:
-            continue
-        dataset = cohort_name(facts, row["dataset"], row["subset"])
+    for _, row in summarised(in_study_order(rows, settings)).iterrows():
+        domain = cohort_name(row["domain"], row["subset"])
         measure = METRIC_LABELS.get(row["metric"], spoken(row["metric"]))
-        if budget.patients == 0:
-            before[dataset, row["arm"], measure] = estimate_cell(row)
+        patients = int(row["labelled_patients"])
+        if patients == 0:
+            before[domain, row["arm"], measure] = estimate_cell(row)
         else:
-            method = spoken(budget.method) or "recalibration"
-            after.setdefault((dataset, row["arm"], method, measure), {})[budget.patients] = (
-                estimate_cell(row)
-            )
+            method = spoken(row["recalibration"]) if row["fitted_on"] else "local threshold"
+            key = (domain, row["arm"], method, measure)
+            after.setdefault(key, {})[patients] = estimate_cell(row)
     if not after:
         return None
     sizes = sorted({size for cells in after.values() for size in cells})
     records = [
         {
-            **dict(zip(("Dataset", "Arm", "Restored by", "Measure"), key, strict=True)),
+            **dict(zip(("Domain", "Arm", "Restored by", "Measure"), key, strict=True)),
             "no local patient": before.get((key[0], key[1], key[3]), missing(NOT_EVALUATED)),
             **{f"{size} patients": cells.get(size, "not drawn") for size in sizes},
         }

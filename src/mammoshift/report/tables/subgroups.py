@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from mammoshift.contracts.cases import JUDGED_SUBSETS
 from mammoshift.report.formatting import format_p, is_null
 from mammoshift.report.inputs import ReportData
 from mammoshift.report.publication import PublicationTable
@@ -22,18 +23,18 @@ MINIMUM_PER_CLASS = 10
 
 def subgroup_table(data: ReportData) -> PublicationTable | None:
     """Return the AUC in each subgroup; hidden where one class has fewer than ten cases."""
-    facts = data.facts
+    settings = data.settings
     rows = data.metrics[(data.metrics["metric"] == "auc") & (data.metrics["subgroup"] != "all")]
-    rows = rows[rows["subset"].isin({"test", "target"})]
+    rows = rows[rows["subset"].isin(JUDGED_SUBSETS)]
     records = []
-    keys = ["subgroup", "dataset", "arm", "subgroup_value"]
-    ordered = in_study_order(rows, facts).sort_values("subgroup", kind="stable")
+    keys = ["subgroup", "domain", "subset", "arm", "subgroup_value"]
+    ordered = in_study_order(rows, settings).sort_values("subgroup", kind="stable")
     for _, part in ordered.groupby(keys, sort=False):
         row = summarised(part).iloc[0]
         records.append(
             {
                 "Subgroup": spoken(row["subgroup"]),
-                "Dataset": cohort_name(facts, row["dataset"], row["subset"]),
+                "Domain": cohort_name(row["domain"], row["subset"]),
                 "Arm": row["arm"],
                 "Value": row["subgroup_value"],
                 "Pos. / neg.": class_counts(row),
@@ -55,20 +56,20 @@ def hidden_reason(row: pd.Series) -> str:
 
 def interaction_table(data: ReportData) -> PublicationTable | None:
     """Return the p values of the subgroup interactions."""
-    facts = data.facts
+    settings = data.settings
     rows = data.metrics[data.metrics["metric"] == "interaction_p"]
-    rows = rows[rows["subset"].isin({"test", "target"})]
+    rows = rows[rows["subset"].isin(JUDGED_SUBSETS)]
     records = []
-    keys = ["subgroup", "dataset", "arm", "variant", "subgroup_value"]
-    ordered = in_study_order(rows, facts).sort_values("subgroup", kind="stable")
+    keys = ["subgroup", "domain", "subset", "arm", "reference", "subgroup_value"]
+    ordered = in_study_order(rows, settings).sort_values("subgroup", kind="stable")
     for _, part in ordered.groupby(keys, sort=False):
         row = summarised(part).iloc[0]
-        against = f"difference to {row['variant']}" if row["variant"] else "AUC"
+        against = f"difference to {row['reference']}" if row["reference"] else "AUC"
         value = row["subgroup_value"]
         records.append(
             {
                 "Subgroup": spoken(row["subgroup"]),
-                "Dataset": cohort_name(facts, row["dataset"], row["subset"]),
+                "Domain": cohort_name(row["domain"], row["subset"]),
                 "Arm": row["arm"],
                 "Is the same": against,
                 "Over": "all values" if value == "all" else f"{value} against the rest",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from mammoshift.report.formatting import format_count, format_number
-from mammoshift.report.inputs import ReportData, Run
+from mammoshift.report.inputs import ReportData, TrainedModel
 from mammoshift.report.publication import PublicationTable
 from mammoshift.report.vocabulary import spoken
 
@@ -14,14 +14,15 @@ def training_table(data: ReportData) -> PublicationTable | None:
     """Return what was trained: epochs run, the epoch that was kept, its losses and its AUC."""
     if not data.runs:
         return None
-    place = {name: i for i, name in enumerate(data.facts.arm_names)}
-    runs = sorted(data.runs, key=lambda run: (place.get(run.arm, len(place)), run.seed))
-    cells = pd.DataFrame([_training_record(run) for run in runs])
+    cells = pd.DataFrame([_training_record(trained) for trained in data.runs])
+    if (cells["Fold"] == "0").all():
+        cells = cells.drop(columns="Fold")
     return PublicationTable("training", cells, row_headers=2)
 
 
-def _training_record(run: Run) -> dict[str, str]:
-    history, epoch = run.history, run.model.selected_epoch
+def _training_record(trained: TrainedModel) -> dict[str, str]:
+    history, model = trained.history, trained.model
+    epoch = model.selected_epoch
     kept = history[history["epoch"] == epoch]
     reason = "the kept epoch is not recorded" if epoch is None else "not in the history"
 
@@ -29,11 +30,12 @@ def _training_record(run: Run) -> dict[str, str]:
         return format_number(None if kept.empty else float(kept.iloc[0][column]), 3, reason)
 
     return {
-        "Arm": run.arm,
-        "Seed": str(run.seed),
+        "Arm": trained.run.arm,
+        "Seed": str(trained.run.seed),
+        "Fold": str(trained.run.fold),
         "Cases (positive)": "not recorded"
-        if run.model.training_cases is None
-        else f"{run.model.training_cases:,} ({format_count(run.model.training_positives)})",
+        if model.training_cases is None
+        else f"{model.training_cases:,} ({format_count(model.training_positives)})",
         "Stages": str(history["stage"].nunique()),
         "Epochs": format_count(len(history)),
         "Kept epoch": "unknown" if epoch is None else str(epoch),

@@ -423,8 +423,12 @@ def test_the_changed_module_and_definition_are_named(
 REGISTERING = {
     "script.py": "from mammoshift.use import use\nuse('a')\n",
     "mammoshift/__init__.py": "",
-    "mammoshift/registry.py": "FOUND = {}\n\ndef register(f):\n    FOUND[f.__name__] = f\n    return f\n",
-    "mammoshift/one.py": "from mammoshift.registry import register\n\n@register\ndef a():\n    return 1\n",
+    "mammoshift/registry.py": (
+        "FOUND = {}\n\ndef register(f):\n    FOUND[f.__name__] = f\n    return f\n"
+    ),
+    "mammoshift/one.py": (
+        "from mammoshift.registry import register\n\n@register\ndef a():\n    return 1\n"
+    ),
     "mammoshift/use.py": (
         "import mammoshift.one\nfrom mammoshift.registry import FOUND\n\n"
         "def use(name):\n    return FOUND[name]()\n"
@@ -448,7 +452,8 @@ MUTATED = {
 CALLED = {
     **REGISTERING,
     "mammoshift/one.py": (
-        "from mammoshift.registry import register\n\ndef a():\n    return 1\n\n_done = register(a)\n"
+        "from mammoshift.registry import register\n\n"
+        "def a():\n    return 1\n\n_done = register(a)\n"
     ),
 }
 STARRED = {

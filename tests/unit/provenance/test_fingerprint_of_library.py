@@ -138,6 +138,21 @@ def test_a_change_of_what_is_computed_touches_what_computes_it(
     assert touched(project, before, file, old, new) == scripts
 
 
+@pytest.mark.parametrize(
+    ("file", "scripts"),
+    [
+        ("training/losses.py", {"train_arm.py"}),
+        ("statistics/calibration.py", {"calibrate_study.py"}),
+        ("archives/adapter.py", {"ingest_dataset.py"}),
+        ("configuration/study.py", set()),
+    ],
+)
+def test_a_statement_that_runs_at_import_touches_what_imports_it(
+    project: Path, before: dict[str, str], file: str, scripts: set[str]
+) -> None:
+    assert touched(project, before, file, "", "\nset().clear()\n") == scripts
+
+
 def test_one_adapter_or_twin_touches_its_own_datasets(project: Path) -> None:
     script, library = project / "workflow/scripts/ingest_dataset.py", project / "src"
     cmmd, mias = "mammoshift.archives.cmmd", "mammoshift.archives.mias"

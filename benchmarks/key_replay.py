@@ -22,6 +22,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from mammoshift.provenance.fingerprint import code_definitions, code_fingerprint, code_key
@@ -55,15 +56,12 @@ def definitions_of(tree: Path, script: str, memory: Path) -> set[tuple[str, str,
 
 def whole_module_keys(tree: Path) -> dict[str, dict[str, str]]:
     """Return the peer's key of each script: a hash for each module that it imports."""
-    known: dict[Path, tuple[str, list[str]]] = {}
     keys = {}
     for script in scripts_of(tree):
         key, waiting = {}, deque([(script.name, script)])
         while waiting:
             name, path = waiting.popleft()
-            if path not in known:
-                known[path] = _whole(path, name)
-            key[name], imported = known[path]
+            key[name], imported = _whole(path.read_bytes(), name, path.name == "__init__.py")
             for module in imported:
                 base = tree.joinpath("src", *module.split("."))
                 for file in (base.with_suffix(".py"), base / "__init__.py"):
@@ -73,9 +71,10 @@ def whole_module_keys(tree: Path) -> dict[str, dict[str, str]]:
     return keys
 
 
-def _whole(path: Path, name: str) -> tuple[str, list[str]]:
-    tree = ast.parse(path.read_bytes())
-    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+@cache
+def _whole(content: bytes, name: str, is_package: bool) -> tuple[str, list[str]]:
+    tree = ast.parse(content)
+    package = name if is_package else name.rpartition(".")[0]
     imported = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

@@ -149,8 +149,9 @@ class Library:
         """Walk from a module along the names of a reference, through modules that pass it on."""
         named = f"{module}:{'.'.join(parts)}"
         known = module in self.modules or module in self._sources
-        if is_outside(module) or not known:
-            found.named = named
+        if is_outside(module, parts[0] if parts else "") or not known:
+            # Where it lies does not matter, so that it may move.
+            found.named = f"outside {'.'.join(parts)}" if known else named
             return
         found.imported.add(module)
         if not parts:
@@ -158,9 +159,7 @@ class Library:
             return
         source = self.source(module)
         name, rest = parts[0], parts[1:]
-        if is_outside(module, name):
-            found.named = named
-        elif name in source.names:
+        if name in source.names:
             found.places = tuple((module, place) for place in source.names[name])
             found.named = named
             slots = [source.units[place].names.index(name) for place in source.names[name]]

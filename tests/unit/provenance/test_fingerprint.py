@@ -578,6 +578,17 @@ def test_a_use_that_says_which_modules_it_looks_up_reaches_those_alone(tree: Pat
     assert looked_up(p) != before
 
 
+def test_what_is_outside_may_change_and_move(tmp_path: Path) -> None:
+    use = "from mammoshift.provenance.reuse import keep\n\ndef use(name):\n    return keep()\n"
+    keeping = {"mammoshift/provenance/__init__.py": "", "mammoshift/use.py": use}
+    reuse = "def keep():\n    return 1\n"
+    tree = write(tmp_path, {**REGISTERING, **keeping, "mammoshift/provenance/reuse.py": reuse})
+    before = fingerprint(tree)
+    write(tree, {"mammoshift/provenance/kept.py": "def keep():\n    return 2\n"})
+    edit(tree, ("use", "provenance.reuse", "provenance.kept"))
+    assert fingerprint(tree) == before
+
+
 def test_a_private_rename_alone_changes_definitions_but_no_key(tree: Path) -> None:
     before, told = fingerprint(tree), code_definitions(tree / "script.py", tree / "lib")
     edit(tree, WITHOUT_EFFECT["private function renamed"])

@@ -164,6 +164,8 @@ class NormalForm:
 
     def _chain(self, name: str, chain: list[str], scope: Scope, is_read: bool) -> None:
         """Write `name.a.b...` as a reference where the library defines it."""
+        if "__subclasses__" in chain:
+            self._refer(FIRST_PARTY, "")
         meaning = self.names.means(name, scope)
         rest = "".join(f".{part}" for part in chain)
         if meaning in ("local", "builtin"):
@@ -251,7 +253,8 @@ class NormalForm:
             return
         own = self.names
         self._refer(own.module, "")
-        given = isinstance(name, (ast.Name, ast.Attribute, ast.Subscript)) and len(node.args) == 1
+        # What a table holds is seen where the table is.
+        given = isinstance(name, ast.Subscript) and len(node.args) == 1
         prefixed = (
             isinstance(name, ast.JoinedStr)
             and isinstance(name.values[0], ast.Constant)

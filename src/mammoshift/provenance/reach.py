@@ -15,6 +15,10 @@ from mammoshift.provenance.normal_form import BY_NAME, CALLED, DERIVED, is_priva
 from mammoshift.provenance.outside import is_declarative, is_outside
 from mammoshift.provenance.sources import Source, Unit, digest
 
+_OF_A_TEXT = ("__doc__", "__file__")
+_LEADS_TO_MODULES = ("__name__", "__package__", "__path__", "__spec__")
+"""What a module says of itself, from which the names of others can be made."""
+
 Place = tuple[str, int]
 """A definition: its module and its place among the units of that."""
 
@@ -174,8 +178,11 @@ class Library:
                 self._follow(base, onward, found)
         elif f"{module}.{name}" in self.modules:
             self._follow(f"{module}.{name}", rest, found)
-        elif name.startswith("__") and name.endswith("__") and "__getattr__" not in source.names:
+        elif name in _OF_A_TEXT:
             found.named = named
+        elif name in _LEADS_TO_MODULES:
+            looked_up = self.look_up(module)
+            found.named, found.whole = looked_up.named, looked_up.whole
         else:
             # From `from ... import *`, or made at run time.
             found.named = named

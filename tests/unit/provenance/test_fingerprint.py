@@ -523,7 +523,37 @@ CHANGED_MODULE = {
         "one.extra = registry.register\n\ndef use(name):\n    return one.a()\n"
     ),
 }
+DICTIONARY_OF_MODULE = {
+    **COMPUTED_ATTRIBUTE,
+    "mammoshift/use.py": (
+        "from mammoshift import one\n\ndef use(name):\n    return one.__dict__[name]()\n"
+    ),
+}
+NAME_OF_PACKAGE = {
+    **COMPUTED_ATTRIBUTE,
+    "script.py": "from mammoshift.far.use import use\nuse('a')\n",
+    "mammoshift/far/__init__.py": "",
+    "mammoshift/far/use.py": (
+        "from importlib import import_module\nimport mammoshift as package\n\n"
+        "def use(name):\n    return import_module(f'{package.__name__}.{name}').a()\n"
+    ),
+}
+ALL_SUBCLASSES = {
+    "script.py": "import mammoshift.one\nfrom mammoshift.use import use\nuse('a')\n",
+    "mammoshift/__init__.py": "",
+    "mammoshift/base.py": "class Base:\n    pass\n",
+    "mammoshift/one.py": (
+        "from mammoshift.base import Base\n\nclass A(Base):\n    def a(self):\n        return 1\n"
+    ),
+    "mammoshift/use.py": (
+        "from mammoshift.base import Base\n\ndef use(name):\n"
+        "    return [c().a() for c in Base.__subclasses__()]\n"
+    ),
+}
 UNKNOWN = {
+    "dictionary of a module": DICTIONARY_OF_MODULE,
+    "name of a package": NAME_OF_PACKAGE,
+    "all subclasses": ALL_SUBCLASSES,
     "registering decorator": REGISTERING,
     "registering base": SUBCLASSES,
     "change of another module's value": MUTATED,

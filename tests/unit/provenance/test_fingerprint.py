@@ -619,6 +619,28 @@ def test_what_is_outside_may_change_and_move(tmp_path: Path) -> None:
     assert fingerprint(tree) == before
 
 
+def test_a_context_or_call_that_is_outside_does_not_count(tmp_path: Path) -> None:
+    bare = (
+        "from mammoshift.provenance.reuse import hold, keep\n\n"
+        "def use(name):\n    x = len(name)\n    return x\n"
+    )
+    tree = write(
+        tmp_path,
+        {
+            **REGISTERING,
+            "mammoshift/provenance/__init__.py": "",
+            "mammoshift/provenance/reuse.py": "def hold(a):\n    pass\n\ndef keep(b):\n    pass\n",
+            "mammoshift/use.py": bare,
+        },
+    )
+    before = fingerprint(tree)
+    held = "    with hold(name) as a:\n        x = len(name)\n        keep(a)\n"
+    edit(tree, ("use", "    x = len(name)\n", held))
+    assert fingerprint(tree) == before
+    edit(tree, ("use", "keep(a)", "keep(name.pop())"))
+    assert fingerprint(tree) != before
+
+
 def test_a_private_rename_alone_changes_definitions_but_no_key(tree: Path) -> None:
     before, told = fingerprint(tree), code_definitions(tree / "script.py", tree / "lib")
     edit(tree, WITHOUT_EFFECT["private function renamed"])

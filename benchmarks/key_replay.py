@@ -1,7 +1,9 @@
 """How often each stage's key changes: over this repository's history, and for harmless edits.
 
 The floor is no change without numeric effect; the peer is a key over whole modules, every module
-that a script reaches by imports, as syntax trees without docstrings.
+that a script reaches by imports, as syntax trees without docstrings. `key` is one hash of the
+definitions that a script reaches, `by module` one for each of their modules, which changes too
+when a definition moves.
 
     python benchmarks/key_replay.py [NUMBER_OF_COMMITS]
 """
@@ -11,31 +13,39 @@ from __future__ import annotations
 import ast
 import hashlib
 import io
+import itertools
 import subprocess
 import sys
 import tarfile
 import tempfile
 import time
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
-from mammoshift.provenance.fingerprint import code_definitions, code_fingerprint
+from mammoshift.provenance.fingerprint import code_definitions, code_fingerprint, code_key
 from mammoshift.provenance.scopes import absolute, is_ours
 from scratch import ROOT
 
 COMMITS = 48
 LONGEST_LIST = 12
-Keys = dict[str, dict[str, str]]
+Keys = Mapping[str, object]
 
 
 def scripts_of(tree: Path) -> list[Path]:
     return sorted((tree / "workflow" / "scripts").glob("*.py"))
 
 
-def keys_of(tree: Path, memory: Path) -> Keys:
-    """Return the key of each script of a tree, by definitions."""
-    return {s.name: code_fingerprint(s, tree / "src", memory) for s in scripts_of(tree)}
+def schemes(tree: Path, memory: Path) -> dict[str, Keys]:
+    """Return the key of each script of a tree by each scheme."""
+    library, scripts = tree / "src", scripts_of(tree)
+    return {
+        "key": {s.name: code_key(s, library, memory) for s in scripts},
+        "by module": {s.name: code_fingerprint(s, library, memory) for s in scripts},
+        "whole modules": whole_module_keys(tree),
+    }
 
 
 def definitions_of(tree: Path, script: str, memory: Path) -> set[tuple[str, str, str]]:
@@ -44,17 +54,14 @@ def definitions_of(tree: Path, script: str, memory: Path) -> set[tuple[str, str,
     return {(one.module, one.name, one.hash) for one in found}
 
 
-def whole_module_keys(tree: Path) -> Keys:
+def whole_module_keys(tree: Path) -> dict[str, dict[str, str]]:
     """Return the peer's key of each script: a hash for each module that it imports."""
-    known: dict[Path, tuple[str, list[str]]] = {}
     keys = {}
     for script in scripts_of(tree):
         key, waiting = {}, deque([(script.name, script)])
         while waiting:
             name, path = waiting.popleft()
-            if path not in known:
-                known[path] = _whole(path, name)
-            key[name], imported = known[path]
+            key[name], imported = _whole(path.read_bytes(), name, path.name == "__init__.py")
             for module in imported:
                 base = tree.joinpath("src", *module.split("."))
                 for file in (base.with_suffix(".py"), base / "__init__.py"):
@@ -64,9 +71,10 @@ def whole_module_keys(tree: Path) -> Keys:
     return keys
 
 
-def _whole(path: Path, name: str) -> tuple[str, list[str]]:
-    tree = ast.parse(path.read_bytes())
-    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+@cache
+def _whole(content: bytes, name: str, is_package: bool) -> tuple[str, list[str]]:
+    tree = ast.parse(content)
+    package = name if is_package else name.rpartition(".")[0]
     imported = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -91,28 +99,26 @@ def history(number: int, folder: Path) -> None:
     """Print how often each key changed from commit to commit."""
     revisions = _git("rev-list", "--first-parent", f"--max-count={number + 1}", "HEAD").split()
     revisions.reverse()
-    by_definition: Counter[str] = Counter()
-    by_module: Counter[str] = Counter()
+    counts: dict[str, Counter[str]] = {}
     reasons: list[str] = []
     memory = folder / "memory.json"
-    before: tuple[Path, Keys, Keys] | None = None
+    before: tuple[Path, dict[str, Keys]] | None = None
     for revision in revisions:
         tree = folder / revision
         _extract(revision, tree)
-        now = (tree, keys_of(tree, memory), whole_module_keys(tree))
-        if before is not None:
-            by_module.update(_changed(before[2], now[2]))
-            changed = _changed(before[1], now[1])
-            by_definition.update(changed)
-            if changed:
+        now = (tree, schemes(tree, memory))
+        for scheme, keys in now[1].items():
+            changed = _changed(before[1][scheme], keys) if before else []
+            counts.setdefault(scheme, Counter()).update(changed)
+            if scheme == "key" and changed and before:
                 reasons.append(_reason(revision, before[0], tree, changed, memory))
         before = now
     assert before is not None
     print(f"{len(revisions) - 1} commits: how often each key changed")
-    print(f"{'script':26}{'definitions':>12}{'modules':>10}")
-    for script in sorted(before[1]):
-        print(f"{script:26}{by_definition[script]:12}{by_module[script]:10}")
-    print(f"{'all':26}{by_definition.total():12}{by_module.total():10}")
+    print(f"{'script':26}" + "".join(f"{scheme:>15}" for scheme in counts))
+    for script in sorted(before[1]["key"]):
+        print(f"{script:26}" + "".join(f"{found[script]:15}" for found in counts.values()))
+    print(f"{'all':26}" + "".join(f"{found.total():15}" for found in counts.values()))
     print("\n".join(reasons))
 
 
@@ -163,19 +169,17 @@ class Edit:
     new: str
 
 
-def harmless_edits(library: Path) -> list[Edit]:
+def harmless_edits(library: Path, files: list[Path]) -> list[Edit]:
     """Return fifty edits without numeric effect, ten kinds with five files each.
 
-    The files are those, of all that offer the kind, that lie evenly over the library.
+    The files are those, of all that offer the kind, that lie evenly over `files`.
     """
-    files = sorted(library.rglob("*.py"))
     edits: list[Edit] = []
     for kind, make in _KINDS.items():
         offered = [
             Edit(kind, str(path.relative_to(library)), *found)
             for path in files
-            if "provenance" not in path.parts
-            and (found := make(path.read_text(encoding="utf-8"))) is not None
+            if (found := make(path.read_text(encoding="utf-8"))) is not None
         ]
         step = max(1, len(offered) // 5)
         edits += offered[step // 2 :: step][:5]
@@ -261,7 +265,7 @@ def _renamed_function(text: str) -> tuple[str, str] | None:
 
 def _reordered(text: str) -> tuple[str, str] | None:
     nodes = _nodes(text)
-    for first, second in zip(nodes, nodes[1:], strict=False):
+    for first, second in itertools.pairwise(nodes):
         if all(
             isinstance(node, ast.FunctionDef) and not node.decorator_list and not node.args.defaults
             for node in (first, second)
@@ -311,35 +315,49 @@ def edits(folder: Path) -> None:
     _extract("HEAD", tree)
     memory = folder / "memory.json"
     library = tree / "src" / "mammoshift"
-    before, peer = keys_of(tree, memory), whole_module_keys(tree)
-    table: dict[str, list[int]] = {}
+    before = schemes(tree, memory)
+    # Files that some script reaches: an edit of another file changes no key of any scheme.
+    reached = {
+        module.removeprefix("mammoshift.").replace(".", "/")
+        for keys in whole_module_keys(tree).values()
+        for module in keys
+    }
+    files = [
+        path
+        for path in sorted(library.rglob("*.py"))
+        if str(path.relative_to(library).with_suffix("")) in reached
+    ]
+    table: dict[str, Counter[str]] = {}
     reasons: list[str] = []
-    found = harmless_edits(library)
+    found = harmless_edits(library, files)
+    told = {script: definitions_of(tree, script, memory) for script in before["key"]}
     for edit in found:
         path = library / edit.file
         text = path.read_text(encoding="utf-8")
-        told = {script: definitions_of(tree, script, memory) for script in before}
         path.write_text(text.replace(edit.old, edit.new), encoding="utf-8")
-        changed = _changed(before, keys_of(tree, memory))
-        whole = _changed(peer, whole_module_keys(tree))
-        row = table.setdefault(edit.kind, [0, 0, 0])
-        for place, value in enumerate((1, len(changed), len(whole))):
-            row[place] += value
+        row = table.setdefault(edit.kind, Counter())
+        row["edits"] += 1
+        now = schemes(tree, memory)
+        for scheme, keys in now.items():
+            row[scheme] += len(_changed(before[scheme], keys))
+        changed = _changed(before["by module"], now["by module"])
         for script in changed:
             other = definitions_of(tree, script, memory) ^ told[script]
             names = sorted({f"{module}:{name}" for module, name, _ in other})
             reasons.append(f"  {edit.kind}, {edit.file}: {script}: {' '.join(names)}")
         path.write_text(text, encoding="utf-8")
-    print(f"\n{len(found)} harmless edits: keys that they change, of {len(before)} for each edit")
-    print(f"{'kind':28}{'edits':>6}{'definitions':>12}{'modules':>10}")
+    scripts = len(before["key"])
+    print(f"\n{len(found)} harmless edits: keys that change, of {scripts} for each edit")
+    print(f"{'kind':26}{'edits':>6}" + "".join(f"{scheme:>15}" for scheme in before))
     for kind, row in table.items():
-        print(f"{kind:28}{row[0]:6}{row[1]:12}{row[2]:10}")
-    print("\n".join(reasons) or "no key changes by definitions")
+        counts = "".join(f"{row[scheme]:15}" for scheme in before)
+        print(f"{kind:26}{row['edits']:6}{counts}")
+    print("\n".join(reasons) or "no key changes")
 
 
 def speed(folder: Path) -> None:
     """Print the CPU time of all keys in a new process, with what was parsed remembered."""
-    memory = folder / "memory.json"
+    memory = folder / "fresh.json"
     code = (
         "import sys, time; from pathlib import Path\n"
         "from mammoshift.provenance.fingerprint import code_fingerprint\n"
@@ -349,15 +367,14 @@ def speed(folder: Path) -> None:
         "    code_fingerprint(script, tree / 'src', memory)\n"
         "print(f'{time.process_time() - began:.2f}')\n"
     )
-    for name, file in (("first", folder / "fresh.json"), ("later", folder / "fresh.json")):
+    for name in ("first", "later"):
         done = subprocess.run(
-            [sys.executable, "-c", code, str(ROOT), str(file)],
+            [sys.executable, "-c", code, str(ROOT), str(memory)],
             capture_output=True,
             text=True,
             check=True,
         )
         print(f"{name} parse: {done.stdout.strip()} s of CPU for {len(scripts_of(ROOT))} scripts")
-    memory.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

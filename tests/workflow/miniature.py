@@ -146,9 +146,9 @@ class Project:
         path.write_text(text.replace(old, new, 1), encoding="utf-8")
 
     def add_code(self, file: str) -> None:
-        """Add a statement to the end of a Python file."""
+        """Add a statement to the end of a Python file that runs whenever it is imported."""
         path = self.folder / file
-        path.write_text(path.read_text(encoding="utf-8") + "\nCHANGED = 1\n", encoding="utf-8")
+        path.write_text(path.read_text(encoding="utf-8") + "\nset().clear()\n", encoding="utf-8")
 
     def edit_yaml(self, file: str, change: object) -> None:
         """Let `change` alter the content of a YAML file in place."""

@@ -123,6 +123,12 @@ PLANNED: dict[str, tuple[Edit, set[str]]] = {
         lambda p: p.edit("workflow/scripts/train_arm.py", "from pathlib", "\n\nfrom pathlib"),
         set(),
     ),
+    "a new function in a library module": (
+        lambda p: p.edit(
+            "src/mammoshift/errors.py", "class A", "def new():\n    pass\n\n\nclass A"
+        ),
+        set(),
+    ),
     "a changed loss": (
         lambda p: p.add_code("src/mammoshift/training/losses.py"),
         AFTER_TRAINING,

@@ -100,7 +100,7 @@ class Names:
                 yield from (t.id for t in statement.targets if isinstance(t, ast.Name))
 
     def is_for_people(self, call: ast.Call, scope: Scope) -> bool:
-        """Tell whether a call, as a statement, only says something to a person."""
+        """Tell whether a call, as a statement, only says something or is declared outside."""
         function = call.func
         full = self.dotted(function, scope)
         if full == "builtins.print":
@@ -112,7 +112,7 @@ class Names:
                 )
                 for keyword in call.keywords
             )
-        if full == "warnings.warn":
+        if full == "warnings.warn" or self.is_outside(function, scope):
             return True
         told = outside.PROGRESS not in self.functions
         if isinstance(function, ast.Name):
@@ -132,6 +132,16 @@ class Names:
             return self.means(node.id, scope) == "own"
         return self.dotted(node, scope) == "logging"
 
+    def is_outside(self, node: ast.expr, scope: Scope) -> bool:
+        """Tell whether a name is that of a definition that is declared to shape no result."""
+        if not isinstance(node, ast.Name):
+            return False
+        meaning = self.means(node.id, scope)
+        if meaning == "own":
+            return outside.is_outside(self.module, node.id)
+        module, colon, name = meaning.partition(":")
+        return bool(colon and name) and outside.is_outside(module, name)
+
     def doing(self, node: ast.AST, scope: Scope) -> Iterator[ast.expr]:
         """Yield the parts of a text for people that may do more than give a value."""
         if isinstance(node, (ast.NamedExpr, ast.Await, ast.Yield, ast.YieldFrom)):
@@ -142,6 +152,7 @@ class Names:
             harmless = full is not None and (
                 full.removeprefix("builtins.") in outside.PURE_BUILTINS
             )
+            harmless |= self.is_outside(function, scope)
             if isinstance(function, ast.Attribute) and full is None:
                 harmless = function.attr in outside.PURE_METHODS and (
                     self.reference_of(function, scope) is None

@@ -122,6 +122,9 @@ class NormalForm:
         for statement in statements:
             if isinstance(statement, ast.Pass):
                 continue
+            if isinstance(statement, ast.With):
+                self._with(statement, scope)
+                continue
             if isinstance(statement, ast.Expr):
                 value = statement.value
                 if isinstance(value, ast.Constant):
@@ -164,6 +167,8 @@ class NormalForm:
 
     def _chain(self, name: str, chain: list[str], scope: Scope, is_read: bool) -> None:
         """Write `name.a.b...` as a reference where the library defines it."""
+        if "__subclasses__" in chain:
+            self._refer(FIRST_PARTY, "")
         meaning = self.names.means(name, scope)
         rest = "".join(f".{part}" for part in chain)
         if meaning in ("local", "builtin"):
@@ -251,7 +256,8 @@ class NormalForm:
             return
         own = self.names
         self._refer(own.module, "")
-        given = isinstance(name, (ast.Name, ast.Attribute, ast.Subscript)) and len(node.args) == 1
+        # What a table holds is seen where the table is.
+        given = isinstance(name, ast.Subscript) and len(node.args) == 1
         prefixed = (
             isinstance(name, ast.JoinedStr)
             and isinstance(name.values[0], ast.Constant)
@@ -425,6 +431,21 @@ class NormalForm:
             elif scope.kind == "class" or self.names.means(name, scope) != target:
                 self._out.append(f"import {'' if is_private(name) else name}")
                 self._refer(*target.split(":"))
+
+    def _with(self, node: ast.With, scope: Scope) -> None:
+        """Write a block without the contexts that shape no result, such as a lock."""
+        items: list[ast.withitem] = []
+        for item in node.items:
+            call = item.context_expr
+            if isinstance(call, ast.Call) and self.names.is_outside(call.func, scope):
+                self._residue([*call.args, *(k.value for k in call.keywords)], scope)
+            else:
+                items.append(item)
+        if items:
+            self._plain(ast.With(items=items, body=node.body), scope)
+            self._out.append(";")
+        else:
+            self._statements(node.body, scope)
 
     def _raise(self, node: ast.Raise, scope: Scope) -> None:
         """Write which error is raised; what it says is for people."""

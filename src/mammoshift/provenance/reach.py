@@ -15,6 +15,10 @@ from mammoshift.provenance.normal_form import BY_NAME, CALLED, DERIVED, is_priva
 from mammoshift.provenance.outside import is_declarative, is_outside
 from mammoshift.provenance.sources import Source, Unit, digest
 
+_OF_A_TEXT = ("__doc__", "__file__")
+_LEADS_TO_MODULES = ("__name__", "__package__", "__path__", "__spec__")
+"""What a module says of itself, from which the names of others can be made."""
+
 Place = tuple[str, int]
 """A definition: its module and its place among the units of that."""
 
@@ -160,8 +164,9 @@ class Library:
         """Walk from a module along the names of a reference, through modules that pass it on."""
         named = f"{module}:{'.'.join(parts)}"
         known = module in self.modules or module in self._sources
-        if is_outside(module) or not known:
-            found.named = named
+        if is_outside(module, parts[0] if parts else "") or not known:
+            # Where it lies does not matter, so that it may move.
+            found.named = f"outside {'.'.join(parts)}" if known else named
             return
         found.imported.add(module)
         if not parts:
@@ -169,9 +174,7 @@ class Library:
             return
         source = self.source(module)
         name, rest = parts[0], parts[1:]
-        if is_outside(module, name):
-            found.named = named
-        elif name in source.names:
+        if name in source.names:
             found.places = tuple((module, place) for place in source.names[name])
             found.named = named
             slots = [source.units[place].names.index(name) for place in source.names[name]]
@@ -186,8 +189,11 @@ class Library:
                 self._follow(base, onward, found)
         elif f"{module}.{name}" in self.modules:
             self._follow(f"{module}.{name}", rest, found)
-        elif name.startswith("__") and name.endswith("__") and "__getattr__" not in source.names:
+        elif name in _OF_A_TEXT:
             found.named = named
+        elif name in _LEADS_TO_MODULES:
+            looked_up = self.look_up(module)
+            found.named, found.whole = looked_up.named, looked_up.whole
         else:
             # From `from ... import *`, or made at run time.
             found.named = named

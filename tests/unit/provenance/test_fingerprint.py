@@ -423,8 +423,12 @@ def test_the_changed_module_and_definition_are_named(
 REGISTERING = {
     "script.py": "from mammoshift.use import use\nuse('a')\n",
     "mammoshift/__init__.py": "",
-    "mammoshift/registry.py": "FOUND = {}\n\ndef register(f):\n    FOUND[f.__name__] = f\n    return f\n",
-    "mammoshift/one.py": "from mammoshift.registry import register\n\n@register\ndef a():\n    return 1\n",
+    "mammoshift/registry.py": (
+        "FOUND = {}\n\ndef register(f):\n    FOUND[f.__name__] = f\n    return f\n"
+    ),
+    "mammoshift/one.py": (
+        "from mammoshift.registry import register\n\n@register\ndef a():\n    return 1\n"
+    ),
     "mammoshift/use.py": (
         "import mammoshift.one\nfrom mammoshift.registry import FOUND\n\n"
         "def use(name):\n    return FOUND[name]()\n"
@@ -448,7 +452,8 @@ MUTATED = {
 CALLED = {
     **REGISTERING,
     "mammoshift/one.py": (
-        "from mammoshift.registry import register\n\ndef a():\n    return 1\n\n_done = register(a)\n"
+        "from mammoshift.registry import register\n\n"
+        "def a():\n    return 1\n\n_done = register(a)\n"
     ),
 }
 STARRED = {
@@ -518,7 +523,37 @@ CHANGED_MODULE = {
         "one.extra = registry.register\n\ndef use(name):\n    return one.a()\n"
     ),
 }
+DICTIONARY_OF_MODULE = {
+    **COMPUTED_ATTRIBUTE,
+    "mammoshift/use.py": (
+        "from mammoshift import one\n\ndef use(name):\n    return one.__dict__[name]()\n"
+    ),
+}
+NAME_OF_PACKAGE = {
+    **COMPUTED_ATTRIBUTE,
+    "script.py": "from mammoshift.far.use import use\nuse('a')\n",
+    "mammoshift/far/__init__.py": "",
+    "mammoshift/far/use.py": (
+        "from importlib import import_module\nimport mammoshift as package\n\n"
+        "def use(name):\n    return import_module(f'{package.__name__}.{name}').a()\n"
+    ),
+}
+ALL_SUBCLASSES = {
+    "script.py": "import mammoshift.one\nfrom mammoshift.use import use\nuse('a')\n",
+    "mammoshift/__init__.py": "",
+    "mammoshift/base.py": "class Base:\n    pass\n",
+    "mammoshift/one.py": (
+        "from mammoshift.base import Base\n\nclass A(Base):\n    def a(self):\n        return 1\n"
+    ),
+    "mammoshift/use.py": (
+        "from mammoshift.base import Base\n\ndef use(name):\n"
+        "    return [c().a() for c in Base.__subclasses__()]\n"
+    ),
+}
 UNKNOWN = {
+    "dictionary of a module": DICTIONARY_OF_MODULE,
+    "name of a package": NAME_OF_PACKAGE,
+    "all subclasses": ALL_SUBCLASSES,
     "registering decorator": REGISTERING,
     "registering base": SUBCLASSES,
     "change of another module's value": MUTATED,
@@ -571,6 +606,39 @@ def test_a_use_that_says_which_modules_it_looks_up_reaches_those_alone(tree: Pat
     assert "mammoshift.plugins.r" in fingerprint(tree)
     edit(tree, ("plugins/p", "return 1", "return 3"))
     assert looked_up(p) != before
+
+
+def test_what_is_outside_may_change_and_move(tmp_path: Path) -> None:
+    use = "from mammoshift.provenance.reuse import keep\n\ndef use(name):\n    return keep()\n"
+    keeping = {"mammoshift/provenance/__init__.py": "", "mammoshift/use.py": use}
+    reuse = "def keep():\n    return 1\n"
+    tree = write(tmp_path, {**REGISTERING, **keeping, "mammoshift/provenance/reuse.py": reuse})
+    before = fingerprint(tree)
+    write(tree, {"mammoshift/provenance/kept.py": "def keep():\n    return 2\n"})
+    edit(tree, ("use", "provenance.reuse", "provenance.kept"))
+    assert fingerprint(tree) == before
+
+
+def test_a_context_or_call_that_is_outside_does_not_count(tmp_path: Path) -> None:
+    bare = (
+        "from mammoshift.provenance.reuse import hold, keep\n\n"
+        "def use(name):\n    x = len(name)\n    return x\n"
+    )
+    tree = write(
+        tmp_path,
+        {
+            **REGISTERING,
+            "mammoshift/provenance/__init__.py": "",
+            "mammoshift/provenance/reuse.py": "def hold(a):\n    pass\n\ndef keep(b):\n    pass\n",
+            "mammoshift/use.py": bare,
+        },
+    )
+    before = fingerprint(tree)
+    held = "    with hold(name) as a:\n        x = len(name)\n        keep(a)\n"
+    edit(tree, ("use", "    x = len(name)\n", held))
+    assert fingerprint(tree) == before
+    edit(tree, ("use", "keep(a)", "keep(name.pop())"))
+    assert fingerprint(tree) != before
 
 
 def test_a_private_rename_alone_changes_definitions_but_no_key(tree: Path) -> None:

@@ -98,6 +98,7 @@ def make_request(arguments: argparse.Namespace, folder: Path) -> TrainingRequest
             batch_size=arguments.batch_size,
             precision=arguments.precision,
             select="last_epoch",
+            cpu_threads=arguments.threads,
             augmentation=AUGMENTATION if arguments.augment else Augmentation(),
         ),
     )
@@ -112,7 +113,7 @@ def make_request(arguments: argparse.Namespace, folder: Path) -> TrainingRequest
         training=Cases.make(ids, np.arange(arguments.images) % 2),
         validation=Cases.make([], []),
         pixels=NoiseImages(pool, size),
-        execution=Execution(folder, arguments.device, arguments.threads, arguments.workers),
+        execution=Execution(folder, arguments.device, arguments.workers),
     )
 
 

@@ -12,6 +12,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from mammoshift.errors import ConfigurationError
+
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
@@ -93,16 +95,36 @@ class Augmentation(Strict):
     noise: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
 
 
+Selection = Literal[
+    "best_source_validation_auc",
+    "best_validation_auc",
+    "best_validation_loss",
+    "best_validation_accuracy",
+    "last_epoch",
+]
+"""Names of `mammoshift.training.selection.POLICIES`; the first two are the same."""
+
+
 class Training(Strict):
-    """How a model is fitted and which of its epochs is kept."""
+    """How a model is fitted and which of its epochs is kept.
+
+    `cpu_threads` are those of torch, 1 when left out. On a CPU they change the order of sums, and
+    with it the last digits of a model and of its logits, so they are never what a machine has.
+    """
 
     stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
     batch_size: Annotated[int, Field(ge=1)] = 8
     sampler: Literal["natural", "balanced"] = "natural"
     precision: Literal["float32", "bfloat16"] = "float32"
-    select: Literal["best_source_validation_auc", "last_epoch"] = "best_source_validation_auc"
+    select: Selection = "best_source_validation_auc"
     augmentation: Augmentation = Augmentation()
     checkpoint_minutes: Positive = 10.0
+    cpu_threads: Annotated[int, Field(ge=1)] | None = None
+
+    @property
+    def threads(self) -> int:
+        """CPU threads of training and of scoring."""
+        return 1 if self.cpu_threads is None else self.cpu_threads
 
 
 class WeightsFile(Strict):
@@ -118,6 +140,14 @@ class WeightsFile(Strict):
     source: str
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     derivatives: Literal["free", "same_licence", "forbidden"] = "free"
+
+
+class Normalisation(Strict):
+    """An arm's own normalisation, in the place of its backbone's; see `Backbone`."""
+
+    mean: tuple[float, ...]
+    std: tuple[Positive, ...]
+    per_image_range: bool | None = None
 
 
 class Backbone(Strict):
@@ -148,11 +178,34 @@ class Backbone(Strict):
             raise ValueError(f"mean and std need {self.channels} values, one for each channel")
         return self
 
+    def normalised(self, normalisation: Normalisation | None) -> Backbone:
+        """Return the backbone with an arm's own normalisation in the place of its own.
+
+        Raises
+        ------
+        ConfigurationError
+            If there is not one value for each channel.
+        """
+        if normalisation is None:
+            return self
+        if not len(normalisation.mean) == len(normalisation.std) == self.channels:
+            raise ConfigurationError(
+                f"normalisation: mean and std need {self.channels} values, one for each channel "
+                f"of {self.architecture}"
+            )
+        return self.model_copy(update=normalisation.model_dump(exclude_none=True))
+
 
 class FromArm(Strict):
-    """Start from another arm's trained model (of the same seed)."""
+    """Start from another arm's trained model (of the same seed).
+
+    `part: features` takes its feature extractor alone: its heads, whose sizes may hang on the
+    size of its input, are left behind, and those of this arm start at random. `model`, or
+    nothing, takes all of it.
+    """
 
     arm: Name
+    part: Literal["model", "features"] | None = None
 
 
 Initialisation = Literal["random", "pretrained"] | FromArm
@@ -171,3 +224,4 @@ class Arm(Strict):
     input: InputRecipe
     loss: Loss = Loss()
     training: Training
+    normalisation: Normalisation | None = None

@@ -20,7 +20,7 @@ from mammoshift.errors import ConfigurationError
 RESERVED_NAMES = frozenset(
     {"archives", "datasets", "pixels", "weights", "logs", "report", "tables"}
 )
-TRUE_SEQUENCES = frozenset({"size", "stages"})
+TRUE_SEQUENCES = frozenset({"size", "stages", "mean", "std"})
 
 
 class Shares(Strict):

@@ -10,7 +10,12 @@ from torch import Tensor, nn
 
 from mammoshift.configuration.model import Backbone
 from mammoshift.errors import WeightsError
-from mammoshift.models.architectures import check_names, create_features, feature_count
+from mammoshift.models.architectures import (
+    check_names,
+    check_shapes,
+    create_features,
+    feature_count,
+)
 
 DENSITY_CLASSES = ("a", "b", "c", "d")
 FEATURES = "features."
@@ -169,9 +174,13 @@ def build_classifier(
             n.removeprefix(f"{name}."): t for n, t in state.items() if n.startswith(f"{name}.")
         }
         if layer is not None and start:
-            check_names(layer.state_dict(), start, f"layer {name}")
             try:
-                layer.load_state_dict(start)
-            except RuntimeError as error:
-                raise WeightsError(f"layer {name}: {error}") from error
+                check_names(layer.state_dict(), start, f"layer {name}")
+                shapes = {n: tuple(tensor.shape) for n, tensor in start.items()}
+                check_shapes(layer.state_dict(), shapes, f"layer {name}")
+            except WeightsError as error:
+                raise WeightsError(
+                    f"{error}; start with `part: features` to leave the heads behind"
+                ) from error
+            layer.load_state_dict(start)
     return classifier

@@ -11,7 +11,7 @@ import torch
 from mammoshift.execution.determinism import deterministic_torch
 from mammoshift.execution.readers import BatchLoader, BatchReader, PixelSource
 from mammoshift.models.classifier import Classifier
-from mammoshift.models.saved_model import load_model
+from mammoshift.models.saved_model import load_model, read_record
 
 
 def score_images(
@@ -20,7 +20,6 @@ def score_images(
     image_ids: Sequence[str],
     batch_size: int,
     device: torch.device,
-    threads: int = 1,
     workers: int = 0,
 ) -> np.ndarray:
     """Score images with a trained model.
@@ -37,8 +36,8 @@ def score_images(
         Images in memory at once; changes the logits by rounding only.
     device
         See `mammoshift.execution.device.choose_device`.
-    threads, workers
-        CPU threads of torch, and processes that read images ahead (0: none).
+    workers
+        Processes that read images ahead (0: none).
 
     Returns
     -------
@@ -52,7 +51,8 @@ def score_images(
     ConfigurationError
         If an image does not have the size of the model's input.
     """
-    with deterministic_torch(device, threads):
+    record = read_record(model_folder)
+    with deterministic_torch(device, record.arm.training.threads):
         classifier, record = load_model(model_folder, device)
         size = record.arm.input.size
         return score_with([classifier], size, pixels, image_ids, batch_size, device, workers)[0]

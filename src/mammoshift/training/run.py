@@ -84,7 +84,7 @@ def run_training(job: TrainingJob, folder: Path) -> None:
             training=cases["train"],
             validation=cases["validation"],
             pixels=store,
-            execution=Execution(job.run_folder, threads=job.threads),
+            execution=Execution(job.run_folder),
             start=start,
             label=job.settings["task"],
             classes=class_names(job.settings["task"]),

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from mammoshift.execution.determinism import deterministic_torch
-from mammoshift.execution.readers import BatchLoader, BatchReader, PixelSource
+from mammoshift.execution.readers import BatchLoader, PixelSource
 from mammoshift.models.classifier import Classifier
 from mammoshift.models.saved_model import load_model, read_record
 
@@ -20,7 +20,7 @@ def score_images(
     image_ids: Sequence[str],
     batch_size: int,
     device: torch.device,
-    workers: int = 0,
+    readers: int | None = None,
 ) -> np.ndarray:
     """Score images with a trained model.
 
@@ -36,8 +36,8 @@ def score_images(
         Images in memory at once; changes the logits by rounding only.
     device
         See `mammoshift.execution.device.choose_device`.
-    workers
-        Processes that read images ahead (0: none).
+    readers
+        Threads that read images ahead: 0 for none, None for what the CPUs of the job allow.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def score_images(
     with deterministic_torch(device, record.arm.training.threads):
         classifier, record = load_model(model_folder, device)
         size = record.arm.input.size
-        return score_with([classifier], size, pixels, image_ids, batch_size, device, workers)[0]
+        return score_with([classifier], size, pixels, image_ids, batch_size, device, readers)[0]
 
 
 def score_with(
@@ -65,7 +65,7 @@ def score_with(
     image_ids: Sequence[str],
     batch_size: int,
     device: torch.device,
-    workers: int = 0,
+    readers: int | None = None,
 ) -> np.ndarray:
     """Score images with K models of one input size that are already loaded; see `score_images`.
 
@@ -76,14 +76,13 @@ def score_with(
     numpy.ndarray
         (K, N) float64.
     """
-    reader = BatchReader(pixels, image_ids, size)
     places = np.arange(len(image_ids))
     plan = [places[first : first + batch_size] for first in range(0, len(places), batch_size)]
     logits = np.empty((len(classifiers), len(image_ids)))
     for classifier in classifiers:
         classifier.eval()
     with torch.inference_mode():
-        loader = BatchLoader(reader, workers, device)
+        loader = BatchLoader(pixels, image_ids, size, readers, device)
         for batch, images in zip(plan, loader.batches(plan), strict=True):
             scored = torch.stack([classifier(images).logit for classifier in classifiers])
             logits[:, batch] = scored.to("cpu").double().numpy()

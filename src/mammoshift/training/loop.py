@@ -18,9 +18,9 @@ from mammoshift.errors import TrainingError
 from mammoshift.execution.determinism import Purpose, deterministic_torch, torch_seed
 from mammoshift.execution.device import choose_device, peak_memory_mib
 from mammoshift.execution.interruption import InterruptionGuard, TrainingInterrupted
-from mammoshift.execution.readers import BatchLoader, BatchReader
+from mammoshift.execution.readers import BatchLoader
 from mammoshift.models.classifier import Output, build_classifier, prepared, unit_intensities
-from mammoshift.training.augmentation import augment, draw_changes
+from mammoshift.training.augmentation import Changes, augment, draw_changes
 from mammoshift.training.checkpoint import (
     append_event,
     clear_checkpoints,
@@ -123,8 +123,8 @@ class _Trainer:
         )
         self.loss = build_loss(request.arm.loss, request.positive_weight)
         ids = request.training.image_ids + request.validation.image_ids
-        reader = BatchReader(request.pixels, ids, request.arm.input.size)
-        self.loader = BatchLoader(reader, request.execution.workers, device)
+        size, readers = request.arm.input.size, request.execution.readers
+        self.loader = BatchLoader(request.pixels, ids, size, readers, device)
         self.bounds = batch_bounds(len(request.training.labels), self.settings.batch_size)
         self.position = _Position()
         self.selection = _Selection()
@@ -203,9 +203,10 @@ class _Trainer:
         self.model.train()
         began = time.monotonic()
         batches = self.loader.batches([order[first:last] for first, last in bounds])
-        for (first, last), pixels in zip(bounds, batches, strict=True):
+        drawn = self.loader.ahead(self._draw, [np.arange(first, last) for first, last in bounds])
+        for (first, last), pixels, changes in zip(bounds, batches, drawn, strict=True):
             cases = torch.from_numpy(order[first:last]).to(self.device, non_blocking=True)
-            images = self._changed(pixels, np.arange(first, last))
+            images = self._changed(pixels, changes)
             loss = self._step(stage, images, labels[cases], densities[cases])
             pending.append((loss, last - first))
             position.step += 1
@@ -223,12 +224,16 @@ class _Trainer:
                 self._stop()
         position.train_seconds += time.monotonic() - began
 
-    def _changed(self, pixels: Tensor, places: np.ndarray) -> Tensor:
+    def _draw(self, places: np.ndarray) -> Changes | None:
         settings = self.settings.augmentation
         if settings == type(settings)():
+            return None
+        return draw_changes(settings, self.request.seed, self.position.epoch, places)
+
+    def _changed(self, pixels: Tensor, changes: Changes | None) -> Tensor:
+        if changes is None:
             return pixels
-        changes = draw_changes(settings, self.request.seed, self.position.epoch, places)
-        return augment(unit_intensities(pixels), settings, changes)
+        return augment(unit_intensities(pixels), self.settings.augmentation, changes)
 
     def _step(self, stage: Stage, images: Tensor, labels: Tensor, densities: Tensor) -> Tensor:
         if self.optimiser is None:

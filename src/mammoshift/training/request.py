@@ -61,13 +61,13 @@ class Cases:
 class Execution:
     """Where and how a training runs; none of it is meant to change the result.
 
-    `run_folder` keeps the state of an unfinished training; `workers` are the processes that read
-    images (0: none).
+    `run_folder` keeps the state of an unfinished training. `readers` is the number of threads that
+    read images ahead: 0 for none, None for what the CPUs of the job allow.
     """
 
     run_folder: Path
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    workers: int = 0
+    readers: int | None = None
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ def request_for(folder: Path, *, start: Path | None = None, **changes: object) -
         training=cases(0, TRAIN),
         validation=cases(1000, VALIDATION),
         pixels=ToyImages(),
-        execution=Execution(folder / "run"),
+        execution=Execution(folder / "run", readers=0),
         start=start,
     )
 
@@ -136,8 +136,9 @@ def test_torch_is_left_as_it_was(tmp_path: Path) -> None:
     ],
     ids=["first step", "validation", "mid-epoch", "mid-epoch of stage 2", "validation of stage 2"],
 )
+@pytest.mark.parametrize("readers", [0, 2])
 def test_interrupted_training_ends_bit_identical(
-    tmp_path: Path, number: int, stages: list[dict[str, object]] | None
+    tmp_path: Path, number: int, stages: list[dict[str, object]] | None, readers: int
 ) -> None:
     options = {"stages": stages} if stages else {}
     loss = {"name": "density_aware_focal", "auxiliary_weight": 0.3}
@@ -149,6 +150,7 @@ def test_interrupted_training_ends_bit_identical(
             os.kill(os.getpid(), signal.SIGTERM)
 
     broken = request_for(tmp_path / "broken", loss=loss, **options)
+    broken = replace(broken, execution=replace(broken.execution, readers=readers))
     with pytest.raises(TrainingInterrupted, match="goes on from there") as caught:
         train_arm(replace(broken, pixels=ToyImages(before_read=terminate)))
     assert caught.value.exit_code == 143
@@ -293,9 +295,9 @@ def test_checkpoints_are_also_saved_within_an_epoch(tmp_path: Path) -> None:
     assert train_arm(request).resumed_from_step == 3
 
 
-def test_workers_do_not_change_the_result(tmp_path: Path) -> None:
+def test_readers_do_not_change_the_result(tmp_path: Path) -> None:
     alone = request_for(tmp_path / "alone", stages=[{"epochs": 2, "lr": 1e-3}])
-    helped = replace(alone, execution=Execution(tmp_path / "helped" / "run", workers=1))
+    helped = replace(alone, execution=Execution(tmp_path / "helped" / "run", readers=3))
     one = model_bytes(tmp_path / "alone", alone, train_arm(alone))
     assert one == model_bytes(tmp_path / "helped", helped, train_arm(helped))
 

@@ -95,6 +95,8 @@ class Augmentation(Strict):
     noise: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
 
 
+Precision = Literal["float32", "tf32", "bfloat16"]
+
 Selection = Literal[
     "best_source_validation_auc",
     "best_validation_auc",
@@ -110,16 +112,19 @@ class Training(Strict):
 
     `cpu_threads` are those of torch, 1 when left out. On a CPU they change the order of sums, and
     with it the last digits of a model and of its logits, so they are never what a machine has.
+    `determinism: exact`, the default, repeats a training to the bit and refuses what a GPU cannot
+    repeat; `fast` takes the quickest form of every operation. `precision: tf32` is for NVIDIA GPUs.
     """
 
     stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
     batch_size: Annotated[int, Field(ge=1)] = 8
     sampler: Literal["natural", "balanced"] = "natural"
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Precision = "float32"
     select: Selection = "best_source_validation_auc"
     augmentation: Augmentation = Augmentation()
     checkpoint_minutes: Positive = 10.0
     cpu_threads: Annotated[int, Field(ge=1)] | None = None
+    determinism: Literal["exact", "fast"] | None = None
 
     @property
     def threads(self) -> int:
@@ -215,7 +220,8 @@ class Arm(Strict):
     """One way to make a classifier, with every default filled in.
 
     `backbone` is a name in the backbones file; the record behind it is added by
-    `mammoshift.configuration.study.resolve_arms` where a stage needs it.
+    `mammoshift.configuration.study.resolve_arms` where a stage needs it. `normalisation` replaces
+    the backbone's. `scoring_precision` is that of training when it is left out.
     """
 
     name: Name
@@ -225,3 +231,9 @@ class Arm(Strict):
     loss: Loss = Loss()
     training: Training
     normalisation: Normalisation | None = None
+    scoring_precision: Precision | None = None
+
+    @property
+    def applied_precision(self) -> Precision:
+        """The precision of scoring: its own, or that of training."""
+        return self.scoring_precision or self.training.precision

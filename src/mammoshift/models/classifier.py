@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from mammoshift.configuration.model import Backbone
+from mammoshift.configuration.model import Backbone, Precision
 from mammoshift.errors import WeightsError
 from mammoshift.models.architectures import (
     check_names,
@@ -36,6 +36,8 @@ class Output(NamedTuple):
 class Classifier(nn.Module):
     """A classifier of grey images that carries its own normalisation.
 
+    `precision` is what it is applied in once it is trained; heads always compute in float32.
+
     Parameters
     ----------
     features
@@ -59,6 +61,7 @@ class Classifier(nn.Module):
         self.channels = backbone.channels
         self.per_image_range = backbone.per_image_range
         self.frozen = False
+        self.precision: Precision = "float32"
         shape = (1, backbone.channels, 1, 1)
         mean = torch.tensor(backbone.mean, dtype=torch.float32).reshape(shape)
         std = torch.tensor(backbone.std, dtype=torch.float32).reshape(shape)

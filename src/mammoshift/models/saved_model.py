@@ -171,4 +171,5 @@ def load_model(folder: Path, device: torch.device) -> tuple[Classifier, ModelRec
         classifier.load_state_dict(state)
     except RuntimeError as error:
         raise WeightsError(f"{where}: {error}") from error
+    classifier.precision = record.arm.applied_precision
     return prepared(classifier, device).eval(), record

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from mammoshift.execution.determinism import deterministic_torch
+from mammoshift.execution.precision import computed_in
 from mammoshift.execution.readers import BatchLoader, PixelSource
 from mammoshift.models.classifier import Classifier
 from mammoshift.models.saved_model import load_model, read_record
@@ -42,7 +44,7 @@ def score_images(
     Returns
     -------
     numpy.ndarray
-        (N,) float64, log-odds of the positive class, computed in float32.
+        (N,) float64, log-odds of the positive class, computed in the precision of the record.
 
     Raises
     ------
@@ -52,7 +54,7 @@ def score_images(
         If an image does not have the size of the model's input.
     """
     record = read_record(model_folder)
-    with deterministic_torch(device, record.arm.training.threads):
+    with deterministic_torch(device, record.arm.training.threads, record.arm.training.determinism):
         classifier, record = load_model(model_folder, device)
         size = record.arm.input.size
         return score_with([classifier], size, pixels, image_ids, batch_size, device, readers)[0]
@@ -69,7 +71,7 @@ def score_with(
 ) -> np.ndarray:
     """Score images with K models of one input size that are already loaded; see `score_images`.
 
-    Each image is read once for all models.
+    Each image is read once for all models; each model computes in its own precision.
 
     Returns
     -------
@@ -78,12 +80,18 @@ def score_with(
     """
     places = np.arange(len(image_ids))
     plan = [places[first : first + batch_size] for first in range(0, len(places), batch_size)]
-    logits = np.empty((len(classifiers), len(image_ids)))
     for classifier in classifiers:
         classifier.eval()
     with torch.inference_mode():
         loader = BatchLoader(pixels, image_ids, size, readers, device)
-        for batch, images in zip(plan, loader.batches(plan), strict=True):
-            scored = torch.stack([classifier(images).logit for classifier in classifiers])
-            logits[:, batch] = scored.to("cpu").double().numpy()
-    return logits
+        # One transfer at the end: each would make the CPU wait for a GPU.
+        logits = [
+            torch.empty((len(classifiers), 0), device=device),
+            *(torch.stack([_applied(c, i) for c in classifiers]) for i in loader.batches(plan)),
+        ]
+        return torch.cat(logits, dim=1).to("cpu").double().numpy()
+
+
+def _applied(classifier: Classifier, images: Tensor) -> Tensor:
+    with computed_in(images.device, classifier.precision):
+        return classifier(images).logit

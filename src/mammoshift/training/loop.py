@@ -15,9 +15,15 @@ from torch.optim import Optimizer
 
 from mammoshift.configuration.model import Stage
 from mammoshift.errors import TrainingError
-from mammoshift.execution.determinism import Purpose, deterministic_torch, torch_seed
+from mammoshift.execution.determinism import (
+    Purpose,
+    deterministic_torch,
+    raise_if_indeterministic,
+    torch_seed,
+)
 from mammoshift.execution.device import choose_device, peak_memory_mib
 from mammoshift.execution.interruption import InterruptionGuard, TrainingInterrupted
+from mammoshift.execution.precision import autocast, float32_products
 from mammoshift.execution.readers import BatchLoader
 from mammoshift.models.classifier import Output, build_classifier, prepared, unit_intensities
 from mammoshift.training.augmentation import Changes, augment, draw_changes
@@ -66,7 +72,12 @@ def train_arm(
     POLICIES[request.arm.training.select].check(request.arm.name, request.validation.labels)
     device = choose_device(request.execution.device)
     progress(f"training on {device}")
-    with deterministic_torch(device, request.arm.training.threads), InterruptionGuard() as guard:
+    training = request.arm.training
+    with (
+        deterministic_torch(device, training.threads, training.determinism),
+        float32_products(device, training.precision),
+        InterruptionGuard() as guard,
+    ):
         return _Trainer(request, device, guard, progress).run()
 
 
@@ -244,17 +255,17 @@ class _Trainer:
         torch.manual_seed(
             torch_seed(Purpose.DROPOUT, self.request.seed, position.epoch, position.step)
         )
-        with self._precision():
-            output = self.model(images)
-        loss = self.loss(output, labels, densities)
-        self.optimiser.zero_grad()
-        loss.backward()
+        try:
+            with autocast(self.device, self.settings.precision):
+                output = self.model(images)
+            loss = self.loss(output, labels, densities)
+            self.optimiser.zero_grad()
+            loss.backward()
+        except RuntimeError as error:
+            raise_if_indeterministic(error, f"arm {self.request.arm.name}")
+            raise
         self.optimiser.step()
         return loss.detach()
-
-    def _precision(self) -> torch.autocast:
-        enabled = self.settings.precision == "bfloat16"
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled)
 
     def _add_losses(self, pending: list[tuple[Tensor, int]], stage: Stage) -> None:
         """Move pending losses to the epoch's sum; the model must not be saved before this."""
@@ -323,7 +334,7 @@ class _Trainer:
         plan = [places[first : first + size] for first in range(0, len(places), size)]
         outputs: list[Output] = []
         self.model.eval()
-        with torch.inference_mode(), self._precision():
+        with torch.inference_mode(), autocast(self.device, self.settings.precision):
             for pixels in self.loader.batches(plan):
                 outputs.append(self.model(pixels))
                 if self.guard.received is not None:

@@ -5,7 +5,7 @@ that the hardware sets. Both run in this process, in turns, so that a busy machi
 
     python benchmarks/training.py --architecture test_resnet --size 128 80
     python benchmarks/training.py --architecture resnet50 --size 1520 912 --precision bfloat16 \\
-        --batch-size 16 --images 256 --workers 8 --device cuda
+        --batch-size 16 --images 256 --device cuda
 """
 
 from __future__ import annotations
@@ -98,6 +98,7 @@ def make_request(arguments: argparse.Namespace, folder: Path) -> TrainingRequest
             batch_size=arguments.batch_size,
             precision=arguments.precision,
             select="last_epoch",
+            cpu_threads=arguments.threads,
             augmentation=AUGMENTATION if arguments.augment else Augmentation(),
         ),
     )
@@ -112,7 +113,7 @@ def make_request(arguments: argparse.Namespace, folder: Path) -> TrainingRequest
         training=Cases.make(ids, np.arange(arguments.images) % 2),
         validation=Cases.make([], []),
         pixels=NoiseImages(pool, size),
-        execution=Execution(folder, arguments.device, arguments.threads, arguments.workers),
+        execution=Execution(folder, arguments.device, arguments.readers),
     )
 
 
@@ -125,7 +126,7 @@ def main() -> None:
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--workers", type=int, default=0)
+    parser.add_argument("--readers", type=int, default=None)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--augment", action=argparse.BooleanOptionalAction, default=True)
     arguments = parser.parse_args()

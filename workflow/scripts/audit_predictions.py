@@ -1,13 +1,13 @@
 from pathlib import Path
 
-from mammoshift.cases.study_audit import audit_study_predictions, write_audit
+from mammoshift.cases.findings import write_audit
+from mammoshift.cases.study_audit import audit_prediction_files, case_files, lineages_of
 from mammoshift.execution.job import job_log
 
 with job_log(snakemake.log[0]):
-    datasets = snakemake.params.datasets
-    files = [Path(path) for path in snakemake.input.predictions]
-    predictions = {
-        dataset: [path for path in files if path.parent.name == dataset] for dataset in datasets
-    }
-    report = audit_study_predictions(Path(snakemake.input.split), datasets[0], predictions)
+    report = audit_prediction_files(
+        lineages_of(snakemake.params.audit["lineages"]),
+        case_files(snakemake.input.cases),
+        [Path(path) for path in snakemake.input.predictions],
+    )
     write_audit(report, Path(snakemake.output[0]))

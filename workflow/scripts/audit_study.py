@@ -1,21 +1,24 @@
 from pathlib import Path
 
-from mammoshift.cases.study_audit import AuditedDataset, audit_study, write_audit
+from mammoshift.cases.findings import write_audit
+from mammoshift.cases.study_audit import (
+    audit_study_files,
+    case_files,
+    lineages_of,
+    stored_datasets,
+)
 from mammoshift.execution.job import job_log
 
 with job_log(snakemake.log[0]):
-    shards = [Path(path).parent for path in snakemake.input.indexes]
-    settings = snakemake.params.datasets
-    datasets = [
-        AuditedDataset(
-            name, Path(manifest), tuple(s for s in shards if s.parts[-3] == name), maximum
-        )
-        for name, manifest, maximum in zip(
-            settings["datasets"],
-            snakemake.input.manifests,
-            settings["maximum_lost_share"],
-            strict=True,
-        )
-    ]
-    report = audit_study(Path(snakemake.input.split), datasets)
+    audit = snakemake.params.audit
+    leaks = {name: domain["leak"] for name, domain in audit["domains"].items() if domain["leak"]}
+    report = audit_study_files(
+        lineages_of(audit["lineages"]),
+        case_files(snakemake.input.cases),
+        stored_datasets(snakemake.input.stores, snakemake.input.files, audit["maximum_lost_share"]),
+        same_patients=audit["same_patients"],
+        adapters=audit["adapters"],
+        leaks=leaks,
+        judged_on=audit["judged"],
+    )
     write_audit(report, Path(snakemake.output.summary), Path(snakemake.output.findings))

@@ -6,26 +6,67 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from mammoshift.cases.audit import Lineages, audit_domain, audit_study
 from mammoshift.cases.findings import AuditReport
 from mammoshift.cases.prediction_audit import audit_predictions
 from mammoshift.contracts.cases import read_cases
-from mammoshift.contracts.manifest import read_exclusions, read_manifest
+from mammoshift.contracts.lineage import LearnedFrom, Lineage
+from mammoshift.contracts.manifest import read_exclusions
 from mammoshift.contracts.predictions import read_predictions
 from mammoshift.errors import ArchiveError
-from mammoshift.pixelstore.index import EXCLUSIONS_FILE, read_index
+from mammoshift.pixelstore.index import EXCLUSIONS_FILE, INDEX_FILE, read_index
+from mammoshift.pixelstore.receipt import checked_folders, stores_by_dataset
 
 
 @dataclass(frozen=True)
 class StoredDataset:
-    """One dataset's tables and the share of its images that may be lost in decoding."""
+    """One dataset's list of files and shards, and the share that may be lost in decoding."""
 
-    manifest: Path
+    files: Path
     shards: tuple[Path, ...]
     maximum_lost_share: float
+
+
+def stored_datasets(
+    stores: Iterable[str | Path],
+    files: Iterable[str | Path],
+    maximum_lost_share: Mapping[str, float],
+) -> dict[str, StoredDataset]:
+    """Return the datasets of pixel stores and lists of files, which name theirs themselves."""
+    folders = {
+        name: tuple(checked_folders(path, (INDEX_FILE, EXCLUSIONS_FILE)))
+        for name, path in stores_by_dataset(stores).items()
+    }
+    found = {}
+    for path in map(Path, files):
+        name = str(pd.read_parquet(path, columns=["dataset"])["dataset"].iloc[0])
+        if name in folders:
+            found[name] = StoredDataset(path, folders[name], maximum_lost_share[name])
+    return found
+
+
+def lineages_of(steps: Iterable[Mapping[str, Any]]) -> dict[tuple[str, int], Lineage]:
+    """Return what models learned from, by arm and fold, from the leaves that say it."""
+    return {
+        (step["arm"], step["fold"]): Lineage(
+            steps=tuple(LearnedFrom.model_validate(learned) for learned in step["steps"]),
+            third_party=tuple(step["third_party"]),
+        )
+        for step in steps
+    }
+
+
+def case_files(paths: Iterable[str | Path]) -> dict[str, Path]:
+    """Return the tables of cases by the domain that each names."""
+    return {
+        str(pd.read_parquet(path, columns=["domain"])["domain"].iloc[0]): Path(path)
+        for path in paths
+    }
 
 
 def audit_domain_files(
@@ -99,22 +140,23 @@ def _raised(report: AuditReport) -> AuditReport:
 def _indexes(datasets: Mapping[str, StoredDataset]) -> dict[str, pd.DataFrame]:
     indexes = {}
     for name, dataset in datasets.items():
-        index = pd.concat([read_index(folder) for folder in dataset.shards], ignore_index=True)
-        _check_losses(name, dataset, len(read_manifest(dataset.manifest)), len(index))
-        indexes[name] = index
+        _check_losses(name, dataset)
+        parts = [read_index(folder) for folder in dataset.shards]
+        indexes[name] = pd.concat(parts, ignore_index=True)
     return indexes
 
 
-def _check_losses(name: str, dataset: StoredDataset, expected: int, decoded: int) -> None:
-    lost = expected - decoded
-    if lost <= dataset.maximum_lost_share * expected:
-        return
+def _check_losses(name: str, dataset: StoredDataset) -> None:
+    expected = pq.read_metadata(dataset.files).num_rows
     tables = [read_exclusions(folder / EXCLUSIONS_FILE) for folder in dataset.shards]
     reasons = Counter(exclusion.reason for table in tables for exclusion in table)
+    lost = reasons.total()
+    if lost <= dataset.maximum_lost_share * expected:
+        return
     most = "; ".join(f"{count} x {reason}" for reason, count in reasons.most_common(5))
     raise ArchiveError(
         f"{name}: {lost} of {expected} images could not be decoded, more than "
         f"maximum_lost_share ({dataset.maximum_lost_share:g}) allows: {most}. The files are "
-        f"listed in {dataset.shards[0].parent}/*/{EXCLUSIONS_FILE}; repair them or raise the "
+        f"listed in {dataset.shards[0].parent.parent / EXCLUSIONS_FILE}; repair them or raise the "
         "setting"
     )

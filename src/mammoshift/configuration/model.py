@@ -12,6 +12,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from mammoshift.errors import ConfigurationError
+
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
@@ -112,22 +114,42 @@ class Augmentation(Strict):
     noise: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
 
 
+Precision = Literal["float32", "tf32", "bfloat16"]
+
+Selection = Literal[
+    "best_source_validation_auc",
+    "best_validation_auc",
+    "best_validation_loss",
+    "best_validation_accuracy",
+    "last_epoch",
+]
+"""Names of `mammoshift.training.selection.POLICIES`; the first two are the same."""
+
+
 class Training(Strict):
     """How a model is fitted and which of its epochs is kept.
 
     Without any of `stages` nothing is fitted: the arm applies the model that it starts from.
-    `cpu_threads` (1 where left out) is how many threads torch computes with on a CPU; since it
-    decides in which order numbers are added up, it is never taken from the machine.
+    `cpu_threads` are those of torch, 1 when left out. On a CPU they change the order of sums, and
+    with it the last digits of a model and of its logits, so they are never what a machine has.
+    `determinism: exact`, the default, repeats a training to the bit and refuses what a GPU cannot
+    repeat; `fast` takes the quickest form of every operation. `precision: tf32` is for NVIDIA GPUs.
     """
 
     stages: tuple[Stage, ...]
     batch_size: Annotated[int, Field(ge=1)] = 8
     sampler: Literal["natural", "balanced"] = "natural"
-    precision: Literal["float32", "bfloat16"] = "float32"
-    select: Literal["best_source_validation_auc", "last_epoch"] = "best_source_validation_auc"
+    precision: Precision = "float32"
+    select: Selection = "best_source_validation_auc"
     augmentation: Augmentation = Augmentation()
     checkpoint_minutes: Positive = 10.0
     cpu_threads: Annotated[int, Field(ge=1)] | None = None
+    determinism: Literal["exact", "fast"] | None = None
+
+    @property
+    def threads(self) -> int:
+        """CPU threads of training and of scoring."""
+        return 1 if self.cpu_threads is None else self.cpu_threads
 
 
 class WeightsFile(Strict):
@@ -145,6 +167,14 @@ class WeightsFile(Strict):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     derivatives: Literal["free", "same_licence", "forbidden"] = "free"
     trained_on: tuple[Name, ...] | None = None
+
+
+class Normalisation(Strict):
+    """An arm's own normalisation, in the place of its backbone's; see `Backbone`."""
+
+    mean: tuple[float, ...]
+    std: tuple[Positive, ...]
+    per_image_range: bool | None = None
 
 
 class Backbone(Strict):
@@ -175,16 +205,36 @@ class Backbone(Strict):
             raise ValueError(f"mean and std need {self.channels} values, one for each channel")
         return self
 
+    def normalised(self, normalisation: Normalisation | None) -> Backbone:
+        """Return the backbone with an arm's own normalisation in the place of its own.
+
+        Raises
+        ------
+        ConfigurationError
+            If there is not one value for each channel.
+        """
+        if normalisation is None:
+            return self
+        if not len(normalisation.mean) == len(normalisation.std) == self.channels:
+            raise ConfigurationError(
+                f"normalisation: mean and std need {self.channels} values, one for each channel "
+                f"of {self.architecture}"
+            )
+        return self.model_copy(update=normalisation.model_dump(exclude_none=True))
+
 
 class FromArm(Strict):
     """Start from another arm's trained model of the same seed.
 
     `fold` says which of its folds, where the other arm was trained on another domain with folds
-    (default: the first); on one domain each fold starts from its own.
+    (default: the first); on one domain each fold starts from its own. `part: features` takes its
+    feature extractor alone: its heads, whose sizes may hang on the size of its input, are left
+    behind, and those of this arm start at random. `model`, or nothing, takes all of it.
     """
 
     arm: Name
     fold: Annotated[int, Field(ge=0)] | None = None
+    part: Literal["model", "features"] | None = None
 
 
 Initialisation = Literal["random", "pretrained"] | FromArm
@@ -225,7 +275,8 @@ class Arm(ArmBase):
     """A network: a backbone, its input, a loss and how it is trained, every default filled in.
 
     `backbone` is a name in the backbones file. Without stages of training the arm applies the
-    model of the arm that it starts from.
+    model of the arm that it starts from. `normalisation` replaces the backbone's.
+    `scoring_precision` is that of training when it is left out.
     """
 
     kind: Literal["network"] = "network"  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -233,6 +284,13 @@ class Arm(ArmBase):
     input: InputRecipe
     loss: Loss = Loss()
     training: Training
+    normalisation: Normalisation | None = None
+    scoring_precision: Precision | None = None
+
+    @property
+    def applied_precision(self) -> Precision:
+        """The precision of scoring: its own, or that of training."""
+        return self.scoring_precision or self.training.precision
 
     @property
     def learns(self) -> bool:

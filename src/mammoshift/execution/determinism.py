@@ -11,10 +11,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
+
+from mammoshift.errors import ConfigurationError
+
+Determinism = Literal["exact", "fast"]
 
 # The module's settings are properties that its type stub does not know.
 _MEMORY: Any = torch.utils.deterministic
@@ -41,12 +45,25 @@ def torch_seed(purpose: Purpose, *place: int) -> int:
 
 
 @contextmanager
-def deterministic_torch(device: torch.device, threads: int) -> Iterator[None]:
+def deterministic_torch(
+    device: torch.device, threads: int, determinism: Determinism | None = None
+) -> Iterator[None]:
     """Run a block with deterministic algorithms and `threads` CPU threads, then restore all.
 
-    Operations of a GPU that have no deterministic form still run, with a warning. torch's global
-    generators are given back as they were.
+    Parameters
+    ----------
+    device
+        Where the block computes.
+    threads
+        CPU threads of torch, at least 1.
+    determinism
+        `exact`, which None means: an operation of a GPU that has no deterministic form is a
+        `RuntimeError` of torch, and attention takes its deterministic form. `fast`: a GPU takes the
+        quickest form that it finds, and two runs may differ; on a CPU it is the same as `exact`.
+
+    torch's global generators are given back as they were.
     """
+    exact = determinism != "fast" or device.type == "cpu"
     # cuBLAS reads this when its first handle is made; without it its reductions may vary.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     before = (
@@ -58,8 +75,8 @@ def deterministic_torch(device: torch.device, threads: int) -> Iterator[None]:
     )
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
-        torch.use_deterministic_algorithms(True, warn_only=True)
-        torch.backends.cudnn.benchmark = False
+        torch.use_deterministic_algorithms(exact)
+        torch.backends.cudnn.benchmark = not exact
         # Every buffer is written before it is read; filling each one first only costs time.
         _MEMORY.fill_uninitialized_memory = False
         torch.set_num_threads(max(1, threads))
@@ -70,3 +87,15 @@ def deterministic_torch(device: torch.device, threads: int) -> Iterator[None]:
             torch.backends.cudnn.benchmark = before[2]
             torch.set_num_threads(before[3])
             _MEMORY.fill_uninitialized_memory = before[4]
+
+
+def raise_if_indeterministic(error: RuntimeError, where: str) -> None:
+    """Raise a `ConfigurationError` where `error` is torch's word that it cannot repeat something.
+
+    The message names the operation and the setting that allows it.
+    """
+    if "deterministic" in str(error):
+        raise ConfigurationError(
+            f"{where}: on this device an operation of the network cannot be repeated to the bit: "
+            f"{str(error).splitlines()[0]} Set training.determinism to fast to allow it."
+        ) from error

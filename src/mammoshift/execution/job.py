@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mammoshift.errors import MammoshiftError
+from mammoshift.execution.allocator import keep_freed_memory
 
 YOUNG_OBJECTS = 50_000
 """Objects that a job makes before the collector looks at the youngest; Python's default is 700."""
@@ -34,9 +35,11 @@ def job_log(path: str) -> Iterator[None]:
 
     The collector looks at young objects less often, and a job that has succeeded ends without
     taking the interpreter apart: with the million objects of torch's modules the two are nearly
-    half of what a process costs beside its work (`benchmarks/demo_overhead.py`).
+    half of what a process costs beside its work (`benchmarks/demo_overhead.py`). Freed memory is
+    kept (`mammoshift.execution.allocator`).
     """
     gc.set_threshold(YOUNG_OBJECTS)
+    keep_freed_memory()
     ending = _Ending()
     atexit.register(ending.leave)
     log = Path(path)

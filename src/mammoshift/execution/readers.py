@@ -1,52 +1,76 @@
-"""Batches of images, read from a pixel store into one tensor each."""
+"""Batches of images, read from a pixel store into one tensor each, ahead of their use."""
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
 
 from mammoshift.errors import ConfigurationError
 
-PREFETCHED_BATCHES = 4
+READERS_LIMIT = 8
+"""Most reading threads that are useful: a copy out of a mapped file is bound by memory."""
+AHEAD = 2
+"""Batches that are read ahead beside one for each reader."""
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
 
 
 class PixelSource(Protocol):
-    """Where images come from; has to be picklable where worker processes are used."""
+    """Where images come from; several threads read at a time."""
 
     def read(self, image_id: str, /) -> np.ndarray:
         """Return the image as uint16 (rows, columns)."""
         ...
 
 
+def given_cpus() -> int:
+    """Return the number of CPUs that this process may use.
+
+    What the system binds it to, or what SLURM gave the job where SLURM does not bind.
+    """
+    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    asked = os.environ.get("SLURM_CPUS_PER_TASK", "")
+    return min(bound or 1, int(asked)) if asked.isdecimal() and int(asked) else bound or 1
+
+
+def default_readers() -> int:
+    """Return the number of reading threads for the CPUs that the job was given."""
+    return min(READERS_LIMIT, given_cpus())
+
+
 @dataclass(frozen=True)
-class BatchReader(Dataset[Tensor]):
+class BatchReader:
     """Reads several images of one size into a tensor.
 
-    `size` is the (rows, columns) that every image must have. Indexing with an array of places in
-    `image_ids` gives uint16 (N, rows, columns).
+    `size` is the (rows, columns) that every image must have. With `pinned` the tensors lie in
+    memory from which a GPU copies while the CPU goes on.
     """
 
     pixels: PixelSource
     image_ids: Sequence[str]
     size: tuple[int, int]
+    pinned: bool = False
 
-    def __getitem__(self, index: np.ndarray) -> Tensor:
-        """Read the images at the places `index`.
+    def read(self, places: np.ndarray) -> Tensor:
+        """Read the images at `places` in `image_ids` into uint16 (N, rows, columns).
 
         Raises
         ------
         ConfigurationError
             If an image is of another size or type than the model's input.
         """
-        batch = torch.empty((len(index), *self.size), dtype=torch.uint16)
-        for target, place in zip(batch.numpy(), index, strict=True):
+        shape = (len(places), *self.size)
+        batch = torch.empty(shape, dtype=torch.uint16, pin_memory=self.pinned)
+        for target, place in zip(batch.numpy(), places, strict=True):
             image_id = self.image_ids[int(place)]
             image = self.pixels.read(image_id)
             if image.shape != self.size or image.dtype != np.uint16:
@@ -59,63 +83,54 @@ class BatchReader(Dataset[Tensor]):
         return batch
 
 
-@dataclass
-class _Plan(Sampler[np.ndarray]):
-    """The batches of the next pass; set anew before each, since the workers live longer."""
-
-    batches: Sequence[np.ndarray] = field(default_factory=list)
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        return iter(self.batches)
-
-    def __len__(self) -> int:
-        return len(self.batches)
-
-
 class BatchLoader:
-    """Gives planned batches, in order, read in this process or ahead of time by workers.
+    """Gives planned batches, in order, read in this thread or ahead of time by others.
+
+    Copies out of mapped files leave Python's lock alone, so that threads read in parallel without
+    a second process, a second copy or a fork beside a GPU.
 
     Parameters
     ----------
-    reader
-        Reads a batch.
-    workers
-        Number of reading processes; 0 reads here, which is cheaper for small images.
+    pixels, image_ids, size
+        See `BatchReader`.
+    readers
+        Number of reading threads; 0 reads here, None takes what the job's CPUs allow. What is
+        read does not depend on it.
     device
-        Where the batches go; for a GPU they pass through pinned memory.
+        Where the batches go; to a GPU they are copied while the CPU goes on.
     """
 
-    def __init__(self, reader: BatchReader, workers: int, device: torch.device) -> None:
-        self._reader = reader
+    def __init__(
+        self,
+        pixels: PixelSource,
+        image_ids: Sequence[str],
+        size: tuple[int, int],
+        readers: int | None,
+        device: torch.device,
+    ) -> None:
+        self._reader = BatchReader(pixels, image_ids, size, device.type == "cuda")
         self._device = device
-        self._plan = _Plan()
-        self._loader = (
-            DataLoader(
-                reader,
-                batch_size=None,
-                sampler=self._plan,
-                num_workers=workers,
-                persistent_workers=True,
-                prefetch_factor=PREFETCHED_BATCHES,
-                pin_memory=device.type == "cuda",
-                worker_init_fn=_leave_signals_to_parent,
-            )
-            if workers
-            else None
-        )
+        self._readers = default_readers() if readers is None else readers
+        self._pool = ThreadPoolExecutor(self._readers, "reader") if self._readers else None
 
     def batches(self, plan: Sequence[np.ndarray]) -> Iterator[Tensor]:
         """Yield uint16 (N, rows, columns) on the device for each array of places in `plan`."""
-        if self._loader is None:
-            for places in plan:
-                yield self._reader[places].to(self._device)
-            return
-        self._plan.batches = plan
-        for batch in self._loader:
+        for batch in self.ahead(self._reader.read, plan):
             yield batch.to(self._device, non_blocking=True)
 
-
-def _leave_signals_to_parent(_worker: int) -> None:
-    """Let the parent finish its step when a whole process group is told to end."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    def ahead(self, make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
+        """Yield `make` of each item, in order, some made by the reading threads ahead of time."""
+        if self._pool is None:
+            yield from map(make, items)
+            return
+        waiting: deque[Future[Made]] = deque()
+        try:
+            for item in items:
+                waiting.append(self._pool.submit(make, item))
+                if len(waiting) > self._readers + AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

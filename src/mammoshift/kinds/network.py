@@ -58,7 +58,7 @@ def fit(request: FitRequest) -> None:
             training=_subset(request.cases, "train"),
             validation=_subset(request.cases, "validation"),
             pixels=request.pixels,
-            execution=Execution(request.run_folder, threads=arm.training.cpu_threads or 1),
+            execution=Execution(request.run_folder),
             start=request.start,
             label=request.task,
             classes=class_names(request.task),
@@ -94,7 +94,7 @@ def _scored(request: ScoreRequest) -> NDArray[np.float64]:
         raise TrainingError("a network needs images")
     device = choose_device("auto")
     arm = read_record(request.models[0]).arm
-    with deterministic_torch(device, arm.training.cpu_threads or 1):
+    with deterministic_torch(device, arm.training.threads):
         models = [load_model(folder, device)[0] for folder in request.models]
         case_ids = request.cases["case_id"].tolist()
         return score_with(models, arm.input.size, request.pixels, case_ids, BATCH_SIZE, device)

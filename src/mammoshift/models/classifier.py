@@ -8,9 +8,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from mammoshift.configuration.model import Backbone
+from mammoshift.configuration.model import Backbone, Precision
 from mammoshift.errors import WeightsError
-from mammoshift.models.architectures import check_names, create_features, feature_count
+from mammoshift.models.architectures import (
+    check_names,
+    check_shapes,
+    create_features,
+    feature_count,
+)
 
 DENSITY_CLASSES = ("a", "b", "c", "d")
 FEATURES = "features."
@@ -30,6 +35,8 @@ class Output(NamedTuple):
 
 class Classifier(nn.Module):
     """A classifier of grey images that carries its own normalisation.
+
+    `precision` is what it is applied in once it is trained; heads always compute in float32.
 
     Parameters
     ----------
@@ -54,6 +61,7 @@ class Classifier(nn.Module):
         self.channels = backbone.channels
         self.per_image_range = backbone.per_image_range
         self.frozen = False
+        self.precision: Precision = "float32"
         shape = (1, backbone.channels, 1, 1)
         mean = torch.tensor(backbone.mean, dtype=torch.float32).reshape(shape)
         std = torch.tensor(backbone.std, dtype=torch.float32).reshape(shape)
@@ -169,9 +177,13 @@ def build_classifier(
             n.removeprefix(f"{name}."): t for n, t in state.items() if n.startswith(f"{name}.")
         }
         if layer is not None and start:
-            check_names(layer.state_dict(), start, f"layer {name}")
             try:
-                layer.load_state_dict(start)
-            except RuntimeError as error:
-                raise WeightsError(f"layer {name}: {error}") from error
+                check_names(layer.state_dict(), start, f"layer {name}")
+                shapes = {n: tuple(tensor.shape) for n, tensor in start.items()}
+                check_shapes(layer.state_dict(), shapes, f"layer {name}")
+            except WeightsError as error:
+                raise WeightsError(
+                    f"{error}; start with `part: features` to leave the heads behind"
+                ) from error
+            layer.load_state_dict(start)
     return classifier

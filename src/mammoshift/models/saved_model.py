@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from mammoshift.configuration.model import Arm, Backbone, Strict
 from mammoshift.errors import WeightsError
-from mammoshift.files import atomic_path, write_text_atomically
+from mammoshift.files import atomic_path, sha256_of_file, write_text_atomically
 from mammoshift.models.architectures import check_names
 from mammoshift.models.classifier import (
     DENSITY_CLASSES,
@@ -45,10 +46,12 @@ class Licence(Strict):
 class ModelRecord(Strict):
     """Everything that is needed to apply a model and to know where it comes from.
 
-    `backbone` also holds the normalisation, `arm.input` how an image becomes the model's input.
+    `backbone` also holds the normalisation unless `arm.normalisation` does, `arm.input` how an
+    image becomes the model's input, `arm.training.threads` the CPU threads that it is applied with.
     `classes` are the names of the labels 0 and 1. `selected_epoch` counts from 1 over all stages.
     `licence` is None for a model that was trained from random weights. `lineage` is what the
-    model and its ancestors learned from (`mammoshift.contracts.lineage.Lineage`).
+    model and its ancestors learned from (`mammoshift.contracts.lineage.Lineage`); `weights_sha256`
+    is that of `model.safetensors` and is filled in by `write_model`.
     """
 
     arm: Arm
@@ -59,13 +62,14 @@ class ModelRecord(Strict):
     density_classes: tuple[str, ...] = DENSITY_CLASSES
     seed: int
     selected_epoch: int
-    selected_validation_auc: float | None
+    selected_validation_auc: float | None = None
     training_cases: int
     training_positives: int
-    start_sha256: str | None
-    licence: Licence | None
+    start_sha256: str | None = None
+    licence: Licence | None = None
     versions: Versions
     lineage: dict[str, Any] | None = None
+    weights_sha256: str | None = None
 
 
 def write_model(folder: Path, state: dict[str, Tensor], record: ModelRecord) -> None:
@@ -86,7 +90,9 @@ def write_model(folder: Path, state: dict[str, Tensor], record: ModelRecord) -> 
     }
     with atomic_path(folder / WEIGHTS_NAME) as temporary:
         save_file(plain, temporary)
-    write_text_atomically(folder / RECORD_NAME, record.model_dump_json(indent=2) + "\n")
+    complete = record.model_copy(update={"weights_sha256": weights_digest(folder)})
+    text = complete.model_dump_json(indent=2, exclude_none=True)
+    write_text_atomically(folder / RECORD_NAME, text + "\n")
 
 
 def read_record(folder: Path) -> ModelRecord:
@@ -110,13 +116,40 @@ def read_state(folder: Path) -> dict[str, Tensor]:
     Raises
     ------
     WeightsError
-        If the file is absent or damaged.
+        If the file or its record is absent, or the file is not what was written with the record.
     """
     path = folder / WEIGHTS_NAME
+    expected = read_record(folder).weights_sha256
+    if expected is not None and weights_digest(folder) != expected:
+        raise WeightsError(
+            f"{path}: its bytes are not those that its record was written with: the file is "
+            f"damaged or was exchanged; delete the folder {folder} and run again"
+        )
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path}: cannot be read as safetensors: {error}") from error
+
+
+def weights_digest(folder: Path) -> str:
+    """Return the SHA-256 of a model's tensors; a file that did not change is read once.
+
+    Raises
+    ------
+    WeightsError
+        If there is no such file.
+    """
+    path = folder / WEIGHTS_NAME
+    try:
+        state = path.stat()
+        return _digest(path.resolve(), state.st_size, state.st_mtime_ns)
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+@lru_cache(maxsize=256)
+def _digest(path: Path, _size: int, _written_ns: int) -> str:
+    return sha256_of_file(path)
 
 
 def load_model(folder: Path, device: torch.device) -> tuple[Classifier, ModelRecord]:
@@ -130,11 +163,13 @@ def load_model(folder: Path, device: torch.device) -> tuple[Classifier, ModelRec
     record = read_record(folder)
     state = read_state(folder)
     with torch.random.fork_rng(devices=[]):
-        classifier = build_classifier(record.backbone, record.arm.input.size, record.density_head)
+        backbone = record.backbone.normalised(record.arm.normalisation)
+        classifier = build_classifier(backbone, record.arm.input.size, record.density_head)
     where = str(folder / WEIGHTS_NAME)
     check_names(classifier.state_dict(), state, where)
     try:
         classifier.load_state_dict(state)
     except RuntimeError as error:
         raise WeightsError(f"{where}: {error}") from error
+    classifier.precision = record.arm.applied_precision
     return prepared(classifier, device).eval(), record

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from mammoshift.execution.determinism import deterministic_torch
-from mammoshift.execution.readers import BatchLoader, BatchReader, PixelSource
+from mammoshift.execution.precision import computed_in
+from mammoshift.execution.readers import BatchLoader, PixelSource
 from mammoshift.models.classifier import Classifier
-from mammoshift.models.saved_model import load_model
+from mammoshift.models.saved_model import load_model, read_record
 
 
 def score_images(
@@ -20,8 +22,7 @@ def score_images(
     image_ids: Sequence[str],
     batch_size: int,
     device: torch.device,
-    threads: int = 1,
-    workers: int = 0,
+    readers: int | None = None,
 ) -> np.ndarray:
     """Score images with a trained model.
 
@@ -37,13 +38,13 @@ def score_images(
         Images in memory at once; changes the logits by rounding only.
     device
         See `mammoshift.execution.device.choose_device`.
-    threads, workers
-        CPU threads of torch, and processes that read images ahead (0: none).
+    readers
+        Threads that read images ahead: 0 for none, None for what the CPUs of the job allow.
 
     Returns
     -------
     numpy.ndarray
-        (N,) float64, log-odds of the positive class, computed in float32.
+        (N,) float64, log-odds of the positive class, computed in the precision of the record.
 
     Raises
     ------
@@ -52,10 +53,11 @@ def score_images(
     ConfigurationError
         If an image does not have the size of the model's input.
     """
-    with deterministic_torch(device, threads):
+    record = read_record(model_folder)
+    with deterministic_torch(device, record.arm.training.threads, record.arm.training.determinism):
         classifier, record = load_model(model_folder, device)
         size = record.arm.input.size
-        return score_with([classifier], size, pixels, image_ids, batch_size, device, workers)[0]
+        return score_with([classifier], size, pixels, image_ids, batch_size, device, readers)[0]
 
 
 def score_with(
@@ -65,26 +67,31 @@ def score_with(
     image_ids: Sequence[str],
     batch_size: int,
     device: torch.device,
-    workers: int = 0,
+    readers: int | None = None,
 ) -> np.ndarray:
     """Score images with K models of one input size that are already loaded; see `score_images`.
 
-    Each image is read once for all models.
+    Each image is read once for all models; each model computes in its own precision.
 
     Returns
     -------
     numpy.ndarray
         (K, N) float64.
     """
-    reader = BatchReader(pixels, image_ids, size)
     places = np.arange(len(image_ids))
     plan = [places[first : first + batch_size] for first in range(0, len(places), batch_size)]
-    logits = np.empty((len(classifiers), len(image_ids)))
     for classifier in classifiers:
         classifier.eval()
     with torch.inference_mode():
-        loader = BatchLoader(reader, workers, device)
-        for batch, images in zip(plan, loader.batches(plan), strict=True):
-            scored = torch.stack([classifier(images).logit for classifier in classifiers])
-            logits[:, batch] = scored.to("cpu").double().numpy()
-    return logits
+        loader = BatchLoader(pixels, image_ids, size, readers, device)
+        # One transfer at the end: each would make the CPU wait for a GPU.
+        logits = [
+            torch.empty((len(classifiers), 0), device=device),
+            *(torch.stack([_applied(c, i) for c in classifiers]) for i in loader.batches(plan)),
+        ]
+        return torch.cat(logits, dim=1).to("cpu").double().numpy()
+
+
+def _applied(classifier: Classifier, images: Tensor) -> Tensor:
+    with computed_in(images.device, classifier.precision):
+        return classifier(images).logit

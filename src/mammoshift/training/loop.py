@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -15,27 +14,19 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from mammoshift.configuration.model import Stage
-from mammoshift.errors import ConfigurationError, TrainingError
-from mammoshift.execution.determinism import Purpose, deterministic_torch, torch_seed
+from mammoshift.errors import TrainingError
+from mammoshift.execution.determinism import (
+    Purpose,
+    deterministic_torch,
+    raise_if_indeterministic,
+    torch_seed,
+)
 from mammoshift.execution.device import choose_device, peak_memory_mib
 from mammoshift.execution.interruption import InterruptionGuard, TrainingInterrupted
-from mammoshift.execution.readers import BatchLoader, BatchReader
-from mammoshift.files import sha256_of_file
-from mammoshift.models.classifier import (
-    FEATURES,
-    Output,
-    build_classifier,
-    prepared,
-    unit_intensities,
-)
-from mammoshift.models.saved_model import (
-    WEIGHTS_NAME,
-    Licence,
-    Versions,
-    read_record,
-    read_state,
-)
-from mammoshift.training.augmentation import augment, draw_changes
+from mammoshift.execution.precision import autocast, float32_products
+from mammoshift.execution.readers import BatchLoader
+from mammoshift.models.classifier import Output, build_classifier, prepared, unit_intensities
+from mammoshift.training.augmentation import Changes, augment, draw_changes
 from mammoshift.training.checkpoint import (
     append_event,
     clear_checkpoints,
@@ -46,8 +37,9 @@ from mammoshift.training.losses import build_loss
 from mammoshift.training.request import EpochRecord, TrainingRequest, TrainingResult
 from mammoshift.training.sampler import batch_bounds, epoch_order
 from mammoshift.training.schedule import build_optimiser, learning_rate, set_learning_rate
-from mammoshift.training.validation import rank_auc
-from mammoshift.weights.convert import read_converted
+from mammoshift.training.selection import POLICIES
+from mammoshift.training.start import current_versions, read_start
+from mammoshift.training.validation import Validation, validation_measures
 
 LOSS_CHECK_INTERVAL = 20
 """Steps between looks at the loss; each look makes the CPU wait for a GPU."""
@@ -77,18 +69,16 @@ def train_arm(
         If the arm, its weights and its images do not go together.
     """
     request.check()
+    POLICIES[request.arm.training.select].check(request.arm.name, request.validation.labels)
     device = choose_device(request.execution.device)
     progress(f"training on {device}")
-    with deterministic_torch(device, request.execution.threads), InterruptionGuard() as guard:
+    training = request.arm.training
+    with (
+        deterministic_torch(device, training.threads, training.determinism),
+        float32_products(device, training.precision),
+        InterruptionGuard() as guard,
+    ):
         return _Trainer(request, device, guard, progress).run()
-
-
-@dataclass(frozen=True)
-class _Start:
-    state: dict[str, Tensor] | None
-    sha256: str | None
-    licence: Licence | None
-    size: tuple[int, int] | None = None
 
 
 @dataclass
@@ -110,6 +100,7 @@ class _Selection:
 
     epoch: int = 0
     auc: float = math.nan
+    value: float = math.nan
     state: dict[str, Tensor] = field(default_factory=dict)
 
 
@@ -127,13 +118,13 @@ class _Trainer:
         self.folder = request.execution.run_folder
         self.settings = request.arm.training
         self.versions = current_versions()
-        self.start = _read_start(request)
+        self.start = read_start(request)
         self.key = request.key(self.start.sha256, self.versions)
         self.density_head = request.arm.loss.name == "density_aware_focal"
         torch.manual_seed(torch_seed(Purpose.INITIALISATION, request.seed))
         self.model = prepared(
             build_classifier(
-                request.backbone,
+                request.backbone.normalised(request.arm.normalisation),
                 request.arm.input.size,
                 self.density_head,
                 self.start.state,
@@ -143,11 +134,12 @@ class _Trainer:
         )
         self.loss = build_loss(request.arm.loss, request.positive_weight)
         ids = request.training.image_ids + request.validation.image_ids
-        reader = BatchReader(request.pixels, ids, request.arm.input.size)
-        self.loader = BatchLoader(reader, request.execution.workers, device)
+        size, readers = request.arm.input.size, request.execution.readers
+        self.loader = BatchLoader(request.pixels, ids, size, readers, device)
         self.bounds = batch_bounds(len(request.training.labels), self.settings.batch_size)
         self.position = _Position()
         self.selection = _Selection()
+        self.policy = POLICIES[self.settings.select]
         self.history: list[EpochRecord] = []
         self.optimiser: Optimizer | None = None
         self.saved_optimiser: dict[str, Any] | None = None
@@ -222,9 +214,10 @@ class _Trainer:
         self.model.train()
         began = time.monotonic()
         batches = self.loader.batches([order[first:last] for first, last in bounds])
-        for (first, last), pixels in zip(bounds, batches, strict=True):
+        drawn = self.loader.ahead(self._draw, [np.arange(first, last) for first, last in bounds])
+        for (first, last), pixels, changes in zip(bounds, batches, drawn, strict=True):
             cases = torch.from_numpy(order[first:last]).to(self.device, non_blocking=True)
-            images = self._changed(pixels, np.arange(first, last))
+            images = self._changed(pixels, changes)
             loss = self._step(stage, images, labels[cases], densities[cases])
             pending.append((loss, last - first))
             position.step += 1
@@ -242,12 +235,16 @@ class _Trainer:
                 self._stop()
         position.train_seconds += time.monotonic() - began
 
-    def _changed(self, pixels: Tensor, places: np.ndarray) -> Tensor:
+    def _draw(self, places: np.ndarray) -> Changes | None:
         settings = self.settings.augmentation
         if settings == type(settings)():
+            return None
+        return draw_changes(settings, self.request.seed, self.position.epoch, places)
+
+    def _changed(self, pixels: Tensor, changes: Changes | None) -> Tensor:
+        if changes is None:
             return pixels
-        changes = draw_changes(settings, self.request.seed, self.position.epoch, places)
-        return augment(unit_intensities(pixels), settings, changes)
+        return augment(unit_intensities(pixels), self.settings.augmentation, changes)
 
     def _step(self, stage: Stage, images: Tensor, labels: Tensor, densities: Tensor) -> Tensor:
         if self.optimiser is None:
@@ -258,17 +255,17 @@ class _Trainer:
         torch.manual_seed(
             torch_seed(Purpose.DROPOUT, self.request.seed, position.epoch, position.step)
         )
-        with self._precision():
-            output = self.model(images)
-        loss = self.loss(output, labels, densities)
-        self.optimiser.zero_grad()
-        loss.backward()
+        try:
+            with autocast(self.device, self.settings.precision):
+                output = self.model(images)
+            loss = self.loss(output, labels, densities)
+            self.optimiser.zero_grad()
+            loss.backward()
+        except RuntimeError as error:
+            raise_if_indeterministic(error, f"arm {self.request.arm.name}")
+            raise
         self.optimiser.step()
         return loss.detach()
-
-    def _precision(self) -> torch.autocast:
-        enabled = self.settings.precision == "bfloat16"
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled)
 
     def _add_losses(self, pending: list[tuple[Tensor, int]], stage: Stage) -> None:
         """Move pending losses to the epoch's sum; the model must not be saved before this."""
@@ -293,27 +290,29 @@ class _Trainer:
         """Validate, record the epoch, select, move to the next epoch and save."""
         position = self.position
         began = time.monotonic()
-        loss, auc = self._validate(stage)
+        validation = self._validate(stage)
         count = len(self.request.training.labels)
         of_stage = (position.epoch_of_stage + 1) * len(self.bounds) - 1
         record = EpochRecord(
             epoch=position.epoch + 1,
             stage=position.stage + 1,
             train_loss=position.loss_sum / count,
-            validation_loss=loss,
-            validation_auc=auc,
+            validation_loss=validation.loss,
+            validation_auc=validation.auc,
             lr=learning_rate(stage, of_stage, len(self.bounds)),
             images_per_second=count / position.train_seconds,
             seconds=position.train_seconds + time.monotonic() - began,
             peak_memory_mib=peak_memory_mib(self.device),
+            validation_accuracy=validation.accuracy,
         )
         self.history.append(record)
-        last = self.settings.select == "last_epoch"
-        if last or self.selection.epoch == 0 or auc > self.selection.auc:
-            self.selection = _Selection(record.epoch, auc, _copied(self.model.state_dict()))
+        if self.selection.epoch == 0 or self.policy.better(record, self.selection.value):
+            state = _copied(self.model.state_dict())
+            value = self.policy.value(record)
+            self.selection = _Selection(record.epoch, record.validation_auc, value, state)
         self.progress(
             f"epoch {record.epoch} stage {record.stage}: train loss {record.train_loss:.4f}, "
-            f"validation loss {loss:.4f}, AUC {auc:.4f}, lr {record.lr:.2e}, "
+            f"validation loss {validation.loss:.4f}, AUC {validation.auc:.4f}, lr {record.lr:.2e}, "
             f"{record.images_per_second:.1f} images/s"
         )
         position.epoch += 1
@@ -324,18 +323,18 @@ class _Trainer:
         if self.guard.received is not None:
             self._stop()
 
-    def _validate(self, stage: Stage) -> tuple[float, float]:
-        """Return loss and AUC on the validation cases."""
+    def _validate(self, stage: Stage) -> Validation:
+        """Return how good the model is on the validation cases."""
         cases = self.request.validation
         if not cases.image_ids:
-            return math.nan, math.nan
+            return Validation()
         offset = len(self.request.training.image_ids)
         size = self.settings.batch_size
         places = np.arange(offset, offset + len(cases.image_ids))
         plan = [places[first : first + size] for first in range(0, len(places), size)]
         outputs: list[Output] = []
         self.model.eval()
-        with torch.inference_mode(), self._precision():
+        with torch.inference_mode(), autocast(self.device, self.settings.precision):
             for pixels in self.loader.batches(plan):
                 outputs.append(self.model(pixels))
                 if self.guard.received is not None:
@@ -349,7 +348,7 @@ class _Trainer:
             loss = float(self.loss(whole, labels, densities))
         if not math.isfinite(loss):
             self._refuse("validation loss", loss, stage, self.position.step - 1)
-        return loss, rank_auc(cases.labels, logits.double().cpu().numpy())
+        return validation_measures(loss, cases.labels, logits.double().cpu().numpy())
 
     def _save(self) -> None:
         state = {
@@ -371,36 +370,6 @@ class _Trainer:
             f"after step {step}; its state is saved, and the next run goes on from there",
             number,
         )
-
-
-def current_versions() -> Versions:
-    """Return the versions of what decides how a model is trained."""
-    return Versions(mammoshift=version("mammoshift"), torch=version("torch"), timm=version("timm"))
-
-
-def _read_start(request: TrainingRequest) -> _Start:
-    """Read the tensors that a training starts from, by the classifier's names."""
-    if request.start is None:
-        return _Start(None, None, None)
-    if not request.from_arm:
-        weights = request.backbone.weights
-        licence = (
-            Licence(name=weights.licence, source=weights.source, derivatives=weights.derivatives)
-            if weights
-            else None
-        )
-        state = {FEATURES + name: t for name, t in read_converted(request.start).items()}
-        return _Start(state, sha256_of_file(request.start), licence)
-    record = read_record(request.start)
-    theirs, ours = record.backbone, request.backbone
-    for name in ("architecture", "channels", "static_padding"):
-        if getattr(theirs, name) != getattr(ours, name):
-            raise ConfigurationError(
-                f"arm {request.arm.name}: its backbone has {name} {getattr(ours, name)!r}, but the "
-                f"arm {record.arm.name}, which it starts from, has {getattr(theirs, name)!r}"
-            )
-    digest = sha256_of_file(request.start / WEIGHTS_NAME)
-    return _Start(read_state(request.start), digest, record.licence, record.arm.input.size)
 
 
 def _copied(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

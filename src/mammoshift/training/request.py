@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from torch import Tensor
 
-from mammoshift.configuration.model import Arm, Backbone, FromArm
+from mammoshift.configuration.model import Arm, Backbone
 from mammoshift.errors import ConfigurationError, TrainingError
 from mammoshift.execution.readers import PixelSource
 from mammoshift.models.classifier import DENSITY_CLASSES
@@ -61,14 +61,13 @@ class Cases:
 class Execution:
     """Where and how a training runs; none of it is meant to change the result.
 
-    `run_folder` keeps the state of an unfinished training. `threads` are those of torch on the
-    CPU, `workers` the processes that read images (0: none).
+    `run_folder` keeps the state of an unfinished training. `readers` is the number of threads that
+    read images ahead: 0 for none, None for what the CPUs of the job allow.
     """
 
     run_folder: Path
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    threads: int = 1
-    workers: int = 0
+    readers: int | None = None
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ class TrainingRequest:
         Raises
         ------
         TrainingError
-            If a class has no training case, or the selection has no validation cases to use.
+            If a class has no training case.
         ConfigurationError
             If `start` does not go with the arm's initialisation.
         """
@@ -110,12 +109,6 @@ class TrainingRequest:
                     f"arm {self.arm.name}: no training case has the label {name}; "
                     "check the split and the task's labels"
                 )
-        both = 0 < self.validation.labels.sum() < len(self.validation.labels)
-        if self.arm.training.select == "best_source_validation_auc" and not both:
-            raise TrainingError(
-                f"arm {self.arm.name}: best_source_validation_auc needs validation cases of both "
-                "labels; enlarge the validation subset or select last_epoch"
-            )
         if (self.start is None) != (self.arm.initialisation == "random"):
             wanted = "no weights" if self.start else "a weights file or a model folder"
             raise ConfigurationError(
@@ -131,8 +124,8 @@ class TrainingRequest:
         """Return the SHA-256 of all that decides the result."""
         digest = hashlib.sha256()
         settings = {
-            "arm": self.arm.model_dump(mode="json"),
-            "backbone": self.backbone.model_dump(mode="json"),
+            "arm": self.arm.model_dump(mode="json", exclude_none=True),
+            "backbone": self.backbone.model_dump(mode="json", exclude_none=True),
             "seed": self.seed,
             "start": start_sha256,
             "data": self.data_key,
@@ -148,11 +141,6 @@ class TrainingRequest:
     def _negatives(self) -> int:
         return len(self.training.labels) - int(self.training.labels.sum())
 
-    @property
-    def from_arm(self) -> bool:
-        """Whether the training starts from another arm's model."""
-        return isinstance(self.arm.initialisation, FromArm)
-
 
 @dataclass(frozen=True)
 class EpochRecord:
@@ -160,7 +148,7 @@ class EpochRecord:
 
     `lr` is that of the epoch's last step, `images_per_second` that of training alone, `seconds`
     the time of the epoch with its validation, `peak_memory_mib` the most so far. The validation
-    columns are nan where there are no validation cases (or only of one label).
+    columns are nan where there are no validation cases (the AUC where they are of one label).
     """
 
     epoch: int
@@ -172,6 +160,7 @@ class EpochRecord:
     images_per_second: float
     seconds: float
     peak_memory_mib: float
+    validation_accuracy: float
 
 
 @dataclass(frozen=True)

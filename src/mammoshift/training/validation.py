@@ -2,7 +2,25 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 import numpy as np
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Loss, area under the ROC curve and accuracy; nan where they are not defined."""
+
+    loss: float = math.nan
+    auc: float = math.nan
+    accuracy: float = math.nan
+
+
+def validation_measures(loss: float, labels: np.ndarray, logits: np.ndarray) -> Validation:
+    """Return the measures of (N,) `logits`; the accuracy is that at a probability of 1/2."""
+    accuracy = float(np.mean((logits > 0) == (labels == 1)))
+    return Validation(loss, rank_auc(labels, logits), accuracy)
 
 
 def rank_auc(labels: np.ndarray, scores: np.ndarray) -> float:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,13 +34,20 @@ class NoiseImages:
         return random.integers(0, 65536, self.size, dtype=np.uint16)
 
 
-def make_model(folder: Path, architecture: str, density: bool = False, seed: int = 4) -> Path:
+def make_model(
+    folder: Path,
+    architecture: str,
+    density: bool = False,
+    seed: int = 4,
+    changes: Mapping[str, object] | None = None,
+) -> Path:
     backbone = Backbone(architecture=architecture, mean=(0.4,) * 3, std=(0.2,) * 3)
     arm = {
         "name": "toy",
         "backbone": "tiny",
         "input": {"size": (32, 48)},
         "training": {"stages": [{"epochs": 1, "lr": 1e-3}]},
+        **(changes or {}),
     }
     torch.manual_seed(seed)
     model = build_classifier(backbone, (32, 48), density)
@@ -128,3 +136,31 @@ def test_writing_twice_gives_equal_bytes(tmp_path: Path) -> None:
     for name in ("model.json", "model.safetensors"):
         one, two = (make_model(tmp_path / n, "test_resnet") / name for n in ("one", "two"))
         assert one.read_bytes() == two.read_bytes()
+
+
+def test_scoring_takes_the_precision_of_training_unless_the_arm_says_otherwise(
+    tmp_path: Path,
+) -> None:
+    settings = {"stages": [{"epochs": 1, "lr": 1e-3}]}
+    coarse = {**settings, "precision": "bfloat16"}
+    found = {}
+    for name, arm in {
+        "float32": {"training": settings},
+        "bfloat16": {"training": coarse},
+        "own": {"training": coarse, "scoring_precision": "float32"},
+    }.items():
+        folder = make_model(tmp_path / name, "test_resnet", changes=arm)
+        found[name] = score_images(folder, NoiseImages(), IDS, 4, CPU)
+    np.testing.assert_array_equal(found["own"], found["float32"])
+    difference = np.abs(found["bfloat16"] - found["float32"])
+    assert 0 < difference.max() < 0.02
+
+
+def test_models_of_different_precision_score_together_as_alone(tmp_path: Path) -> None:
+    plain = make_model(tmp_path / "plain", "test_resnet")
+    coarse = make_model(tmp_path / "b", "test_resnet", changes={"scoring_precision": "bfloat16"})
+    models = [load_model(folder, CPU)[0] for folder in (plain, coarse)]
+    with deterministic_torch(CPU, 1):
+        logits = score_with(models, (32, 48), NoiseImages(), IDS, 3, CPU)
+    for folder, row in zip((plain, coarse), logits, strict=True):
+        np.testing.assert_array_equal(score_images(folder, NoiseImages(), IDS, 3, CPU), row)

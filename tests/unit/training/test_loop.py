@@ -13,15 +13,16 @@ import torch
 from safetensors.torch import save_file
 from torch.nn.functional import interpolate
 
-from mammoshift.configuration.model import Arm, Backbone, Loss, WeightsFile
-from mammoshift.errors import ConfigurationError, TrainingError
+from mammoshift.configuration.model import Arm, Backbone, Loss, Normalisation, WeightsFile
+from mammoshift.errors import ConfigurationError, TrainingError, WeightsError
 from mammoshift.execution.interruption import TrainingInterrupted
 from mammoshift.models.architectures import reference_state
-from mammoshift.models.saved_model import read_record, read_state
+from mammoshift.models.saved_model import read_record, read_state, write_model
 from mammoshift.training.artefacts import write_artefacts
 from mammoshift.training.checkpoint import EVENTS, find_checkpoint, save_checkpoint
-from mammoshift.training.loop import current_versions, train_arm
+from mammoshift.training.loop import train_arm
 from mammoshift.training.request import Cases, Execution, TrainingRequest, TrainingResult
+from mammoshift.training.start import current_versions
 
 SIZE = (32, 32)
 TRAIN, VALIDATION = 40, 20
@@ -75,7 +76,7 @@ def request_for(folder: Path, *, start: Path | None = None, **changes: object) -
         training=cases(0, TRAIN),
         validation=cases(1000, VALIDATION),
         pixels=ToyImages(),
-        execution=Execution(folder / "run"),
+        execution=Execution(folder / "run", readers=0),
         start=start,
     )
 
@@ -135,8 +136,9 @@ def test_torch_is_left_as_it_was(tmp_path: Path) -> None:
     ],
     ids=["first step", "validation", "mid-epoch", "mid-epoch of stage 2", "validation of stage 2"],
 )
+@pytest.mark.parametrize("readers", [0, 2])
 def test_interrupted_training_ends_bit_identical(
-    tmp_path: Path, number: int, stages: list[dict[str, object]] | None
+    tmp_path: Path, number: int, stages: list[dict[str, object]] | None, readers: int
 ) -> None:
     options = {"stages": stages} if stages else {}
     loss = {"name": "density_aware_focal", "auxiliary_weight": 0.3}
@@ -148,6 +150,7 @@ def test_interrupted_training_ends_bit_identical(
             os.kill(os.getpid(), signal.SIGTERM)
 
     broken = request_for(tmp_path / "broken", loss=loss, **options)
+    broken = replace(broken, execution=replace(broken.execution, readers=readers))
     with pytest.raises(TrainingInterrupted, match="goes on from there") as caught:
         train_arm(replace(broken, pixels=ToyImages(before_read=terminate)))
     assert caught.value.exit_code == 143
@@ -292,9 +295,9 @@ def test_checkpoints_are_also_saved_within_an_epoch(tmp_path: Path) -> None:
     assert train_arm(request).resumed_from_step == 3
 
 
-def test_workers_do_not_change_the_result(tmp_path: Path) -> None:
+def test_readers_do_not_change_the_result(tmp_path: Path) -> None:
     alone = request_for(tmp_path / "alone", stages=[{"epochs": 2, "lr": 1e-3}])
-    helped = replace(alone, execution=Execution(tmp_path / "helped" / "run", workers=1))
+    helped = replace(alone, execution=Execution(tmp_path / "helped" / "run", readers=3))
     one = model_bytes(tmp_path / "alone", alone, train_arm(alone))
     assert one == model_bytes(tmp_path / "helped", helped, train_arm(helped))
 
@@ -431,3 +434,74 @@ def test_artefacts_tell_what_was_trained_and_nothing_of_the_machine(tmp_path: Pa
     header, *rows = (tmp_path / "model" / "history.csv").read_text().splitlines()
     assert header.startswith("epoch,stage,train_loss,validation_loss,validation_auc,lr,")
     assert [row.split(",")[0] for row in rows] == ["1", "2"]
+
+
+def parent_of(folder: Path, **changes: object) -> TrainingRequest:
+    request = request_for(folder, stages=[{"epochs": 1, "lr": 1e-3}], **changes)
+    write_artefacts(folder / "model", request, train_arm(request))
+    return request
+
+
+CHILD = {"stages": [{"train": "head", "epochs": 1, "lr": 1e-9}]}
+
+
+def test_features_alone_leave_the_heads_behind(tmp_path: Path) -> None:
+    loss = {"name": "density_aware_focal", "auxiliary_weight": 0.3}
+    parent_of(tmp_path / "parent", loss=loss)
+    theirs = read_state(tmp_path / "parent" / "model")
+    start = tmp_path / "parent" / "model"
+    found = {}
+    for part in ("model", "features"):
+        initialisation = {"arm": "parent", "part": part}
+        child = request_for(tmp_path / part, start=start, initialisation=initialisation, **CHILD)
+        found[part] = train_arm(replace(child, seed=9)).state
+    name = "features.conv1.0.weight"
+    assert all(torch.equal(state[name], theirs[name]) for state in found.values())
+    assert torch.allclose(found["model"]["head.weight"], theirs["head.weight"], atol=1e-6)
+    assert not torch.allclose(found["features"]["head.weight"], theirs["head.weight"], atol=1e-2)
+
+
+def test_a_whole_model_whose_head_does_not_fit_is_an_error(tmp_path: Path) -> None:
+    parent_of(tmp_path / "parent")
+    start = tmp_path / "parent" / "model"
+    state = read_state(start)
+    widened = {**state, "head.weight": torch.cat([state["head.weight"]] * 2, dim=1)}
+    write_model(start, widened, read_record(start))
+    options = {"start": start, **CHILD}
+    whole = request_for(tmp_path / "whole", initialisation={"arm": "parent"}, **options)
+    with pytest.raises(WeightsError, match=r"layer head.*part: features"):
+        train_arm(whole)
+    part = {"arm": "parent", "part": "features"}
+    assert train_arm(request_for(tmp_path / "part", initialisation=part, **options)).history
+
+
+def test_a_child_may_have_its_own_normalisation(tmp_path: Path) -> None:
+    parent_of(tmp_path / "parent")
+    start = tmp_path / "parent" / "model"
+    child = request_for(tmp_path / "child", start=start, initialisation={"arm": "p"}, **CHILD)
+    same = train_arm(child)
+    own = child.arm.model_copy(update={"normalisation": Normalisation(mean=(0.5,), std=(0.1,))})
+    other = train_arm(replace(child, arm=own, execution=Execution(tmp_path / "other")))
+    assert other.history[0].validation_loss != same.history[0].validation_loss
+
+
+def test_threads_come_from_the_configuration_and_are_part_of_the_key(tmp_path: Path) -> None:
+    seen: list[int] = []
+    for threads in (None, 1, 2):
+        request = request_for(tmp_path / str(threads), **CHILD, cpu_threads=threads)
+        images = ToyImages(before_read=lambda _number: seen.append(torch.get_num_threads()))
+        train_arm(replace(request, pixels=images))
+    assert set(seen[: len(seen) // 3 * 2]) == {1}
+    assert set(seen[len(seen) // 3 * 2 :]) == {2}
+    keys = [
+        request_for(tmp_path, cpu_threads=threads).key(None, current_versions())
+        for threads in (None, 1, 2)
+    ]
+    assert len(set(keys)) == 3
+
+
+def test_the_epoch_with_the_smallest_loss_can_be_kept(tmp_path: Path) -> None:
+    stages = [{"epochs": 4, "lr": 3e-3}]
+    result = train_arm(request_for(tmp_path, stages=stages, select="best_validation_loss"))
+    losses = [record.validation_loss for record in result.history]
+    assert result.selected_epoch == 1 + int(np.argmin(losses))

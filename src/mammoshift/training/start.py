@@ -1,0 +1,78 @@
+"""What a training starts from: published weights, another arm's model, or its features alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from torch import Tensor
+
+from mammoshift.configuration.model import FromArm
+from mammoshift.errors import ConfigurationError
+from mammoshift.files import sha256_of_file
+from mammoshift.models.classifier import FEATURES
+from mammoshift.models.saved_model import (
+    Licence,
+    Versions,
+    read_record,
+    read_state,
+    weights_digest,
+)
+from mammoshift.training.request import TrainingRequest
+from mammoshift.weights.convert import read_converted
+
+
+@dataclass(frozen=True)
+class Start:
+    """Tensors by the classifier's own names, None for random weights, and where they come from.
+
+    `size` is the (rows, columns) of the images that they were trained on; None for published
+    weights.
+    """
+
+    state: dict[str, Tensor] | None = None
+    sha256: str | None = None
+    licence: Licence | None = None
+    size: tuple[int, int] | None = None
+
+
+def read_start(request: TrainingRequest) -> Start:
+    """Read what `request` starts from.
+
+    Raises
+    ------
+    ConfigurationError
+        If the feature extractor of the other arm is another one.
+    WeightsError
+        If a file is absent or damaged.
+    """
+    if request.start is None:
+        return Start()
+    initialisation = request.arm.initialisation
+    if not isinstance(initialisation, FromArm):
+        weights = request.backbone.weights
+        licence = (
+            Licence(name=weights.licence, source=weights.source, derivatives=weights.derivatives)
+            if weights
+            else None
+        )
+        state = {FEATURES + name: t for name, t in read_converted(request.start).items()}
+        return Start(state, sha256_of_file(request.start), licence)
+    record = read_record(request.start)
+    theirs, ours = record.backbone, request.backbone
+    for name in ("architecture", "channels", "static_padding"):
+        if getattr(theirs, name) != getattr(ours, name):
+            raise ConfigurationError(
+                f"arm {request.arm.name}: its backbone has {name} {getattr(ours, name)!r}, but the "
+                f"arm {record.arm.name}, which it starts from, has {getattr(theirs, name)!r}"
+            )
+    state = read_state(request.start)
+    if initialisation.part == "features":
+        state = {name: t for name, t in state.items() if name.startswith(FEATURES)}
+    digest = weights_digest(request.start)
+    return Start(state, digest, record.licence, record.arm.input.size)
+
+
+def current_versions() -> Versions:
+    """Return the versions of what decides how a model is trained."""
+    return Versions(mammoshift=version("mammoshift"), torch=version("torch"), timm=version("timm"))

@@ -82,7 +82,9 @@ def write_patient(twin: Twin, number: int, root: Path) -> InbreastRows:
 def write_tables(twin: Twin, patients: Iterator[InbreastRows], root: Path) -> None:
     """Write `INbreast.csv`."""
     del twin
-    with (root / RELEASE / "INbreast.csv").open("w", encoding="ascii", newline="") as out:
+    table = root / RELEASE / "INbreast.csv"
+    table.parent.mkdir(exist_ok=True)
+    with table.open("w", encoding="ascii", newline="") as out:
         out.write(f"{_HEADER}\r\n")
         for rows in patients:
             out.writelines(f"{line}\r\n" for line in rows.lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 
@@ -61,6 +62,19 @@ def worst_pathology(pathologies: Iterable[str | None]) -> str | None:
     return max(known, key=PATHOLOGIES.index, default=None)
 
 
+def pathology_of_birads(category: str | None, malignant_from: str = "4") -> str | None:
+    """Return what an assessment category is taken for, where no other label is given.
+
+    Category 1 is normal, the categories from `malignant_from` on are malignant and those between
+    benign; 0 (incomplete) says nothing.
+    """
+    if category is None or category == "0":
+        return None
+    if category == "1":
+        return "normal"
+    return "malignant" if BIRADS.index(category) >= BIRADS.index(malignant_from) else "benign"
+
+
 def joined_lesion_types(lesion_types: Iterable[str]) -> str | None:
     """Return lesion types sorted and joined by `+`; None when there is no lesion.
 
@@ -74,6 +88,15 @@ def joined_lesion_types(lesion_types: Iterable[str]) -> str | None:
     if unknown:
         raise ValueError(f"no lesion type of the manifest: {sorted(unknown)}")
     return "+".join(found) or None
+
+
+def finite_number(text: str) -> float | None:
+    """Return the number that a text is; None for an empty, another or an infinite one."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
 
 
 def whole_years(text: str) -> int | None:

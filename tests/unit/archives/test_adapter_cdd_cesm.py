@@ -126,6 +126,19 @@ def test_subtracted_images(make, ingest, workbook, prefix):
     assert second["detector"] == "machine 2"
 
 
+def test_both_kinds_in_one_dataset(make, ingest):
+    result = ingest("cdd_cesm", make(), cdd_cesm={"images": "both"})
+    assert result.exclusions == []
+    table = result.manifest.set_index("image_id")
+    assert len(table) == 10
+    assert table.loc["P1_L_CM_MLO", "pathology"] == "malignant"
+    assert table.loc["P1_L_DM_MLO", "pathology"] == "normal"
+    assert table.loc["P1_L_CM_MLO", "patient_id"] == table.loc["P1_L_DM_MLO", "patient_id"]
+    assert table.loc["P1_L_CM_MLO", "detector"] == "machine 1, subtracted"
+    assert table.loc["P3_L_DM_CC", "detector"] == "machine 1, low energy"
+    assert table.loc["P3_L_CM_CC", "detector"] == "machine 2, subtracted"
+
+
 def test_a_broken_row_leaves_the_next_of_its_name_in_place(make, ingest):
     rows = [
         _row("P99_L_DM_MLO", pathology="Unclear"),

@@ -171,3 +171,39 @@ def test_a_text_file_that_cannot_be_read_is_an_error(archive, ingest, monkeypatc
     monkeypatch.setattr("pathlib.Path.read_bytes", refuse)
     with pytest.raises(ArchiveError, match=r"Info\.txt: the file cannot be read: Permission"):
         ingest("mias", archive)
+
+
+FULL_ROWS = """mdb001lm G CIRC B 1815 1116 790
+mdb002rl G NORM
+mdb005ll F CIRC B 647 1163 122
+mdb005ll CIRC M 786 1255 107
+mdb006rl F CALC M *** see note 2
+"""
+
+
+def test_the_full_edition_has_sides_and_sizes_in_its_names(tmp_path, ingest, write_file):
+    for name in ("mdb001lm", "mdb002rl", "mdb005ll", "mdb006rl"):
+        write_file(tmp_path / "MIASDBv1.21" / f"{name}.pgm", PGM)
+    write_file(tmp_path / "Info.txt", FULL_ROWS)
+    result = ingest("mias", tmp_path, maximum_lost_share=0.0)
+    table = result.manifest.set_index("image_id")
+    assert result.exclusions == []
+    assert table["laterality"].to_dict() == {
+        "mdb001": "left",
+        "mdb002": "right",
+        "mdb005": "left",
+        "mdb006": "right",
+    }
+    assert table["pathology"].tolist() == ["benign", "normal", "malignant", "malignant"]
+    assert table["density"].tolist() == ["g", "g", "f", "f"]
+    assert table["pixel_spacing_mm"].to_numpy() == pytest.approx(0.05)
+    assert result.annotations.empty
+
+
+def test_a_name_against_its_number_is_lost(tmp_path, ingest, write_file):
+    write_file(tmp_path / "mdb001rm.pgm", PGM)
+    write_file(tmp_path / "mdb002rl.pgm", PGM)
+    write_file(tmp_path / "Info.txt", FULL_ROWS)
+    result = ingest("mias", tmp_path, maximum_lost_share=0.9)
+    reasons = {e.path: e.reason for e in result.exclusions}
+    assert reasons["mdb001rm.pgm"] == "the name gives another side than the number"

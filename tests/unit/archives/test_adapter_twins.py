@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from mammoshift.configuration.dataset import Twin
+from mammoshift.phantoms.registry import twin_names
 from mammoshift.phantoms.twin import write_twin
 from mammoshift.phantoms.twins.mias import write_patient, write_tables
 
@@ -27,16 +28,22 @@ def twin_root(tmp_path_factory):
     return make
 
 
-@pytest.mark.parametrize("layout", ["cbis_ddsm", "cmmd", "dmid", "mias"])
+OPTIONS = {"mexbreast": {"mexbreast": {"table": "boxes.csv", "suspicious": "malignant"}}}
+
+
+@pytest.mark.parametrize("layout", twin_names())
 def test_nothing_of_a_twin_is_lost(twin_root, ingest, layout):
-    result = ingest(layout, twin_root(layout), maximum_lost_share=0.0)
+    root, options = twin_root(layout), OPTIONS.get(layout, {})
+    result = ingest(layout, root, maximum_lost_share=0.0, **options)
     manifest = result.manifest
     assert Counter(e.stage for e in result.exclusions)["ingest"] == 0
     assert len(manifest) >= PATIENTS
     required = ["laterality", "view", "pathology", "bits", "rows", "columns", "content_key"]
+    if layout == "mexbreast":
+        required = required[2:]
     assert manifest[required].notna().all(axis=None)
     assert manifest["path"].is_unique
-    if layout == "dmid":
+    if layout in {"dmid", "mexbreast"}:
         assert manifest["patient_id"].isna().all()
     else:
         assert manifest["patient_id"].nunique() == PATIENTS

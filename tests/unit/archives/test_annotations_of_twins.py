@@ -40,12 +40,12 @@ class Truth:
 
 @pytest.fixture
 def made(tmp_path, monkeypatch, ingest):
-    def make(layout):
+    def make(layout, **options):
         truth = Truth(layout, monkeypatch)
         write_twin(
             layout, Twin(patients=PATIENTS, seed=5, magnification_of_pitch=12), tmp_path / "t"
         )
-        return truth.places, ingest(layout, tmp_path / "t"), tmp_path / "t"
+        return truth.places, ingest(layout, tmp_path / "t", **options), tmp_path / "t"
 
     return make
 
@@ -118,7 +118,44 @@ def test_masks_of_cbis_ddsm_are_of_their_lesions(made):
     assert found == {"mass", "calcification"}
 
 
-@pytest.mark.parametrize("layout", ["cmmd"])
+PATIENT_OF = {
+    "inbreast": lambda image_id: (int(image_id) - 20_586_900) // 4,
+    "mexbreast": lambda image_id: (int(image_id[3:]) + 1) // 2,
+}
+
+
+@pytest.mark.parametrize(
+    ("layout", "options", "shapes"),
+    [
+        ("inbreast", {}, {"polygon", "circle"}),
+        ("vindr_mammo", {}, {"box"}),
+        ("mexbreast", {"mexbreast": {"table": "boxes.csv"}}, {"box"}),
+    ],
+)
+def test_outlines_and_boxes_are_around_the_lesions(made, layout, options, shapes):
+    places, result, _ = made(layout, **options)
+    assert set(result.annotations["shape"]) == shapes
+    images = result.manifest.set_index("image_id")
+    for row in result.annotations.to_dict("records"):
+        image = images.loc[row["image_id"]]
+        box = bounding_box(row["shape"], row["points"], row["radius"])
+        x, y = box.centre
+        number = PATIENT_OF[layout](row["image_id"]) if layout in PATIENT_OF else None
+        true = [
+            place
+            for (patient, side, view), found in places.items()
+            for place, _ in found
+            if number in {None, patient}
+            and (layout == "mexbreast" or (side, view) == (image["laterality"], image["view"]))
+        ]
+        # A box that the edge of the image cuts has its middle elsewhere.
+        cut = min(box.x0, box.y0) <= 0 or box.x1 >= image["columns"] - 1
+        assert cut or any(abs(x - cx) <= 1 and abs(y - cy) <= 1 for cx, cy in true)
+        assert row["lesion_type"] in {"mass", "calcification"}
+    assert len(result.annotations) >= 4
+
+
+@pytest.mark.parametrize("layout", ["cmmd", "rsna_2022"])
 def test_archives_without_regions_have_an_empty_table(made, layout):
     _, result, _ = made(layout)
     assert result.annotations.empty

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
@@ -51,7 +51,8 @@ _WANTED = (
 _NAME = re.compile(r"P(?P<patient>\d+)_(?P<side>[LR])_(?P<kind>DM|CM)_(?P<view>CC|MLO)")
 _FILE_NAME = re.compile(_NAME.pattern + r"(?:_?(?P<repetition>\d))?", re.IGNORECASE)
 _KIND_OF_TYPE = {"DM": "DM", "CESM": "CM", "CM": "CM"}
-_KIND_OF_OPTION = {"low_energy": "DM", "subtracted": "CM"}
+_KINDS_OF_OPTION = {"low_energy": ("DM",), "subtracted": ("CM",), "both": ("DM", "CM")}
+_WORDS_OF_KIND = {"DM": "low energy", "CM": "subtracted"}
 _FOLDER_OF_KIND = {
     "DM": "Low energy images of CDD-CESM",
     "CM": "Subtracted images of CDD-CESM",
@@ -72,9 +73,12 @@ _NORMAL_WORDS = frozenset({"", "normal"})
 
 
 class Options(AdapterOptions):
-    """Which images of CDD-CESM are used: low-energy (`DM`) or subtracted (`CM`)."""
+    """Which images of CDD-CESM are used: low-energy (`DM`), subtracted (`CM`) or both.
 
-    images: Literal["low_energy", "subtracted"] = "low_energy"
+    Both kinds of one view are of one patient; the column `detector` then names the kind.
+    """
+
+    images: Literal["low_energy", "subtracted", "both"] = "low_energy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,17 +105,17 @@ def read_records(archive: Archive, options: Options) -> Iterator[ImageRecord]:
     Of several BI-RADS categories the highest counts. A subtracted image has the density of the
     low-energy image of the same view.
     """
-    kind = _KIND_OF_OPTION[options.images]
+    kinds = _KINDS_OF_OPTION[options.images]
     entries = list(_read_entries(archive))
     densities = _densities(entries)
-    paths = _find_files(archive, kind)
+    paths = _find_files(archive, kinds)
     wanted: dict[str, Entry] = {}
     for entry in entries:
-        if entry.kind != kind:
+        if entry.kind not in kinds:
             continue
         path = paths.pop(entry.image_id, None)
         if path is None:
-            expected = f"{_FOLDER_OF_KIND[kind]}/{entry.image_id}.jpg"
+            expected = f"{_FOLDER_OF_KIND[entry.kind]}/{entry.image_id}.jpg"
             archive.lose(expected, "the image of a workbook's row is not in the archive")
         else:
             wanted[path] = entry
@@ -134,8 +138,13 @@ def read_records(archive: Archive, options: Options) -> Iterator[ImageRecord]:
             birads=highest_birads(birads_of(part) for part in cells["BIRADS"].split("$")),
             lesion_types=lesion_types_of(cells["Findings"]),
             age=whole_years(cells["Age"]),
-            detector=f"machine {machine}" if machine in {"1", "2"} else None,
+            detector=_detector(machine, entry.kind if len(kinds) > 1 else None),
         )
+
+
+def _detector(machine: str, kind: str | None) -> str | None:
+    words = [f"machine {machine}"] if machine in {"1", "2"} else []
+    return ", ".join([*words, *([_WORDS_OF_KIND[kind]] if kind else [])]) or None
 
 
 def lesion_types_of(findings: str) -> str | None:
@@ -203,8 +212,8 @@ def _densities(entries: Iterable[Entry]) -> dict[tuple[int, str, str], str]:
     return {place: densities.pop() for place, densities in found.items() if len(densities) == 1}
 
 
-def _find_files(archive: Archive, kind: str) -> dict[str, str]:
-    """Return the path of each image of one kind by its id.
+def _find_files(archive: Archive, kinds: Collection[str]) -> dict[str, str]:
+    """Return the path of each image of some kinds by its id.
 
     Names may have blanks before the suffix; a second image of a view has `_2` or `2` at the end.
     """
@@ -214,7 +223,7 @@ def _find_files(archive: Archive, kind: str) -> dict[str, str]:
         if match is None:
             archive.leave_out(path, "the name is not that of an image of CDD-CESM")
             continue
-        if match["kind"].upper() != kind:
+        if match["kind"].upper() not in kinds:
             continue
         place = f"P{int(match['patient'])}_{match['side']}_{match['kind']}_{match['view']}".upper()
         image_id = place + (f"_{match['repetition']}" if match["repetition"] else "")

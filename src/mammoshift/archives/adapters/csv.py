@@ -8,7 +8,6 @@ unreadable is a loss.
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from mammoshift.archives.tables import TableRow, read_csv
 from mammoshift.archives.vocabulary import (
     birads_of,
     density_of,
+    finite_number,
     side_of,
     view_of,
     whole_years,
@@ -339,7 +339,7 @@ class _RowReader:
         return x0, y0, x1, y1
 
     def _corner(self, name: str, wanted: str) -> float:
-        value = _finite(self.text(name) or "")
+        value = finite_number(self.text(name) or "")
         if value is None:
             raise self.error(self.columns[name], wanted)
         return value
@@ -358,14 +358,6 @@ def _lesion_side(text: str) -> str | None:
     return "both" if text.strip().lower() in {"both", "b"} else side_of(text)
 
 
-def _finite(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
-
-
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
@@ -374,5 +366,5 @@ def _is_file(path: Path) -> bool:
 
 
 def _spacing(text: str) -> float | None:
-    spacing = _finite(text)
+    spacing = finite_number(text)
     return spacing if spacing is not None and 0.0 < spacing <= 10.0 else None

@@ -1,8 +1,13 @@
-"""Mini-MIAS: digitised film as PGM, with one text file of lesions.
+"""MIAS: digitised film as PGM, with one text file of lesions; the mini edition and the full one.
 
-The left breast has the odd and the right breast the even number, as the names of the archive's
-full-resolution edition and the chest wall in the images show; the note in the text file says
-the opposite and is wrong.
+The left breast has the odd and the right breast the even number, as the names of the
+full-resolution edition (v1.21: `mdb001lm.pgm`, left, medium size) and the chest wall in the
+images show; the note in the text file of the mini edition says the opposite and is wrong.
+
+The full edition has its rows in a PDF, which must be copied into a text file by hand. Its places
+are not made annotations: compared with the mini edition, the first number runs along the film
+and the second across, and from which corner they count follows from how the films are stored,
+which nothing that could be read says.
 """
 
 from __future__ import annotations
@@ -20,19 +25,24 @@ from mammoshift.archives.vocabulary import joined_lesion_types, worst_pathology
 
 SOURCE = (
     "Mini-MIAS is distributed by PEIPA as all-mias.tar.gz: unpack it, images mdb001.pgm to "
-    "mdb322.pgm and Info.txt, below the root"
+    "mdb322.pgm and Info.txt, below the root. The full edition v1.21 (doi 10.17863/CAM.105113) "
+    "needs the rows of 00README.pdf in a text file Info.txt"
 )
 
 FRAME_MM = 204.8
 """Width of the square that every film was centred in: 1024 pixels of 0.2 mm."""
 
-_INFO = re.compile(r"info.*\.txt|readme.*", re.IGNORECASE)
-_IMAGE = re.compile(r"mdb(\d{3,7})\.pgm", re.IGNORECASE)
+FULL_PITCH_MM = 0.05
+"""Of the full edition's pixels."""
+
+_INFO = re.compile(r"info.*\.txt|(?:\d\d)?readme(?:\.txt|\.md)?", re.IGNORECASE)
+_FILM = r"mdb(?P<number>\d{3,7})(?P<full>(?P<side>[lr])[smlx])?"
+_IMAGE = re.compile(rf"{_FILM}\.pgm", re.IGNORECASE)
 _ROW = re.compile(
-    r"mdb(?P<number>\d{3,7})\s+(?P<tissue>[FGD])\s+(?P<finding>[A-Z]{4})(?:\s+(?P<severity>[BM]))?"
-    r"(?:\s+(?P<x>\d+)\s+(?P<y>\d+)\s+(?P<radius>\d+)|\s+\*NOTE\s*\d\*?)?"
+    _FILM + r"(?:\s+(?P<tissue>[FGD]))?\s+(?P<finding>[A-Z]{4})(?:\s+(?P<severity>[BM]))?"
+    r"(?:\s+(?P<x>\d+)\s+(?P<y>\d+)\s+(?P<radius>\d+)|[\s*]+(?:see\s+)?(?i:NOTE)\s*\d\*?)?"
 )
-_ROW_START = re.compile(r"mdb(\d{3,7})\s")
+_ROW_START = re.compile(rf"{_FILM}\s")
 _SEVERITIES = {"B": "benign", "M": "malignant"}
 _FINDINGS = {
     "CALC": "calcification",
@@ -53,10 +63,10 @@ class Options(AdapterOptions):
 class Finding:
     """One row of the text file: tissue `f`, `g` or `d`, what was found, and where.
 
-    `circle` is x, y and radius in pixels as the file gives them: y counts from the bottom.
+    `circle` is x, y and radius in pixels as the mini edition gives them: y counts from the bottom.
     """
 
-    tissue: str
+    tissue: str | None
     pathology: str | None
     lesion_type: str | None
     circle: tuple[int, int, int] | None
@@ -70,12 +80,14 @@ def read_records(archive: Archive, _options: Options) -> Iterator[ImageRecord]:
         match = _IMAGE.fullmatch(PurePosixPath(path).name)
         if match is None:
             archive.lose(path, "the name is not mdb followed by a number")
-        elif int(match[1]) not in findings:
+        elif match["side"] and _side(int(match["number"]))[0] != match["side"].lower():
+            archive.lose(path, "the name gives another side than the number")
+        elif int(match["number"]) not in findings:
             archive.lose(path, "the text file has no usable row for the image")
-        elif int(match[1]) in paths:
+        elif int(match["number"]) in paths:
             archive.leave_out(path, "a second file with the number of another image")
         else:
-            paths[int(match[1])] = path
+            paths[int(match["number"])] = path
     for number in sorted(set(findings) - set(paths)):
         archive.lose(f"{info}: mdb{number:03d}", "the image of a row is not in the archive")
     numbers = {path: number for number, path in paths.items()}
@@ -85,26 +97,33 @@ def read_records(archive: Archive, _options: Options) -> Iterator[ImageRecord]:
 
 
 def _record(number: int, file: InspectedFile, findings: list[Finding], info: str) -> ImageRecord:
-    tissues = {finding.tissue for finding in findings}
+    tissues = {finding.tissue for finding in findings if finding.tissue}
+    name = _IMAGE.fullmatch(PurePosixPath(file.path).name)
+    is_full = name is not None and name["full"] is not None
+    frame_pitch = FRAME_MM / max(file.header.rows, file.header.columns)
     density = tissues.pop() if len(tissues) == 1 else None
     return ImageRecord(
         image_id=f"mdb{number:03d}",
         file=file,
         patient_id=f"pair{(number + 1) // 2:03d}",
-        laterality="left" if number % 2 else "right",
+        laterality=_side(number),
         view="MLO",
         pathology=worst_pathology(finding.pathology for finding in findings),
         density=density,
         density_scale="mias" if density else None,
         lesion_types=joined_lesion_types(f.lesion_type for f in findings if f.lesion_type),
         detector="film",
-        pixel_spacing_mm=FRAME_MM / max(file.header.rows, file.header.columns),
+        pixel_spacing_mm=FULL_PITCH_MM if is_full else frame_pitch,
         regions=tuple(
             _circle_from_below(finding.circle, file.header.rows, finding, info)
             for finding in findings
-            if finding.circle and finding.circle[2] > 0
+            if finding.circle and finding.circle[2] > 0 and not is_full
         ),
     )
+
+
+def _side(number: int) -> str:
+    return "left" if number % 2 else "right"
 
 
 def _circle_from_below(
@@ -145,14 +164,14 @@ def _findings(archive: Archive, path: str, rows: list[tuple[int, str]]) -> dict[
         match = _ROW.fullmatch(line)
         if match is None or match["finding"] not in _FINDINGS:
             archive.lose(f"{path}: line {line_number}", "the row is not of the known form")
-            unclear.update(int(start[1]) for start in [_ROW_START.match(line)] if start)
+            unclear.update(int(start["number"]) for start in [_ROW_START.match(line)] if start)
             continue
         normal, circle = match["finding"] == "NORM", None
         if match["x"] is not None:
             circle = (int(match["x"]), int(match["y"]), int(match["radius"]))
         findings[int(match["number"])].append(
             Finding(
-                tissue=match["tissue"].lower(),
+                tissue=match["tissue"].lower() if match["tissue"] else None,
                 pathology="normal" if normal else _SEVERITIES.get(match["severity"] or ""),
                 lesion_type=_FINDINGS[match["finding"]],
                 circle=circle,

@@ -47,7 +47,13 @@ _CORE_PROPERTIES = (
 )
 
 
-def write_dicom(dataset: Dataset, pixels: npt.NDArray[np.unsignedinteger], path: Path) -> None:
+def write_dicom(
+    dataset: Dataset,
+    pixels: npt.NDArray[np.unsignedinteger],
+    path: Path,
+    bits_stored: int | None = None,
+    bright_is_low: bool = False,
+) -> None:
     """Write `dataset` with `pixels` as Explicit VR Little Endian.
 
     Parameters
@@ -55,14 +61,21 @@ def write_dicom(dataset: Dataset, pixels: npt.NDArray[np.unsignedinteger], path:
     dataset
         Everything but the image pixel module; must hold SOP class and instance UID.
     pixels
-        Rows x columns, uint8 or uint16, all bits significant, MONOCHROME2.
+        Rows x columns, uint8 or uint16, bright where little radiation came through.
+    bits_stored
+        The significant bits that the file states; all where it is None.
+    bright_is_low
+        Store the values inverted, as MONOCHROME1.
     """
     bits = pixels.dtype.itemsize * 8
+    stored = bits_stored or bits
+    if bright_is_low:
+        pixels = (2**stored - 1 - pixels).astype(pixels.dtype)
     dataset.SamplesPerPixel = 1
-    dataset.PhotometricInterpretation = "MONOCHROME2"
+    dataset.PhotometricInterpretation = "MONOCHROME1" if bright_is_low else "MONOCHROME2"
     dataset.Rows, dataset.Columns = pixels.shape
-    dataset.BitsAllocated = dataset.BitsStored = bits
-    dataset.HighBit = bits - 1
+    dataset.BitsAllocated, dataset.BitsStored = bits, stored
+    dataset.HighBit = stored - 1
     dataset.PixelRepresentation = 0
     values = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("<")).tobytes()
     dataset.PixelData = values + b"\0" * (len(values) % 2)

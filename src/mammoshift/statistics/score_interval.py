@@ -58,9 +58,10 @@ def score_interval(
     def excess(true: float) -> float:
         return (auc - true) ** 2 - c * c * inflation * hanley_mcneil_variance(true, patients)
 
-    # The variance vanishes at 0 and 1, so that the limits lie strictly between.
-    low = 0.0 if auc == 0.0 else float(brentq(excess, 0.0, auc))  # type: ignore[arg-type]
-    high = 1.0 if auc == 1.0 else float(brentq(excess, auc, 1.0))  # type: ignore[arg-type]
+    # The variance vanishes at 0 and 1, which solve the equation there; the limits lie between.
+    inside = min(max(auc, 1e-12), 1.0 - 1e-12)
+    low = 0.0 if auc == 0.0 else float(brentq(excess, 0.0, inside))  # type: ignore[arg-type]
+    high = 1.0 if auc == 1.0 else float(brentq(excess, inside, 1.0))  # type: ignore[arg-type]
     return low, high
 
 

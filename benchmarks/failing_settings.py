@@ -18,11 +18,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
+from scipy.special import expit, ndtr, ndtri
 
-from mammoshift.statistics.auc import auc_covariance
+from mammoshift.statistics.auc import IntervalMethod, auc_covariance, auc_intervals
+from mammoshift.statistics.bootstrap import percentile_interval
+from mammoshift.statistics.calibration import calibration_line
 from mammoshift.statistics.comparisons import Combined, difference_test, omnibus
+from mammoshift.statistics.distributions import critical_value
+from mammoshift.statistics.meta_analysis import equal_weights, random_effects
 from mammoshift.statistics.multireader import obuchowski_rockette_nested
+from mammoshift.statistics.proportions import clustered_ratio
 from mammoshift.statistics.subgroups import (
     SubgroupEstimate,
     interaction_within_patients,
@@ -277,10 +282,152 @@ def arms_with_unequal_seeds(repetitions: int) -> Iterator[Share]:
         yield from shares(setting, repetitions, one, 300 + stream)
 
 
+def few_positive_patients(repetitions: int) -> Iterator[Share]:
+    """Intervals of one AUC with 8 to 15 positives, of normal and of other scores."""
+    rounds = max(1, repetitions // 20)
+    settings = (
+        (8, 100, 0.75, 1.0),
+        (8, 100, 0.87, 1.0),
+        (10, 130, 0.87, 1.0),
+        (15, 150, 0.95, 1.0),
+        (15, 150, 0.87, 2.0),
+    )
+    methods: tuple[tuple[str, IntervalMethod], ...] = (
+        ("before: logit", "logit"),
+        ("t: logit_t", "logit_t"),
+        ("after: score", "score"),
+    )
+    for stream, (m, n, auc, sd) in enumerate(settings):
+        rng = np.random.default_rng([SEED, 400 + stream])
+        labels = np.repeat([1, 0], [m, n])
+        spread = np.where(labels == 1, sd, 1.0)
+        distance = math.sqrt(1.0 + sd**2) * float(ndtri(auc))
+        missed, defined = dict.fromkeys(dict(methods), 0), dict.fromkeys(dict(methods), 0)
+        for _ in range(rounds):
+            scores = rng.normal(size=(20, m + n)) * spread + distance * labels
+            estimate = auc_covariance(labels, scores)
+            for name, method in methods:
+                found = auc_intervals(estimate, method=method)
+                known = np.isfinite(found.low)
+                defined[name] += int(known.sum())
+                missed[name] += int((known & ((found.low > auc) | (found.high < auc))).sum())
+        setting = f"AUC {auc:g}, {m} + {n} cases" + (f", positives' SD {sd:g}" if sd != 1.0 else "")
+        for name, count in missed.items():
+            yield Share(setting, name, 1.0 - count / defined[name], 0.95)
+
+    def clustered(rng: np.random.Generator) -> dict[str, bool | None]:
+        images = rng.integers(1, 5, 112)
+        patients = np.repeat(np.arange(112), images)
+        labels = (patients < 12).astype(int)
+        common = rng.normal(size=112)[patients] * math.sqrt(0.6)
+        scores = common + rng.normal(size=labels.size) * math.sqrt(0.4) + separation(0.85) * labels
+        estimate = auc_covariance(labels, scores, patients)
+        found: dict[str, bool | None] = {}
+        for name, method in methods:
+            interval = auc_intervals(estimate, method=method)
+            known = bool(np.isfinite(interval.low[0]))
+            found[name] = bool(interval.low[0] <= 0.85 <= interval.high[0]) if known else None
+        return found
+
+    yield from shares(
+        "AUC 0.85, 12 + 100 patients, 1 to 4 images", repetitions, clustered, 420, 0.95
+    )
+
+
+def sensitivity_at_a_fixed_threshold(repetitions: int) -> Iterator[Share]:
+    """Patients with 1 to 8 images, correlated by 0.7."""
+    for stream, (count, sensitivity) in enumerate(((15, 0.8), (25, 0.8), (25, 0.92), (50, 0.92))):
+        threshold = -float(ndtri(sensitivity))
+
+        def one(
+            rng: np.random.Generator,
+            count: int = count,
+            sensitivity: float = sensitivity,
+            threshold: float = threshold,
+        ) -> dict[str, bool | None]:
+            images = rng.integers(1, 9, count)
+            patients = np.repeat(np.arange(count), images)
+            scores = rng.normal(size=count)[patients] * math.sqrt(0.7)
+            hits = scores + rng.normal(size=patients.size) * math.sqrt(0.3) > threshold
+            by_patient = np.bincount(patients, weights=hits, minlength=count)
+            drawn = rng.multinomial(count, np.full(count, 1.0 / count), size=400)
+            low, high = percentile_interval((drawn @ by_patient) / (drawn @ images))
+            after = clustered_ratio(by_patient, images, empty="")
+            assert after.ci_low is not None and after.ci_high is not None
+            return {
+                "before: percentile bootstrap of patients": bool(low <= sensitivity <= high),
+                "after: ratio over patients": after.ci_low <= sensitivity <= after.ci_high,
+            }
+
+        setting = f"sensitivity {sensitivity:g}, {count} patients, 1 to 8 images"
+        yield from shares(setting, repetitions, one, 500 + stream, 0.95)
+
+
+def few_datasets(repetitions: int) -> Iterator[Share]:
+    """Three targets of unequal precision, whose true differences vary around zero."""
+    settings = (
+        ((0.01, 0.01, 0.01), 0.02),
+        ((0.01, 0.02, 0.03), 0.02),
+        ((0.005, 0.02, 0.04), 0.02),
+        ((0.005, 0.03, 0.03), 0.05),
+    )
+    for stream, (ses, tau) in enumerate(settings):
+
+        def one(
+            rng: np.random.Generator, ses: tuple[float, ...] = ses, tau: float = tau
+        ) -> dict[str, bool | None]:
+            d = (rng.normal(size=3) * np.hypot(ses, tau)).tolist()
+            return {
+                "before: Hartung and Knapp": rejects(random_effects(d, ses).mean.p),
+                "after: equal weights": rejects(equal_weights(d, ses).p),
+            }
+
+        setting = f"3 targets, standard errors {ses}, heterogeneity SD {tau:g}"
+        yield from shares(setting, repetitions, one, 600 + stream)
+
+
+def calibration_slopes(repetitions: int) -> Iterator[Share]:
+    """Logits that are calibrated but for noise, 3 images of each patient, few positive patients."""
+    size = 300_000
+    rng = np.random.default_rng(SEED)
+    true = rng.normal(-3.0, 1.5, size)
+    labels = rng.random(size) < expit(true)
+    slope = calibration_line(true + 0.5 * rng.normal(size=size), labels).slope.value
+    assert slope is not None
+    for stream, (positives, patients) in enumerate(((4, 40), (7, 70), (15, 150))):
+
+        def one(
+            rng: np.random.Generator, positives: int = positives, patients: int = patients
+        ) -> dict[str, bool | None]:
+            true = rng.normal(-3.0, 1.5, patients)
+            labels = rng.random(patients) < expit(true)
+            if abs(int(labels.sum()) - positives) > 1:
+                return {}
+            logits = np.repeat(true, 3) + 0.5 * rng.normal(size=3 * patients)
+            owner = np.repeat(np.arange(patients), 3)
+            line = calibration_line(logits, np.repeat(labels, 3), patients=owner)
+            low, high, value = line.slope.ci_low, line.slope.ci_high, line.slope.value
+            if low is None or high is None or value is None:
+                return {}
+            t = critical_value(0.95, max(1.0, labels.sum() - 1.0))
+            half = (high - value) / t * critical_value(0.95)
+            return {
+                "before: normal": abs(value - slope) <= half,
+                "after: t, flagged below 8": low <= slope <= high,
+            }
+
+        setting = f"calibration slope, {positives} positive of {patients} patients, 3 images"
+        yield from shares(setting, repetitions, one, 700 + stream, 0.95)
+
+
 EXPERIMENTS: dict[str, Callable[[int], Iterator[Share]]] = {
     "subgroups": interaction_over_subgroups,
     "drops": drops_with_seeds,
     "seeds": arms_with_unequal_seeds,
+    "few positives": few_positive_patients,
+    "fixed threshold": sensitivity_at_a_fixed_threshold,
+    "few datasets": few_datasets,
+    "slopes": calibration_slopes,
 }
 
 

@@ -145,12 +145,10 @@ def images_of_one_patient(repetitions: int) -> Iterator[Coverage]:
         common = np.repeat(rng.normal(size=by_patient.size), images) * math.sqrt(correlation)
         own = rng.normal(size=labels.size) * math.sqrt(1.0 - correlation)
         scores = common + own + distance * labels
-        grouped = transferred_operating_point(
-            labels, scores, threshold, rng, patients=patients, resamples=RESAMPLES
-        )
+        grouped = transferred_operating_point(labels, scores, threshold, rng, patients=patients)
         alone = transferred_operating_point(labels, scores, threshold, rng)
         return {
-            "patient bootstrap": covers(grouped.sensitivity, truth),
+            "ratio over patients": covers(grouped.sensitivity, truth),
             "Wilson on images": covers(alone.sensitivity, truth),
         }
 

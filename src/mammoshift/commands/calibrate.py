@@ -281,16 +281,24 @@ def print_report(report: CalibrationReport, console: Console) -> None:
     if report.budget:
         print_table(
             console,
-            f"What k labelled local patients restore on all others (range of {percent} of draws)",
-            ("measure", "k", "mean (range)", "no fit possible"),
+            f"What k labelled local patients restore on the half held back ({percent} of draws)",
+            ("measure", "k", "mean (range)", "no fit possible", "worse than without"),
             [
                 (
                     f"{titled(row, 'variant')}, {row['metric']}",
                     str(row["patients"]),
                     with_interval(row["mean"], row["low"], row["high"]),
                     f"{100.0 * row['failed']:.0f} %",
+                    None if row["worse"] is None else f"{100.0 * row['worse']:.0f} %",
                 )
                 for row in report.budget
+            ],
+        )
+        print_notes(
+            console,
+            [
+                "The range is over which patients of this target are labelled and held back; "
+                "another hospital may lie outside it"
             ],
         )
     missing = [f"{titled(row, 'variant')}: {row['note']}" for row in report.measures if row["note"]]

@@ -37,11 +37,7 @@ from mammoshift.commands.text_tables import (
 )
 from mammoshift.errors import StatisticsError, TableError
 from mammoshift.statistics.bootstrap import DEFAULT_RESAMPLES
-from mammoshift.statistics.confusion import (
-    clustered_confusion_metrics,
-    confusion_matrix,
-    confusion_metrics,
-)
+from mammoshift.statistics.confusion import confusion_matrix, confusion_metrics
 from mammoshift.statistics.operating_points import (
     OperatingPoint,
     Threshold,
@@ -52,6 +48,7 @@ from mammoshift.statistics.operating_points import (
     transferred_operating_point,
     youden_threshold,
 )
+from mammoshift.statistics.patient_confusion import patient_confusion_metrics
 
 CRITERIA = ("specificity", "youden", "g-mean")
 COMMAND = "operating-point"
@@ -185,11 +182,10 @@ def operating_points_of_table(
                     value,
                     reported.generator(COMMAND, part, "transferred"),
                     patients=part.patients,
-                    resamples=resamples,
                     level=level,
                 )
                 points.append(_point_row(part, fixed, "transferred"))
-                metrics += _metric_rows(reported, part, value, resamples, level)
+                metrics += _metric_rows(part, value, level)
             if value is not None and replicates is not None:
                 both = transferred_operating_point(
                     part.labels,
@@ -317,21 +313,12 @@ def _point_row(part: OneArm, point: OperatingPoint, provenance: str) -> Row:
     }
 
 
-def _metric_rows(
-    table: OneArmTable, part: OneArm, threshold: float, resamples: int, level: float
-) -> list[Row]:
+def _metric_rows(part: OneArm, threshold: float, level: float) -> list[Row]:
     called = part.scores >= threshold
     if part.patients is None:
         found = confusion_metrics(confusion_matrix(part.labels, called), level)
     else:
-        found = clustered_confusion_metrics(
-            part.labels,
-            called,
-            part.patients,
-            table.generator(COMMAND, part, "transferred"),
-            resamples=resamples,
-            level=level,
-        )
+        found = patient_confusion_metrics(part.labels, called, part.patients, level)
     return [
         {"dataset": part.dataset, "metric": name, **vars(estimate)}
         for name, estimate in vars(found).items()

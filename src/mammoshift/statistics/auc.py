@@ -25,13 +25,20 @@ from numpy.typing import ArrayLike, NDArray
 
 from mammoshift.errors import StatisticsError
 from mammoshift.statistics.distributions import critical_value
-from mammoshift.statistics.variance_parts import VariancePart, effective_number
+from mammoshift.statistics.score_interval import score_interval
+from mammoshift.statistics.variance_parts import (
+    VariancePart,
+    degrees_of_freedom,
+    effective_number,
+)
 
+IntervalMethod = Literal["auto", "score", "logit_t", "logit", "wald"]
+INTERVAL_METHODS: tuple[IntervalMethod, ...] = ("auto", "score", "logit_t", "logit", "wald")
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 
 FEW_CASES = 20
-FEW_CLUSTERS = 30
+FEW_CLUSTERS = 20
 
 
 class Flag(StrEnum):
@@ -48,8 +55,8 @@ class Flag(StrEnum):
         "degenerate: the classes are separated perfectly, so the variance estimate is zero"
     )
     ZERO_VARIANCE = "degenerate: the variance estimate is zero"
-    FEW_CASES = f"fewer than {FEW_CASES} cases of one class: asymptotic intervals are rough"
-    FEW_CLUSTERS = f"fewer than {FEW_CLUSTERS} patients of one class: prefer a patient bootstrap"
+    FEW_CASES = f"fewer than {FEW_CASES} cases of one class: only the score interval holds"
+    FEW_CLUSTERS = f"fewer than {FEW_CLUSTERS} patients of one class: only the score interval holds"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +72,8 @@ class CurveEstimates:
         Cases.
     n_clusters
         Patients; equal to `n` when no clusters were given.
+    patients_pos, patients_neg
+        Patients with a positive, and with a negative case.
     independence_assumed
         True when no clusters were given, so that every case counts as its own patient.
     flags
@@ -79,6 +88,8 @@ class CurveEstimates:
     n_pos: int
     n_neg: int
     n_clusters: int
+    patients_pos: int
+    patients_neg: int
     independence_assumed: bool
     flags: tuple[tuple[Flag, ...], ...]
     parts: tuple[VariancePart, ...] = ()
@@ -87,6 +98,11 @@ class CurveEstimates:
     def se(self) -> FloatArray:
         """Standard errors, [K]; NaN where undefined."""
         return np.sqrt(np.diag(self.covariance))
+
+    @property
+    def few(self) -> bool:
+        """Whether one class has so few patients that only the score interval holds."""
+        return min(self.patients_pos, self.patients_neg) < FEW_CLUSTERS
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -109,12 +125,15 @@ class AucEstimate(CurveEstimates):
 
 @dataclass(frozen=True)
 class Intervals:
-    """Two-sided intervals of K estimates: `low` and `high` are [K], NaN where undefined."""
+    """Two-sided intervals of K estimates: `low` and `high` are [K], NaN where undefined.
+
+    `method` is the one that was used, where `auto` was asked for too.
+    """
 
     low: FloatArray
     high: FloatArray
     level: float
-    method: Literal["logit", "wald"]
+    method: IntervalMethod
 
 
 @dataclass(frozen=True)
@@ -211,6 +230,11 @@ def describe_curves(
     n_pos = int(np.count_nonzero(positive))
     undefined = undefined_flags(positive, codes)
     warnings = () if undefined else size_warnings(positive, codes)
+    sides = (
+        [n_pos, positive.size - n_pos]
+        if codes is None
+        else [int(np.count_nonzero(np.bincount(codes[side]))) for side in (positive, ~positive)]
+    )
     own = map(degenerate_flags, values, np.diag(covariance), constant.tolist())
     return CurveEstimates(
         covariance=covariance,
@@ -218,6 +242,8 @@ def describe_curves(
         n_pos=n_pos,
         n_neg=positive.size - n_pos,
         n_clusters=positive.size if codes is None else int(codes.max(initial=-1)) + 1,
+        patients_pos=sides[0],
+        patients_neg=sides[1],
         independence_assumed=codes is None,
         flags=tuple((*undefined, *flags, *warnings) for flags in own),
         parts=parts,
@@ -225,32 +251,45 @@ def describe_curves(
 
 
 def auc_intervals(
-    estimate: AucEstimate, level: float = 0.95, method: Literal["logit", "wald"] = "logit"
+    estimate: AucEstimate, level: float = 0.95, method: IntervalMethod = "logit"
 ) -> Intervals:
     """Return an interval for each AUC.
 
     `logit` is symmetric in log(A / (1 - A)) with standard error se / (A (1 - A)); it stays within
-    (0, 1) and keeps its coverage for small samples and high AUC. `wald` is A +- c se, cut at 0
-    and 1, for comparison with other software. A curve with constant scores has the interval
-    [0.5, 0.5]; any other curve whose variance estimate is zero has none (NaN).
+    (0, 1). `logit_t` is the same with Student's t and the degrees of freedom of the variance.
+    `score` (see `score_interval`) is the one for fewer than 20 patients of a class. `auto` is
+    `score` there and `logit_t` elsewhere. `wald` is A +- c se, cut at 0 and 1, for comparison with
+    other software. A curve with constant scores has the interval [0.5, 0.5]; any other curve whose
+    variance estimate is zero has none (NaN), but for `score`.
     """
-    return intervals(estimate.auc, estimate.se, estimate.flags, level, method)
+    used = method if method != "auto" else "score" if estimate.few else "logit_t"
+    if used != "score":
+        return intervals(estimate.auc, estimate, level, used)
+    patients = estimate.patients_pos, estimate.patients_neg
+    low, high = np.empty_like(estimate.auc), np.empty_like(estimate.auc)
+    dfs = _degrees_of_freedom(estimate)
+    for k, (value, variance) in enumerate(
+        zip(estimate.auc, np.diag(estimate.covariance), strict=True)
+    ):
+        low[k], high[k] = score_interval(value, variance, patients, dfs[k], level)
+        if Flag.CONSTANT_SCORES in estimate.flags[k] and np.isfinite(variance):
+            low[k] = high[k] = value
+    return Intervals(low, high, level, "score")
 
 
 def intervals(
-    values: FloatArray,
-    se: FloatArray,
-    flags: tuple[tuple[Flag, ...], ...],
-    level: float,
-    method: Literal["logit", "wald"],
+    values: FloatArray, estimate: CurveEstimates, level: float, method: IntervalMethod
 ) -> Intervals:
-    """Return the intervals of K areas [K] by the rules of `auc_intervals`."""
-    c = critical_value(level)
+    """Return the intervals of K areas [K] by the rules of `auc_intervals`, `score` excepted."""
+    se = estimate.se
+    c = np.full(values.shape, critical_value(level))
+    if method == "logit_t":
+        c = np.array([critical_value(level, df) for df in _degrees_of_freedom(estimate)])
     if method == "wald":
         low, high = np.maximum(values - c * se, 0.0), np.minimum(values + c * se, 1.0)
     else:
         low, high = logit_interval(values, se, c)
-    for k, flagged in enumerate(flags):
+    for k, flagged in enumerate(estimate.flags):
         if Flag.CONSTANT_SCORES in flagged and np.isfinite(se[k]):
             low[k] = high[k] = values[k]
         elif Flag.PERFECT_SEPARATION in flagged or Flag.ZERO_VARIANCE in flagged:
@@ -258,8 +297,12 @@ def intervals(
     return Intervals(low, high, level, method)
 
 
+def _degrees_of_freedom(estimate: CurveEstimates) -> list[float]:
+    return [degrees_of_freedom(estimate.parts, own) for own in np.eye(len(estimate.flags))]
+
+
 def logit_interval(
-    estimate: FloatArray, se: FloatArray, critical: float
+    estimate: FloatArray, se: FloatArray, critical: float | FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Return the ends of estimate +- critical * se on the logit scale; NaN outside (0, 1)."""
     inside = (estimate > 0.0) & (estimate < 1.0)

@@ -80,10 +80,12 @@ def auprc_covariance(
 
 
 def auprc_intervals(
-    estimate: AuprcEstimate, level: float = 0.95, method: Literal["logit", "wald"] = "logit"
+    estimate: AuprcEstimate,
+    level: float = 0.95,
+    method: Literal["logit_t", "logit", "wald"] = "logit",
 ) -> Intervals:
     """Return an interval for each AP, by the rules of `auc_intervals`."""
-    return intervals(estimate.auprc, estimate.se, estimate.flags, level, method)
+    return intervals(estimate.auprc, estimate, level, method)
 
 
 def _average_precision(

@@ -44,10 +44,10 @@ from mammoshift.statistics.bootstrap import (
 )
 from mammoshift.statistics.confusion import (
     ConfusionMatrix,
-    clustered_confusion_metrics,
     confusion_matrix,
     confusion_metrics,
 )
+from mammoshift.statistics.patient_confusion import patient_confusion_metrics
 from mammoshift.statistics.proportions import Estimate, wilson_interval
 
 Provenance = Literal["transferred", "reestimated"]
@@ -192,13 +192,12 @@ def transferred_operating_point(
     *,
     patients: ArrayLike | None = None,
     threshold_replicates: FloatArray | None = None,
-    resamples: int = DEFAULT_RESAMPLES,
     level: float = 0.95,
 ) -> OperatingPoint:
     """Return what a threshold from elsewhere does on these cases.
 
     The threshold is taken as fixed: Wilson intervals when every patient has one case, otherwise
-    a patient bootstrap (Wilson on the number of patients where that is degenerate). With
+    those of a ratio over patients (Wilson on the number of patients where all agree). With
     `threshold_replicates` the interval also holds the uncertainty of the threshold: it then
     speaks of the procedure "choose on a validation set of this size", not of this threshold.
 
@@ -208,6 +207,8 @@ def transferred_operating_point(
         [N] of the reported cases; both labels must occur.
     threshold
         On the scale of `scores`.
+    rng
+        Source of the draws, used with `threshold_replicates` only.
     patients
         [N]; None treats every case as its own patient.
     threshold_replicates
@@ -234,9 +235,7 @@ def transferred_operating_point(
         )
     else:
         metrics = (
-            clustered_confusion_metrics(
-                positive, called, strata.codes, rng, resamples=resamples, level=level
-            )
+            patient_confusion_metrics(positive, called, strata.codes, level)
             if strata.clustered
             else confusion_metrics(matrix, level)
         )

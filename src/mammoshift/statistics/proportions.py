@@ -1,10 +1,11 @@
-"""Estimates with their intervals, and the Wilson interval of a proportion.
+"""Estimates with their intervals: Wilson's for a proportion, and one over patients for a ratio.
 
 References
 ----------
 Wilson 1927, Journal of the American Statistical Association 22:209 (score interval).
 Newcombe 1998, Statistics in Medicine 17:873, method 10; Zou and Donner 2008, Statistics in
-Medicine 27:1693 (interval of a sum from the intervals of its terms, MOVER).
+Medicine 27:1693 (interval of a sum from the intervals of its terms, MOVER). Cochran 1977, Sampling
+Techniques, section 11.7, and Rao and Scott 1992, Biometrics 48:577 (ratio over clusters).
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from numpy.typing import ArrayLike
 from mammoshift.errors import StatisticsError
 from mammoshift.statistics.auc import FloatArray
 from mammoshift.statistics.distributions import critical_value
+from mammoshift.statistics.variance_parts import effective_number
+
+ALIKE = "all patients agree: Wilson interval on the number of patients"
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,46 @@ def proportion(successes: int, trials: int, *, empty: str, level: float = 0.95) 
         return undefined(empty)
     low, high = wilson_interval(successes, trials, level)
     return Estimate(successes / trials, float(low), float(high), "wilson")
+
+
+def clustered_ratio(
+    hits: ArrayLike, cases: ArrayLike, *, empty: str, level: float = 0.95
+) -> Estimate:
+    """Return a proportion of cases that belong to patients, with an interval over patients.
+
+    The share is sum x / sum n. Its variance is that of a ratio of two totals over patients,
+    I / (I - 1) sum (x - p n)^2 / (sum n)^2, taken to the logit scale with Student's t; its degrees
+    of freedom count patients of unequal size as the fewer equal ones that they are worth. With
+    all or none of the cases hit it is Wilson's interval on the number of patients.
+
+    Parameters
+    ----------
+    hits, cases
+        [I], for each patient; patients without a case do not count.
+    empty
+        Why there is no value when there is no case.
+    level
+        Confidence level.
+    """
+    n = np.asarray(cases, dtype=np.float64)
+    x = np.asarray(hits, dtype=np.float64)[n > 0]
+    n = n[n > 0]
+    if not n.size:
+        return undefined(empty)
+    total = float(n.sum())
+    p = float(x.sum()) / total
+    if n.size < 2:
+        return Estimate(p, note="no interval: there is only one patient")
+    residuals = (x - p * n) / total
+    variance = n.size / (n.size - 1) * float(residuals @ residuals)
+    if p in (0.0, 1.0) or variance == 0.0:
+        low, high = wilson_interval(p * n.size, n.size, level)
+        return Estimate(p, float(low), float(high), "wilson_patients", ALIKE)
+    df = max(1.0, effective_number(n.astype(np.intp)) - 1.0)
+    half = critical_value(checked_level(level), df) * math.sqrt(variance) / (p * (1.0 - p))
+    centre = math.log(p / (1.0 - p))
+    low, high = (0.5 + 0.5 * math.tanh(0.5 * (centre + side)) for side in (-half, half))
+    return Estimate(p, low, high, "ratio_over_patients_t")
 
 
 def mean_of_two(first: Estimate, second: Estimate) -> Estimate:

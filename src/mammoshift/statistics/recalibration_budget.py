@@ -1,14 +1,17 @@
 """How well k labelled local patients restore calibration and the operating point.
 
 A site labels the cases of k patients, fits a temperature or Platt's two parameters and chooses
-a threshold on them, and applies both to all other patients. Here that is played many times:
-patients are put into a random order, the first k are the site's, the rest is what is measured.
-The same order serves every k, so that the points of one curve share their draws. Where the k
-patients do not allow a fit (no positive, a reversed slope, a temperature at its limit), the site
-keeps what it had; how often that happens is reported.
+a threshold on them. Here that is played many times: patients are put into a random order, the
+first k are the site's, and the last half of the order is held back and measured. The same order
+serves every k and the state before any label, so that all are judged on the same cases of each
+draw and differ by the labels alone. Where the k patients do not allow a fit (no positive, a
+reversed slope, a temperature at its limit), the site keeps what it had; how often that happens is
+reported, and how often the result was worse than no local label.
 
-The interval of a point is the range that single sites would meet, not the uncertainty of the
-mean: with 10 patients the mean may look fine while a tenth of the sites is worse off than before.
+The band of a point holds 95 % of the draws: it says how much depends on which k patients of this
+target are labelled and which are held back. It is not the uncertainty of the mean, and not a
+prediction for another hospital: all draws share the patients of one target, whose own sampling it
+leaves out (of fresh sites of the same population 56 to 72 % lay inside such a band).
 """
 
 from __future__ import annotations
@@ -24,7 +27,12 @@ from numpy.typing import ArrayLike, NDArray
 from mammoshift.errors import StatisticsError
 from mammoshift.statistics.auc import FloatArray, IntArray, checked_cases, cluster_codes
 from mammoshift.statistics.bootstrap import checked_specificity, negatives_needed
-from mammoshift.statistics.calibration import DEFAULT_BINS, bin_index
+from mammoshift.statistics.calibration import (
+    DEFAULT_BINS,
+    bin_index,
+    debiased_square,
+    equal_count_bins,
+)
 from mammoshift.statistics.proportions import checked_level
 from mammoshift.statistics.recalibration import at_limit, platt_of, temperatures_of
 
@@ -34,54 +42,64 @@ DEFAULT_DRAWS = 200
 _CHUNK_ELEMENTS = 2_000_000
 
 Method = Literal["none", "temperature", "platt", "transferred_threshold", "local_threshold"]
-Metric = Literal["nll", "brier", "ece", "sensitivity", "specificity"]
+Metric = Literal["nll", "brier", "ece", "debiased_l2", "sensitivity", "specificity"]
 
-CALIBRATION_METRICS: tuple[Metric, ...] = ("nll", "brier", "ece")
+CALIBRATION_METRICS: tuple[Metric, ...] = ("nll", "brier", "ece", "debiased_l2")
 THRESHOLD_METRICS: tuple[Metric, ...] = ("sensitivity", "specificity")
 
 
 @dataclass(frozen=True)
 class BudgetPoint:
-    """One measure on the remaining patients after spending k labelled patients.
+    """One measure on the patients held back after spending k labelled patients.
 
     Attributes
     ----------
     patients
-        k; 0 is the state before any local label, measured on all cases.
+        k; 0 is the state before any local label, on the same cases held back.
     method
         `none` and `transferred_threshold` at k = 0; `temperature`, `platt` and
         `local_threshold` above.
     metric
-        `nll`, `brier`, `ece` (see `mammoshift.statistics.calibration`), `sensitivity` or
-        `specificity`.
+        `nll`, `brier`, `ece`, `debiased_l2` (see `mammoshift.statistics.calibration`),
+        `sensitivity` or `specificity`. The `ece` is biased upwards by the number of cases held
+        back, the same for every k; `debiased_l2` does not depend on it.
     mean, low, high
-        Over the draws; `low` and `high` are the quantiles that hold `level` of the draws, None
-        at k = 0.
+        Over the draws; `low` and `high` are the quantiles that hold `level` of the draws. Of
+        `debiased_l2` they are the roots of those of its square, a negative one counting as 0.
     mean_se
-        Monte-Carlo standard error of the mean; None at k = 0.
+        Monte-Carlo standard error of the mean; None for `debiased_l2`.
     draws
-        Draws that count: where a class is missing among the rest, none of its measures exists.
+        Draws that count: where a class is missing among those held back, none of its measures
+        exists.
     failed
         Share of all draws in which no fit was possible and the earlier state was kept.
+    worse
+        Share of the draws in which this measure of calibration was worse than at k = 0 on the
+        same cases; None at k = 0 and for sensitivity and specificity.
     """
 
     patients: int
     method: Method
     metric: Metric
     mean: float
-    low: float | None
-    high: float | None
+    low: float
+    high: float
     mean_se: float | None
     draws: int
     failed: float
+    worse: float | None = None
 
 
 @dataclass(frozen=True)
 class RecalibrationBudget:
-    """All points, and the sizes left out because they exceed half of the patients."""
+    """All points, and the sizes left out because they exceed half of the patients.
+
+    `held_back` of the `n_patients` were measured in every draw.
+    """
 
     points: tuple[BudgetPoint, ...]
     n_patients: int
+    held_back: int
     left_out: tuple[int, ...]
 
 
@@ -136,35 +154,49 @@ def recalibration_budget(
         raise StatisticsError(f"recalibration budget: size {too_small[0]} is below 2 patients")
     used = tuple(sorted({size for size in sizes if 2 * size <= n_patients}))
     left_out = tuple(sorted({size for size in sizes if 2 * size > n_patients}))
+    half = n_patients // 2
     collected: dict[tuple[int, Method, Metric], list[FloatArray]] = {}
     failures: dict[tuple[int, Method], int] = {}
-    for order in _orders(row, positive, codes, n_patients, draws, rng):
-        for size in used:
-            for method, failed, values in _one_size(order, size, wanted, transferred_threshold):
+    for order in _orders(row, positive, codes, n_patients, draws, rng, half):
+        for size in (0, *used):
+            found = (
+                _before(order, transferred_threshold)
+                if size == 0
+                else _one_size(order, size, wanted, transferred_threshold)
+            )
+            for method, failed, values in found:
                 failures[size, method] = failures.get((size, method), 0) + failed
                 for metric, measured in values.items():
                     collected.setdefault((size, method, metric), []).append(measured)
-    points = [*_before(row, positive, transferred_threshold)]
+    points = []
     for (size, method, metric), parts in collected.items():
         values = np.concatenate(parts)
-        known = values[np.isfinite(values)]
-        if known.size < 2:
+        known = np.isfinite(values)
+        if np.count_nonzero(known) < 2:
             continue
-        points.append(_point(size, method, metric, known, failures[size, method] / draws, level))
+        worse = None
+        if size and metric in CALIBRATION_METRICS:
+            before = np.concatenate(collected[0, "none", metric])
+            worse = float(np.mean(values[known] > before[known] + 1e-12))
+        failed = failures[size, method] / draws
+        points.append(_point(size, method, metric, values[known], failed, level, worse))
     points.sort(key=lambda point: point.patients)
-    return RecalibrationBudget(tuple(points), n_patients, left_out)
+    return RecalibrationBudget(tuple(points), n_patients, n_patients - half, left_out)
 
 
 @dataclass(frozen=True)
 class _Order:
     """Cases [d, N] in the order in which d draws label their patients.
 
-    `place` is the place of a case's patient in that order, from 0.
+    `place` is the place of a case's patient in that order, from 0; `held_back` [d, N] tells the
+    cases that are measured, and `bins` [d, N] the bins of equal count among them.
     """
 
     logits: FloatArray
     positive: NDArray[np.bool_]
     place: IntArray
+    held_back: NDArray[np.bool_]
+    bins: IntArray
 
 
 def _orders(
@@ -174,6 +206,7 @@ def _orders(
     n_patients: int,
     draws: int,
     rng: np.random.Generator,
+    half: int,
 ) -> Iterator[_Order]:
     width = max(1, _CHUNK_ELEMENTS // logits.size)
     for start in range(0, draws, width):
@@ -181,13 +214,20 @@ def _orders(
         places = rng.permuted(np.tile(np.arange(n_patients), (count, 1)), axis=1)
         place = places[:, codes]
         order = np.argsort(place, axis=1, kind="stable")
-        yield _Order(logits[order], positive[order], np.take_along_axis(place, order, axis=1))
+        place = np.take_along_axis(place, order, axis=1)
+        held_back, ordered = place >= half, logits[order]
+        bins = np.zeros(place.shape, dtype=np.intp)
+        for d in range(count):
+            # Every map rises, so that the bins of equal count are the same for all of them.
+            own = held_back[d]
+            bins[d, own] = equal_count_bins(ordered[d, own], DEFAULT_BINS)[0]
+        yield _Order(ordered, positive[order], place, held_back, bins)
 
 
 def _one_size(
     order: _Order, size: int, specificity: float, transferred_threshold: float | None
 ) -> Iterator[tuple[Method, int, dict[Metric, FloatArray]]]:
-    """Yield for each method the number of failures and the measures [d] on the rest."""
+    """Yield for each method the failures and the measures [d] on those held back."""
     local = order.place < size
     columns = int(local.sum(axis=1).max())
     z, y, mine = order.logits[:, :columns], order.positive[:, :columns], local[:, :columns]
@@ -199,19 +239,18 @@ def _one_size(
     yield (
         "temperature",
         int(no_temperature.sum()),
-        _calibration(order, ~local, scales, np.zeros(len(scales))),
+        _calibration(order, scales, np.zeros(len(scales))),
     )
     intercepts, slopes, no_line = platt_of(z, y, weights)
-    yield "platt", int(no_line.sum()), _calibration(order, ~local, slopes, intercepts)
+    yield "platt", int(no_line.sum()), _calibration(order, slopes, intercepts)
     thresholds, no_threshold = _local_thresholds(z, y, mine, specificity)
     kept = math.nan if transferred_threshold is None else transferred_threshold
     thresholds = np.where(no_threshold, kept, thresholds)
-    yield "local_threshold", int(no_threshold.sum()), _rates(order, ~local, thresholds)
+    yield "local_threshold", int(no_threshold.sum()), _rates(order, thresholds)
 
 
-def _calibration(
-    order: _Order, rest: NDArray[np.bool_], scales: FloatArray, shifts: FloatArray
-) -> dict[Metric, FloatArray]:
+def _calibration(order: _Order, scales: FloatArray, shifts: FloatArray) -> dict[Metric, FloatArray]:
+    rest = order.held_back
     logits = scales[:, None] * order.logits + shifts[:, None]
     count = rest.sum(axis=1)
     # One exponential serves probability and likelihood; neither overflows.
@@ -226,7 +265,13 @@ def _calibration(
     cell = index.reshape(p.shape) + bins * np.arange(len(p))[:, None]
     gaps = np.bincount(cell.ravel(), weights=gap.ravel(), minlength=bins * len(p))
     ece = np.abs(gaps.reshape(len(p), bins)).sum(axis=1) / count
-    return {"nll": nll, "brier": brier, "ece": ece}
+    squares = np.array(
+        [
+            debiased_square(p[d, own], order.positive[d, own], order.bins[d, own], DEFAULT_BINS)
+            for d, own in enumerate(rest)
+        ]
+    )
+    return {"nll": nll, "brier": brier, "ece": ece, "debiased_l2": squares}
 
 
 def _local_thresholds(
@@ -242,9 +287,8 @@ def _local_thresholds(
     return np.where(np.isfinite(above), above, np.nextafter(last, np.inf)), failed
 
 
-def _rates(
-    order: _Order, rest: NDArray[np.bool_], thresholds: FloatArray
-) -> dict[Metric, FloatArray]:
+def _rates(order: _Order, thresholds: FloatArray) -> dict[Metric, FloatArray]:
+    rest = order.held_back
     called = order.logits >= thresholds[:, None]
     positive, negative = rest & order.positive, rest & ~order.positive
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -258,37 +302,31 @@ def _rates(
 
 
 def _before(
-    logits: FloatArray, positive: NDArray[np.bool_], threshold: float | None
-) -> Iterator[BudgetPoint]:
-    """Yield the state without local labels, on all cases."""
-    everything = _Order(logits[None], positive[None], np.zeros((1, logits.size), dtype=np.intp))
-    rest = np.ones((1, logits.size), dtype=bool)
-    values: list[tuple[Method, dict[Metric, FloatArray]]] = [
-        ("none", _calibration(everything, rest, np.ones(1), np.zeros(1)))
-    ]
+    order: _Order, threshold: float | None
+) -> Iterator[tuple[Method, int, dict[Metric, FloatArray]]]:
+    """Yield the measures [d] without local labels, on the same cases held back."""
+    size = len(order.logits)
+    yield "none", 0, _calibration(order, np.ones(size), np.zeros(size))
     if threshold is not None:
-        values.append(("transferred_threshold", _rates(everything, rest, np.array([threshold]))))
-    for method, metrics in values:
-        for metric, value in metrics.items():
-            yield BudgetPoint(0, method, metric, float(value[0]), None, None, None, 1, 0.0)
+        yield "transferred_threshold", 0, _rates(order, np.full(size, threshold))
 
 
 def _point(
-    size: int, method: Method, metric: Metric, values: FloatArray, failed: float, level: float
+    size: int,
+    method: Method,
+    metric: Metric,
+    values: FloatArray,
+    failed: float,
+    level: float,
+    worse: float | None,
 ) -> BudgetPoint:
     tail = (1.0 - checked_level(level)) / 2.0
-    low, high = np.quantile(values, [tail, 1.0 - tail])
-    return BudgetPoint(
-        size,
-        method,
-        metric,
-        float(values.mean()),
-        float(low),
-        float(high),
-        float(values.std(ddof=1) / math.sqrt(values.size)),
-        values.size,
-        failed,
-    )
+    mean, low, high = (float(x) for x in (values.mean(), *np.quantile(values, [tail, 1.0 - tail])))
+    mean_se: float | None = float(values.std(ddof=1) / math.sqrt(values.size))
+    if metric == "debiased_l2":
+        mean, low, high = (math.sqrt(max(0.0, x)) for x in (mean, low, high))
+        mean_se = None
+    return BudgetPoint(size, method, metric, mean, low, high, mean_se, values.size, failed, worse)
 
 
 def _checked(

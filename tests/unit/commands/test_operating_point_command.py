@@ -75,7 +75,7 @@ def test_a_given_threshold_is_used_as_it_is(tmp_path: Path) -> None:
     _, found = run(tmp_path / "t.csv", "--threshold", "0.5")
     fixed = found["points"][0]
     assert fixed["tp"] == int(((table["score"] >= 0.5) & (table["label"] == 1)).sum())
-    assert fixed["sensitivity_method"] == "patient_bootstrap_200"
+    assert fixed["sensitivity_method"] == "ratio_over_patients_t"
     assert fixed["n_patients"] == 50
 
 

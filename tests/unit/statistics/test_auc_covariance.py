@@ -358,7 +358,7 @@ def test_few_cases_and_few_patients_are_flagged():
     labels = np.repeat([1, 0], [50, 100])
     many = auc_covariance(labels, rng.normal(size=150), np.arange(150))
     assert many.flags[0] == ()
-    few_patients = auc_covariance(labels, rng.normal(size=150), np.arange(150) // 2)
+    few_patients = auc_covariance(labels, rng.normal(size=150), np.arange(150) // 3)
     assert few_patients.flags[0] == (Flag.FEW_CLUSTERS,)
 
 

@@ -256,3 +256,34 @@ def test_one_class_still_has_scores() -> None:
 def test_bad_input_is_named(logits, labels, message: str) -> None:
     with pytest.raises(StatisticsError, match=message):
         calibration_measures(logits, labels, generator_for("bad"))
+
+
+@pytest.mark.parametrize(
+    ("seed", "n", "digits", "expected"),
+    [
+        (1, 100, 9, 0.050514208416),
+        (2, 140, 9, 0.186421061203),
+        (3, 322, 9, 0.175233009397),
+        (4, 173, 1, 0.037082711362),
+        (5, 50, 9, 0.16189875058),
+        (6, 200, 0, 0.082226520931),
+    ],
+)
+def test_debiased_l2_against_the_package_of_its_paper(seed, n, digits, expected) -> None:
+    """uncertainty-calibration 0.1.4, lower_bound_scaling_ce with 15 bins; few digits make ties."""
+    rng = np.random.default_rng(seed)
+    logits = np.round(rng.normal(-0.5, 1.6, n), digits)
+    labels = (rng.random(n) < 1.0 / (1.0 + np.exp(-0.4 * logits))).astype(int)
+    assert debiased_l2(logits, labels) == pytest.approx(expected, abs=1e-11)
+
+
+def test_few_positive_patients_are_said_and_widen_the_slope() -> None:
+    rng = np.random.default_rng(3)
+    of_patient = np.repeat([1, 0], [4, 60])
+    labels, patients = np.repeat(of_patient, 3), np.repeat(np.arange(64), 3)
+    logits = rng.normal(size=192) + labels
+    found = calibration_line(logits, labels, patients=patients).slope
+    assert "fewer than 8 patients" in found.note
+    assert found.ci_low is not None and found.ci_high is not None
+    alone = calibration_line(logits, labels).slope
+    assert alone.note == ""

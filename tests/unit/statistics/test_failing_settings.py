@@ -60,3 +60,27 @@ def test_arms_that_vary_differently_from_seed_to_seed(simulation):
     held = {key: s for key, s in found.items() if "2 and 10 seeds" not in key[0]}
     _hold(held, 0.03, 0.065, 1000)
     assert max(s.share for (_, method), s in found.items() if method == "before: pooled") > 0.12
+
+
+def test_intervals_of_few_positive_patients(simulation):
+    found = _measured(simulation, "few positives", 3000)
+    # The score interval is on the wide side, and never short.
+    _hold(found, 0.94, 0.995, 3000)
+    assert min(s.share for (_, method), s in found.items() if method == "before: logit") < 0.91
+
+
+def test_sensitivity_at_a_fixed_threshold(simulation):
+    found = _measured(simulation, "fixed threshold")
+    _hold(found, 0.93, 0.97)
+    assert min(s.share for (_, method), s in found.items() if method.startswith("before")) < 0.9
+
+
+def test_three_datasets_of_unequal_precision(simulation):
+    found = _measured(simulation, "few datasets", 3000)
+    _hold(found, 0.025, 0.06, 3000)
+    assert max(s.share for (_, method), s in found.items() if method.startswith("before")) > 0.12
+
+
+def test_calibration_slope_of_few_positive_patients(simulation):
+    found = _measured(simulation, "slopes", 1000)
+    _hold(found, 0.94, 0.995, 300)

@@ -42,7 +42,7 @@ def test_transferred_and_clustered(simulation: ModuleType) -> None:
     assert rows["both samples, for the true 95 % threshold"] >= 0.93
     assert rows["both samples, specificity 95 %"] >= 0.93
     rows = {row.what: row.share for row in simulation.images_of_one_patient(REPETITIONS)}
-    assert rows["patient bootstrap"] == pytest.approx(0.95, abs=0.025)
+    assert rows["ratio over patients"] == pytest.approx(0.95, abs=0.025)
     assert rows["Wilson on images"] < 0.88
 
 

@@ -112,7 +112,7 @@ def test_patients_widen_a_transferred_interval() -> None:
         labels, scores, 1.2, generator_for("b"), patients=patients
     )
     assert grouped.sensitivity.value == alone.sensitivity.value
-    assert grouped.sensitivity.method == "patient_bootstrap_2000"
+    assert grouped.sensitivity.method == "ratio_over_patients_t"
     assert width(grouped.sensitivity) > 1.6 * width(alone.sensitivity)
     assert width(grouped.specificity) > 1.6 * width(alone.specificity)
 

@@ -6,7 +6,7 @@ from scipy.special import expit
 
 from mammoshift.errors import StatisticsError
 from mammoshift.statistics import recalibration_budget as budget
-from mammoshift.statistics.calibration import expected_calibration_error
+from mammoshift.statistics.calibration import debiased_l2, expected_calibration_error
 from mammoshift.statistics.recalibration import fit_platt
 from mammoshift.statistics.recalibration_budget import recalibration_budget
 from mammoshift.statistics.seeding import generator_for
@@ -61,9 +61,9 @@ def test_one_draw_is_what_a_site_would_do(monkeypatch: pytest.MonkeyPatch) -> No
     measured = []
     keep = budget._point
 
-    def spy_point(size, method, metric, values, failed, level):
+    def spy_point(size, method, metric, values, failed, level, worse):
         measured.append((size, method, metric, values))
-        return keep(size, method, metric, values, failed, level)
+        return keep(size, method, metric, values, failed, level, worse)
 
     monkeypatch.setattr(budget, "_point", spy_point)
     recalibration_budget(
@@ -76,10 +76,31 @@ def test_one_draw_is_what_a_site_would_do(monkeypatch: pytest.MonkeyPatch) -> No
         assert mine.sum() == 40
         z, y = order.logits[d], order.positive[d]
         fitted = fit_platt(z[mine], y[mine])
-        expected = expected_calibration_error(fitted.apply(z[~mine]), y[~mine])
+        rest = order.place[d] >= 30
+        assert rest.sum() == 60
+        judged = fitted.apply(z[rest])
+        expected = expected_calibration_error(judged, y[rest])
         assert values["platt", "ece"][d] == pytest.approx(expected, abs=1e-9)
-        p = expit(fitted.apply(z[~mine]))
-        assert values["platt", "brier"][d] == pytest.approx(np.mean((p - y[~mine]) ** 2))
+        squared = max(0.0, values["platt", "debiased_l2"][d])
+        assert squared**0.5 == pytest.approx(debiased_l2(judged, y[rest]))
+        assert values["platt", "brier"][d] == pytest.approx(np.mean((expit(judged) - y[rest]) ** 2))
+        # The state before any label is judged on the same cases.
+        plain = np.mean((expit(z[rest]) - y[rest]) ** 2)
+        assert values["none", "brier"][d] == pytest.approx(plain)
+
+
+def test_a_calibrated_target_gains_nothing_and_often_loses() -> None:
+    rng = generator_for("calibrated")
+    logits = rng.normal(-1.0, 1.3, 400)
+    labels = (rng.random(400) < expit(logits)).astype(int)
+    result = recalibration_budget(logits, labels, generator_for("g"), sizes=(10, 200), draws=60)
+    assert result.held_back == 200
+    few, many = (point(result, k, "platt", "nll") for k in (10, 200))
+    assert few.worse > 0.8
+    assert many.worse < few.worse
+    assert point(result, 0, "none", "nll").worse is None
+    # Same cases for every k: what k costs is not hidden by fewer cases to judge.
+    assert many.mean == pytest.approx(point(result, 0, "none", "nll").mean, abs=0.02)
 
 
 def test_small_samples_that_allow_no_fit_keep_what_was() -> None:

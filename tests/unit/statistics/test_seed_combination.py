@@ -15,7 +15,12 @@ from scipy import stats
 from mammoshift.errors import StatisticsError
 from mammoshift.statistics.auc import auc_covariance
 from mammoshift.statistics.comparisons import paired
-from mammoshift.statistics.meta_analysis import random_effects, weighted_stouffer
+from mammoshift.statistics.meta_analysis import (
+    UNEQUAL,
+    equal_weights,
+    random_effects,
+    weighted_stouffer,
+)
 from mammoshift.statistics.multiplicity import adjust
 from mammoshift.statistics.multireader import (
     obuchowski_rockette_crossed,
@@ -340,3 +345,14 @@ def test_r_gives_the_committed_values_again(tmp_path, run_r):
         )
     for method, values in GENERAL["adjusted"].items():
         assert rebuilt["adjusted"][method] == pytest.approx(values, rel=1e-12)
+
+
+def test_equal_weights_are_students_t():
+    d = [0.01, 0.05, 0.02]
+    found = equal_weights(d, [0.01, 0.04, 0.02])
+    expected = stats.ttest_1samp(d, 0.0)
+    assert (found.statistic, found.df) == (pytest.approx(expected.statistic), 2)
+    assert found.p == pytest.approx(expected.pvalue)
+    assert equal_weights([0.1, math.nan], [0.1, 0.1]).p is None
+    assert UNEQUAL in random_effects(d, [0.01, 0.04, 0.02]).mean.note
+    assert UNEQUAL not in random_effects(d, [0.01, 0.012, 0.011]).mean.note

@@ -52,9 +52,7 @@ def resources(
         raise TableError(f"{path}: no job of this run has ended; give the log of another run")
     console = result_console()
     summary = by_rule(starts)
-    print_table(
-        console, "Asked for, and used at most", ASKED, [_asked(r) for r in summary]
-    )
+    print_table(console, "Asked for, and used at most", ASKED, [_asked(r) for r in summary])
     print_table(console, "Median wait, and sums of hours", TIMES, [_times(r) for r in summary])
     total = sum(rule.gpu_hours for rule in summary)
     lost = sum(rule.lost_gpu_hours for rule in summary)

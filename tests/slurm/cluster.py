@@ -5,54 +5,39 @@ process, on free ports of the loopback address, with their keys, sockets, state 
 folder. Nothing outside that folder is written, so that a machine's own SLURM would not be
 touched; where one is configured, the cluster is refused all the same.
 
-SLURM's clients find the cluster by `SLURM_CONF`. Snakemake's plugin drops that variable inside a
-job, before it calls `srun`; so the folder `bin`, first in the jobs' `PATH`, holds wrappers of the
-clients that set it again.
+SLURM's clients find the cluster by `SLURM_CONF`, those inside a job by wrappers that set it.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
 import shutil
-import signal
 import socket
-import stat
 import subprocess
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
-CLIENTS = (
-    "sacct",
-    "sacctmgr",
-    "sbatch",
-    "scancel",
-    "scontrol",
-    "sinfo",
-    "squeue",
-    "srun",
-    "sshare",
+from processes import MARK, ClusterError, alone, kill_jobs, kill_marked, terminate, wait_for
+from slurm_conf import (
+    ADDRESS,
+    CLIENTS,
+    NODES,
+    database_configuration,
+    free_ports,
+    write_clients,
+    write_configuration,
+    write_private,
 )
-NODES = ("node-cpu", "node-gpu")
+
 READY = ("idle", "planned", "mixed", "allocated")
 """States of a node that answers; one that is planned is idle and kept for a waiting job."""
 DAEMONS = ("munged", "slurmctld", "slurmd")
 DATABASE_DAEMONS = ("mariadbd", "mariadb-install-db", "slurmdbd")
-MARK = "MAMMOSHIFT_TEST_CLUSTER"
 ACCOUNT = "my_project"
 MAX_SOCKET_PATH = 100
-ADDRESS = "127.0.0.1"
-NULL_DEVICE = os.makedev(1, 3)
-
-
-class ClusterError(RuntimeError):
-    """The private cluster could not be started, or did not do what it was asked for in time."""
 
 
 def why_unavailable(accounting: bool = False) -> str | None:
@@ -69,15 +54,6 @@ def why_unavailable(accounting: bool = False) -> str | None:
     if Path("/etc/slurm/slurm.conf").exists():
         return "this machine belongs to a real SLURM cluster (/etc/slurm/slurm.conf exists)"
     return None
-
-
-def wait_for(condition: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
-    """Return as soon as `condition` holds; raise ClusterError naming `what` after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise ClusterError(f"waited {seconds:.0f} s in vain for {what}")
-        time.sleep(0.1)
 
 
 @dataclass(frozen=True)
@@ -170,13 +146,20 @@ class SlurmCluster:
         self.client("scancel", job_id)
 
     def preempt(self, job_id: str, seconds: float = 60.0) -> None:
-        """Let an urgent job take the GPUs of a running job, until the latter is requeued."""
+        """Let an urgent job take the GPUs of a running job, until the latter has lost them."""
         urgent = self.client(
             "sbatch", "--parsable", "--partition=urgent", "--exclusive", "--output=/dev/null",
             "--wrap=sleep 1000",
         ).strip()  # fmt: skip
-        self.wait_until_requeued(job_id, seconds)
+        going = ("RUNNING", "COMPLETING")
+        wait_for(
+            lambda: self.details(job_id)["JobState"] not in going, f"job {job_id} to stop", seconds
+        )
         self.scancel(urgent)
+
+    def forbid_requeueing(self, job_id: str) -> None:
+        """Let a running job end for good when it loses its node or its GPUs."""
+        self.client("scontrol", "update", f"JobId={job_id}", "Requeue=0")
 
     def start_now(self, job_id: str) -> None:
         """Shorten the two minutes for which SLURM holds a requeued job back to two seconds.
@@ -203,7 +186,7 @@ class SlurmCluster:
     def stop_database(self) -> None:
         """End slurmdbd and its database in order, as for an upgrade."""
         for name in ("slurmdbd", "mariadbd"):
-            _terminate(self._daemons.pop(name))
+            terminate(self._daemons.pop(name))
 
     def start_database(self) -> None:
         """Start the database and slurmdbd, and wait until both answer."""
@@ -253,7 +236,7 @@ class SlurmCluster:
 
     def start(self) -> None:
         """Start all daemons, and return when both nodes are idle."""
-        self._write_configuration()
+        self._write_files()
         self._start_munge()
         if self.accounting:
             self._create_database()
@@ -270,7 +253,7 @@ class SlurmCluster:
         for name in (*NODES, "slurmctld", "slurmdbd", "mariadbd", "munged"):
             daemon = self._daemons.pop(name, None)
             if daemon is not None:
-                _terminate(daemon)
+                terminate(daemon)
         kill_marked(self.mark)
 
     def _node_state(self, node: str) -> str:
@@ -340,7 +323,7 @@ class SlurmCluster:
             env=self.env, check=True, capture_output=True, timeout=120,
         )  # fmt: skip
         setup = self.folder / "database.sql"
-        _write_private(
+        write_private(
             setup,
             # Read at every start.
             f"CREATE USER IF NOT EXISTS slurm@'{ADDRESS}' IDENTIFIED BY '{password}';\n"
@@ -348,23 +331,9 @@ class SlurmCluster:
             f"GRANT ALL ON slurm.* TO slurm@'{ADDRESS}';\n"
             "DROP USER IF EXISTS root@localhost;\n",
         )
-        _write_private(
+        write_private(
             self.folder / "slurmdbd.conf",
-            f"""AuthType=auth/munge
-AuthInfo=socket={self.folder}/munge.socket
-DbdHost={socket.gethostname()}
-DbdAddr={ADDRESS}
-DbdPort={self.ports["slurmdbd"]}
-SlurmUser=root
-LogFile={self.folder}/log/slurmdbd.log
-PidFile={self.folder}/slurmdbd.pid
-StorageType=accounting_storage/mysql
-StorageHost={ADDRESS}
-StoragePort={self.ports["database"]}
-StorageUser=slurm
-StoragePass={password}
-StorageLoc=slurm
-""",
+            database_configuration(self.folder, self.ports, password),
         )
         self.start_database()
         self.client("sacctmgr", "--immediate", "add", "cluster", "test")
@@ -381,80 +350,11 @@ StorageLoc=slurm
 
         wait_for(open_, f"{name}; logs are in {self.folder}/log", 60)
 
-    def _write_configuration(self) -> None:
+    def _write_files(self) -> None:
         for name in ("bin", "log", "state", "spool-node-cpu", "spool-node-gpu"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
-        for name in CLIENTS:
-            wrapper = self.folder / "bin" / name
-            wrapper.write_text(
-                f'#!/bin/sh\nSLURM_CONF="{self.env["SLURM_CONF"]}"'
-                f' exec "{shutil.which(name)}" "$@"\n',
-                encoding="ascii",
-            )
-            wrapper.chmod(0o755)
-        kinds = {kind: self.gpus.count(kind) for kind in dict.fromkeys(self.gpus)}
-        devices = []
-        for kind in kinds:
-            for _ in range(kinds[kind]):
-                device = self.folder / f"nvidia{len(devices)}"
-                os.mknod(device, 0o600 | stat.S_IFCHR, NULL_DEVICE)
-                devices.append(f"NodeName=node-gpu Name=gpu Type={kind} File={device}")
-        (self.folder / "gres.conf").write_text("\n".join(devices) + "\n", encoding="ascii")
-        (self.folder / "cgroup.conf").write_text("CgroupPlugin=cgroup/v1\n", encoding="ascii")
-        gres = ",".join(f"gpu:{kind}:{count}" for kind, count in kinds.items())
-        storage = (
-            f"AccountingStorageType=accounting_storage/slurmdbd\n"
-            f"AccountingStorageHost={ADDRESS}\n"
-            f"AccountingStoragePort={self.ports['slurmdbd']}\n"
-            f"AccountingStoragePass={self.folder}/munge.socket\n"
-            # The plugin writes rule and wildcards of a job into its comment.
-            f"AccountingStoreFlags=job_comment\n"
-            f"AccountingStorageTRES=gres/gpu\n"
-            if self.accounting
-            else "AccountingStorageType=accounting_storage/none\n"
-        )
-        host = socket.gethostname()
-        at = f"NodeHostname={host} NodeAddr={ADDRESS}"
-        size = "CPUs=64 Boards=1 SocketsPerBoard=1 CoresPerSocket=64 ThreadsPerCore=1"
-        memory = "RealMemory=1000000 State=UNKNOWN"
-        limits = "MaxTime=INFINITE State=UP"
-        (self.folder / "slurm.conf").write_text(
-            f"""ClusterName=test
-SlurmctldHost={host}({ADDRESS})
-SlurmUser=root
-AuthType=auth/munge
-AuthInfo=socket={self.folder}/munge.socket
-SlurmctldPort={self.ports["slurmctld"]}
-SlurmctldPidFile={self.folder}/slurmctld.pid
-SlurmctldLogFile={self.folder}/log/slurmctld.log
-SlurmdPidFile={self.folder}/%n.pid
-SlurmdLogFile={self.folder}/log/%n.log
-SlurmdSpoolDir={self.folder}/spool-%n
-StateSaveLocation={self.folder}/state
-ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
-SelectType=select/cons_tres
-SelectTypeParameters=CR_Core_Memory
-ReturnToService=2
-GresTypes=gpu
-MinJobAge=900
-JobRequeue=1
-PreemptType=preempt/partition_prio
-PreemptMode=REQUEUE
-KillWait=5
-InactiveLimit=0
-SchedulerParameters=sched_interval=2,sched_min_interval=0,bf_interval=5
-{storage}JobAcctGatherType=jobacct_gather/none
-MpiDefault=none
-SlurmdParameters=config_overrides
-NodeName=node-cpu {at} Port={self.ports["node-cpu"]} {size} {memory}
-NodeName=node-gpu {at} Port={self.ports["node-gpu"]} {size} {memory} Gres={gres}
-PartitionName=cpu Nodes=node-cpu Default=YES PriorityTier=1 PreemptMode=OFF {limits}
-PartitionName=gpu Nodes=node-gpu PriorityTier=1 PreemptMode=REQUEUE {limits}
-PartitionName=urgent Nodes=node-gpu PriorityTier=10 PreemptMode=OFF {limits}
-""",
-            encoding="ascii",
-        )
+        write_clients(self.folder)
+        write_configuration(self.folder, self.gpus, self.ports, self.accounting)
 
 
 @contextmanager
@@ -483,8 +383,8 @@ def running_cluster(
     folder.mkdir(parents=True, exist_ok=True)
     mark = secrets.token_hex(16)
     with ExitStack() as stack:
-        stack.enter_context(_alone(mark))
-        ports = _free_ports("slurmctld", "node-cpu", "node-gpu", "slurmdbd", "database")
+        stack.enter_context(alone(mark))
+        ports = free_ports("slurmctld", "node-cpu", "node-gpu", "slurmdbd", "database")
         foreign = ("SLURM", "SBATCH_", "SQUEUE_", "SACCT_", "SNAKEMAKE_")
         env = {k: v for k, v in os.environ.items() if not k.startswith(foreign)}
         env |= {
@@ -496,98 +396,3 @@ def running_cluster(
         stack.callback(cluster.stop)
         cluster.start()
         yield cluster
-
-
-def marked_processes(mark: str) -> list[int]:
-    """Return the ids of the processes that carry this cluster's mark in their environment."""
-    wanted, found = f"{MARK}={mark}".encode(), []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
-            continue
-        try:
-            environment = (entry / "environ").read_bytes()
-        except OSError:
-            continue
-        if wanted in environment.split(b"\0"):
-            found.append(int(entry.name))
-    return found
-
-
-def kill_marked(mark: str) -> None:
-    """Kill every process that carries the mark, job steps and their children included."""
-
-    def none_left() -> bool:
-        processes = marked_processes(mark)
-        for process in processes:
-            with suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
-        return not processes
-
-    wait_for(none_left, "the processes of the private cluster to end", 10)
-
-
-def kill_jobs(mark: str, jobs: Sequence[str]) -> None:
-    """Kill all processes of some of a cluster's jobs, and slurmd's keepers of them."""
-    variables = {f"SLURM_JOB_ID={job}".encode() for job in jobs}
-    keepers = tuple(f"slurmstepd: [{job}.".encode() for job in jobs)
-    for process in marked_processes(mark):
-        with suppress(OSError):
-            folder = Path("/proc") / str(process)
-            title = (folder / "cmdline").read_bytes()
-            environment = (folder / "environ").read_bytes().split(b"\0")
-            if title.startswith(keepers) or not variables.isdisjoint(environment):
-                os.kill(process, signal.SIGKILL)
-
-
-@contextmanager
-def _alone(mark: str) -> Iterator[None]:
-    """Hold the machine's one place for a private cluster; end what a killed run left behind."""
-    path = Path(tempfile.gettempdir()) / "mammoshift-test-slurm.lock"
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    with os.fdopen(os.open(path, flags, 0o600), "r+", encoding="ascii") as lock:
-
-        def taken() -> bool:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return False
-            return True
-
-        wait_for(taken, f"the end of another private cluster (lock {path})", 600)
-        left = lock.read().strip()
-        if left:
-            kill_marked(left)
-        _replace_content(lock, mark)
-        yield
-        _replace_content(lock, "")
-
-
-def _replace_content(stream: IO[str], text: str) -> None:
-    stream.seek(0)
-    stream.truncate()
-    stream.write(text)
-    stream.flush()
-
-
-def _free_ports(*names: str) -> dict[str, int]:
-    with ExitStack() as stack:
-        ports = {}
-        for name in names:
-            probe = stack.enter_context(socket.socket())
-            probe.bind((ADDRESS, 0))
-            ports[name] = probe.getsockname()[1]
-        return ports
-
-
-def _write_private(path: Path, text: str) -> None:
-    path.touch(mode=0o600)
-    path.write_text(text, encoding="ascii")
-
-
-def _terminate(daemon: subprocess.Popen[bytes], seconds: float = 10.0) -> None:
-    daemon.terminate()
-    try:
-        daemon.wait(seconds)
-    except subprocess.TimeoutExpired:
-        daemon.kill()
-        daemon.wait()

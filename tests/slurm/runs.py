@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from cluster import SlurmCluster, wait_for
+from cluster import SlurmCluster
+from processes import wait_for
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROFILE = REPOSITORY / "profiles" / "slurm"

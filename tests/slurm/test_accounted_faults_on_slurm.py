@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from cluster import SlurmCluster, wait_for
+from cluster import SlurmCluster
+from processes import wait_for
 from runs import (
     PATIENCE,
     SnakemakeRun,
@@ -112,6 +113,7 @@ def test_a_preempted_training_is_requeued_under_its_id_and_resumes(
     run = start_study(epochs=EPOCHS)
     job = running_job(run, 3)
     accounted_cluster.preempt(job)
+    accounted_cluster.wait_until_requeued(job)
     run.hurry()
     accounted_cluster.start_now(job)
     assert_ended(accounted_cluster, run, report, trainings=1)
@@ -119,6 +121,25 @@ def test_a_preempted_training_is_requeued_under_its_id_and_resumes(
     assert [start.job for start in run.starts()] == [job, job]
     assert accounted_cluster.details(job)["Restarts"] == "1"
     assert "Trying to restart" not in run.log.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", ["NODE_FAIL", "PREEMPTED"])
+def test_a_training_that_slurm_does_not_requeue_is_submitted_again(
+    accounted_cluster: SlurmCluster, start_study: StartRun, report: bytes, end: str
+) -> None:
+    run = start_study(epochs=EPOCHS)
+    job = running_job(run, 3)
+    accounted_cluster.forbid_requeueing(job)
+    if end == "NODE_FAIL":
+        accounted_cluster.fail_node(GPU_NODE)
+        accounted_cluster.start_nodes(GPU_NODE)
+    else:
+        accounted_cluster.preempt(job)
+    assert accounted_cluster.details(job)["JobState"] == end
+    run.hurry()
+    assert_ended(accounted_cluster, run, report, trainings=2)
+    assert_resumed(run, EPOCHS, at_least=3)
 
 
 @pytest.mark.slow

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from cluster import ACCOUNT, SlurmCluster
-from runs import PROFILE, slurm_run
+from runs import PATIENCE, PROFILE, slurm_run
 
 pytestmark = pytest.mark.slurm
 
@@ -33,6 +36,27 @@ def test_the_shipped_profile_runs_under_its_account_and_sacct_sees_every_job(
         f"gpu|COMPLETED|{ACCOUNT}|8",
     ]
     assert "Falling back" not in run.log.read_text(encoding="utf-8")
+    _assert_resources_are_summed_up(accounted_cluster, tmp_path)
+
+
+def _assert_resources_are_summed_up(cluster: SlurmCluster, folder: Path) -> None:
+    """What `mammoshift resources` writes after the run is what was asked for and allocated."""
+    command = "from mammoshift.commands.main import run; run()"
+    subprocess.run(
+        [sys.executable, "-c", command, "resources", "--csv", "resources.csv"],
+        cwd=folder, env=cluster.env, check=True, timeout=PATIENCE,
+    )  # fmt: skip
+    with (folder / "resources.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    asked = [
+        (row["rule"], row["asked_cpus"], row["asked_gpus"], row["asked_memory_mb"]) for row in rows
+    ]
+    assert asked == [
+        ("preprocess_bundle", "4", "0", "16000.0"),
+        ("train_arm", "8", "1", "48000.0"),
+    ]
+    assert all(float(row["waited_seconds"]) >= 0 for row in rows)
+    assert float(rows[1]["gpu_hours"]) == float(rows[1]["seconds"]) / 3600 > 0
 
 
 def test_kinds_of_gpus_are_asked_for_in_the_profile(

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import cluster as private
 import pytest
-from cluster import ClusterError, marked_processes, running_cluster, why_unavailable
+from cluster import running_cluster, why_unavailable
+from processes import ClusterError, marked_processes
 
 pytestmark = pytest.mark.slurm
 
@@ -18,7 +19,8 @@ pytestmark = pytest.mark.slurm
 OWNER = """
 import sys, time
 from pathlib import Path
-from cluster import running_cluster, wait_for
+from cluster import running_cluster
+from processes import wait_for
 with running_cluster(Path(sys.argv[1])) as running:
     job = running.client("sbatch", "--parsable", "--output=/dev/null", "--wrap=sleep 1000").strip()
     wait_for(lambda: running.details(job)["JobState"] == "RUNNING", "the job")

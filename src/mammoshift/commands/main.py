@@ -12,6 +12,7 @@ import typer
 from mammoshift.commands.calibrate import calibrate
 from mammoshift.commands.compare import compare
 from mammoshift.commands.operating_point import operating_point
+from mammoshift.commands.resources import resources
 from mammoshift.errors import MammoshiftError
 
 app = typer.Typer(
@@ -24,6 +25,7 @@ app = typer.Typer(
 app.command()(compare)
 app.command()(calibrate)
 app.command("operating-point")(operating_point)
+app.command()(resources)
 
 
 @app.command()

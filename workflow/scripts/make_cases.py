@@ -2,7 +2,7 @@ from pathlib import Path
 
 from mammoshift.cases.make import make_cases
 from mammoshift.configuration.domain import DomainSettings
-from mammoshift.contracts.annotations import read_annotations
+from mammoshift.contracts.annotations import annotations_by_dataset
 from mammoshift.contracts.cases import cases_by_domain, write_cases
 from mammoshift.contracts.manifest import read_manifest
 from mammoshift.execution.job import job_log
@@ -12,15 +12,12 @@ with job_log(snakemake.log[0]):
     domain = DomainSettings.model_validate(snakemake.params.cases["domain"])
     tables = [read_manifest(Path(path)) for path in snakemake.input.manifests]
     manifests = {str(table["dataset"].iloc[0]): table for table in tables}
-    annotations = {
-        Path(path).parent.name: read_annotations(Path(path)) for path in snakemake.input.annotations
-    }
     patches = domain.patches is not None
     cases, notes = make_cases(
         snakemake.wildcards.domain,
         domain,
         manifests,
-        annotations,
+        annotations_by_dataset(snakemake.input.annotations, domain.datasets),
         items_by_dataset(snakemake.input.stores) if patches else None,
         cases_by_domain(snakemake.input.get("others", [])),
     )

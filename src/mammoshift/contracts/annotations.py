@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -193,3 +193,15 @@ def _above_0(value: float | None) -> bool:
 
 def _is_missing(value: object) -> bool:
     return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
+
+
+def annotations_by_dataset(
+    paths: Iterable[str | Path], datasets: Iterable[str]
+) -> dict[str, pd.DataFrame]:
+    """Return tables of annotations by the dataset that each names; one without rows names none."""
+    found = {name: empty_annotations() for name in datasets}
+    for path in map(Path, paths):
+        table = read_annotations(path)
+        if len(table):
+            found[str(table["dataset"].iloc[0])] = table
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +32,8 @@ _DESCRIBED = (
 
 _NOT_AGGREGATED = ("image", "patch")
 _Key = tuple[str, ...]
+NamedTable = tuple[Path, pd.DataFrame]
+"""A table and the path that messages name it by."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,22 @@ def load_grid(study: JudgedStudy, cases: Sequence[Path], predictions: Sequence[P
         If a table is missing, given twice or of another study, a seed is missing or unknown, or
         the tables of one domain disagree on its cases.
     """
-    described = _by_name(cases, read_cases, ("domain",))
-    scored = _by_name(predictions, read_predictions, ("arm", "domain"))
+    return aligned_grid(
+        study,
+        [(path, read_cases(path)) for path in cases],
+        [(path, read_predictions(path)) for path in predictions],
+    )
+
+
+def aligned_grid(
+    study: JudgedStudy, cases: Sequence[NamedTable], predictions: Sequence[NamedTable]
+) -> Grid:
+    """Align tables that are already read; see `load_grid`.
+
+    Each comes with the path that messages name it by.
+    """
+    described = _by_name(cases, ("domain",))
+    scored = _by_name(predictions, ("arm", "domain"))
     wanted = {(arm.name, domain) for arm in study.arms for domain in arm.judged_on}
     judged = {(domain,) for _, domain in wanted}
     known = {(domain.name,) for domain in study.domains}
@@ -81,12 +97,19 @@ def load_grid(study: JudgedStudy, cases: Sequence[Path], predictions: Sequence[P
         if (domain.name,) not in judged:
             continue
         path, table = described[domain.name,]
+        own = {arm.name for arm in study.arms if arm.own_domain == domain.name}
         arms = [
-            _scored(arm.name, *scored[arm.name, domain.name], table, path, study.seeds)
+            _scored(
+                arm.name,
+                *scored[arm.name, domain.name],
+                table,
+                path,
+                study.seeds,
+                arm.name in own,
+            )
             for arm in study.arms
             if domain.name in arm.judged_on
         ]
-        own = {arm.name for arm in study.arms if arm.own_domain == domain.name}
         for subset in (VALIDATION, *domain.subsets):
             chosen = [arm for arm in arms if subset != VALIDATION or arm.arm in own]
             cell = _cell(domain, subset, table, chosen, study.seeds)
@@ -95,13 +118,10 @@ def load_grid(study: JudgedStudy, cases: Sequence[Path], predictions: Sequence[P
     return Grid(study, cells)
 
 
-def _by_name(
-    paths: Sequence[Path], read: Callable[[Path], pd.DataFrame], columns: Sequence[str]
-) -> dict[_Key, tuple[Path, pd.DataFrame]]:
-    """Read tables and return them by the one value that each of some columns holds."""
-    tables: dict[_Key, tuple[Path, pd.DataFrame]] = {}
-    for path in paths:
-        table = read(path)
+def _by_name(tables: Sequence[NamedTable], columns: Sequence[str]) -> dict[_Key, NamedTable]:
+    """Return tables by the one value that each of some columns holds."""
+    named: dict[_Key, NamedTable] = {}
+    for path, table in tables:
         names = table[list(columns)].drop_duplicates()
         if len(names) != 1:
             raise TableError(
@@ -109,18 +129,18 @@ def _by_name(
                 "delete the table and make it again"
             )
         key = tuple(str(value) for value in names.iloc[0])
-        if key in tables:
+        if key in named:
             raise TableError(
-                f"{path}: {_named(key)} is already in {tables[key][0]}; delete both and make them "
+                f"{path}: {_named(key)} is already in {named[key][0]}; delete both and make them "
                 "again"
             )
-        tables[key] = path, table
-    return tables
+        named[key] = path, table
+    return named
 
 
 def _check_complete(
     kind: str,
-    found: Mapping[_Key, tuple[Path, pd.DataFrame]],
+    found: Mapping[_Key, NamedTable],
     wanted: set[_Key],
     known: set[_Key],
     study: str,
@@ -147,6 +167,7 @@ def _scored(
     cases: pd.DataFrame,
     cases_path: Path,
     seeds: Sequence[int],
+    own: bool,
 ) -> _Scored:
     """Return an arm's logits, every seed and case checked, averaged over the folds."""
     found = set(table["seed"])
@@ -156,7 +177,7 @@ def _scored(
     repeated = table["case_id"][table.duplicated(["seed", "fold", "case_id"])]
     if len(repeated):
         raise TableError(f"{path}: case {repeated.iloc[0]} occurs twice in a run; score it again")
-    _check_subsets(table, path, cases, cases_path)
+    _check_subsets(table, path, cases, cases_path, own)
     logits = {}
     for subset, rows in table.groupby("subset"):
         of_case = rows.pivot_table(
@@ -174,24 +195,31 @@ def _scored(
     return _Scored(arm, path, logits)
 
 
-def _check_subsets(table: pd.DataFrame, path: Path, cases: pd.DataFrame, cases_path: Path) -> None:
-    """Check that every scored case, or unit, has its subset in some fold."""
-    subsets = cases["subsets"]
+def _check_subsets(
+    table: pd.DataFrame, path: Path, cases: pd.DataFrame, cases_path: Path, own: bool
+) -> None:
+    """Check that every scored case, or unit, has its subset: in its fold on the own domain.
+
+    A model was not trained on any case of another domain, so that all folds of that are alike.
+    """
+    by_fold = own and len(cases["subsets"].iloc[0]) > 1
     allowed = {
-        (name, subset)
+        (name, subset, fold if by_fold else 0)
         for column in ("case_id", "unit_id")
-        for name, own in zip(cases[column], subsets, strict=True)
-        for subset in own
+        for name, subsets in zip(cases[column], cases["subsets"], strict=True)
+        for fold, subset in enumerate(subsets)
     }
-    pairs = table[["case_id", "subset"]].drop_duplicates()
-    for case, subset in pairs.itertuples(index=False):
-        if (case, subset) in allowed:
+    folds = table["fold"] if by_fold else 0
+    scored = table[["case_id", "subset"]].assign(fold=folds).drop_duplicates()
+    for case, subset, fold in scored.itertuples(index=False):
+        if (case, subset, fold) in allowed:
             continue
         known = {*cases["case_id"], *cases["unit_id"]}
-        says = "has it in other subsets" if case in known else "has no such case"
+        says = "has it in another subset" if case in known else "has no such case"
+        where = f"subset {subset}, fold {fold}" if by_fold else f"subset {subset}"
         raise TableError(
-            f"{path}: case {case}, subset {subset}: {cases_path} {says}; delete the predictions "
-            "and score again"
+            f"{path}: case {case}, {where}: {cases_path} {says}; delete the predictions and "
+            "score again"
         )
 
 

@@ -11,8 +11,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from fabricated_tables import Fabricated
 
+from fabricated_tables import Fabricated
 from mammoshift.contracts.predictions import read_predictions, write_predictions
 from mammoshift.errors import TableError
 from mammoshift.evaluation.load import load_grid
@@ -62,7 +62,7 @@ def test_two_files_whose_content_is_exchanged_give_the_same_grid(short: Fabricat
         ({"arm": "unheard"}, "arm 'unheard' on domain 'film' is not part of the study"),
         ({"domain": "digital"}, r"arm 'plain' on domain 'digital' is already in"),
         ({"case_id": "nobody"}, "case nobody, subset test: .*film.parquet has no such case"),
-        ({"subset": "target"}, "subset target: .*film.parquet has it in other subsets"),
+        ({"subset": "target"}, "subset target: .*film.parquet has it in another subset"),
         ({"seed": 7}, "arm 'plain' has the unknown seed 7"),
         ({"arm": "plain", "fold": 1}, "not every seed has it in the same number of folds"),
     ],
@@ -162,6 +162,16 @@ def test_folds_are_pooled_at_home_and_averaged_away(chain: Fabricated) -> None:
     assert clinic.of("on_clinic")[1, place] == pytest.approx(held_out["logit"].max())
     assert clinic.arms == ("on_film", "applied", "on_clinic", "of_patients", "imported")
     assert clinic.logits.shape == (5, 2, 120)
+
+
+def test_a_case_that_is_out_of_another_fold_is_refused(chain: Fabricated) -> None:
+    path = chain.predictions["on_clinic", "clinic"]
+    table = read_predictions(path)
+    moved = table["fold"].where(table["subset"] != "out_of_fold", (table["fold"] + 1) % 3)
+    free = table.assign(fold=moved.astype("int16"))
+    write_predictions(free.drop_duplicates(["seed", "fold", "case_id"]), path)
+    with pytest.raises(TableError, match=r"subset out_of_fold, fold \d: .* has it in another"):
+        chain.grid(subgroups=[])
 
 
 def test_validation_logits_of_several_folds_are_averaged(chain: Fabricated) -> None:

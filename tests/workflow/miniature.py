@@ -132,6 +132,17 @@ class Project:
         done = self.snakemake("--dry-run")
         return set(STARTED.findall(done.stdout + done.stderr)) - {"all"}
 
+    def planned_jobs(self) -> list[str]:
+        """Return the jobs of a dry run as `rule: wildcards`, without `all`."""
+        done = self.snakemake("--dry-run")
+        jobs: list[str] = []
+        for line in (done.stdout + done.stderr).splitlines():
+            if started := STARTED.match(line):
+                jobs.append(f"{started[1]}:")
+            elif jobs and line.startswith("    wildcards: "):
+                jobs[-1] += line.removeprefix("    wildcards:")
+        return [job for job in jobs if job != "all:"]
+
     def executed(self, *arguments: str) -> list[str]:
         """Run, and return the rule of every job that was started, without `all`."""
         done = self.snakemake(*arguments)
@@ -161,6 +172,10 @@ class Project:
     def edit_study(self, change: object) -> None:
         """Let `change` alter the study file's content in place."""
         self.edit_yaml("config/studies/small.yaml", change)
+
+    def edit_backbones(self, change: object) -> None:
+        """Let `change` alter the backbones file's content in place."""
+        self.edit_yaml("config/small_backbones.yaml", change)
 
     def edit_datasets(self, change: object) -> None:
         """Let `change` alter the datasets file's content in place."""

@@ -11,13 +11,18 @@ import pyarrow.parquet as pq
 import pytest
 from miniature import Project, write_weights
 
+from mammoshift.files import sha256_of_file
+
 pytestmark = pytest.mark.workflow
 
 REPORT = {"report_study"}
 STATISTICS = {"calibrate_study", "evaluate_study", "compare_arms", "combine_seeds"} | REPORT
-AFTER_INFERENCE = {"infer_small", "audit_predictions"} | STATISTICS
-AFTER_TRAINING = {"train_arm"} | AFTER_INFERENCE
-AUDITS = {"audit_split", "audit_study"}
+AFTER_SCORING = {"score_arm", "audit_predictions"} | STATISTICS
+AFTER_TRAINING = {"train_arm"} | AFTER_SCORING
+PIXELS = {"preprocess_bundle", "collect_bundles"}
+AUDITS = {"audit_lineage", "audit_study"}
+AFTER_A_TARGET = {"ingest_dataset", "make_cases"} | PIXELS | AUDITS | AFTER_SCORING
+AFTER_THE_SOURCE = AFTER_A_TARGET | {"audit_domain", "train_arm"}
 
 
 def _touch_everything(project: Project) -> None:
@@ -102,6 +107,27 @@ def _allow_more_loss_and_change_the_loss(project: Project) -> None:
     project.add_code("src/mammoshift/training/losses.py")
 
 
+def _swap_the_seeds(content: dict) -> None:
+    content["seeds"].reverse()
+
+
+def _save_more_often(content: dict) -> None:
+    content["training"]["checkpoint_minutes"] = 1.0
+
+
+def _other_licence(content: dict) -> None:
+    content["tiny"]["weights"]["licence"] = "another text"
+
+
+def _pin_the_weights(project: Project) -> None:
+    digest = sha256_of_file(project.folder / "weights" / "tiny.safetensors")
+    project.edit_backbones(lambda content: content["tiny"]["weights"].update(sha256=digest))
+
+
+def _other_split(content: dict) -> None:
+    content["source"]["split_seed"] = 5
+
+
 def _new_dataset_title(content: dict) -> None:
     content["mias"]["title"] = "Another name"
 
@@ -162,21 +188,47 @@ PLANNED: dict[str, tuple[Edit, set[str]]] = {
     "a changed title": (lambda p: p.edit_study(_new_title), REPORT),
     "a changed title of a dataset": (lambda p: p.edit_datasets(_new_dataset_title), REPORT),
     "a new subgroup": (lambda p: p.edit_study(_new_subgroup), {"evaluate_study"} | REPORT),
-    "a new arm": (lambda p: p.edit_study(_new_arm), AFTER_TRAINING),
+    "a new arm": (lambda p: p.edit_study(_new_arm), {"audit_study"} | AFTER_TRAINING),
     "a new seed": (lambda p: p.edit_study(_new_seed), AFTER_TRAINING),
     "a new target": (
         lambda p: p.edit_study(_new_target),
-        {"ingest_hospital", "preprocess_shard", "audit_study"} | AFTER_INFERENCE,
+        AFTER_A_TARGET,
     ),
     "a removed target": (
         lambda p: p.edit_study(_remove_the_target),
-        {"audit_study"} | AFTER_INFERENCE,
+        {"audit_study", "audit_predictions"} | STATISTICS,
     ),
-    "a removed seed": (lambda p: p.edit_study(_remove_a_seed), AFTER_INFERENCE),
-    "a removed arm": (lambda p: p.edit_study(_remove_an_arm), STATISTICS | {"audit_predictions"}),
+    "a removed seed": (lambda p: p.edit_study(_remove_a_seed), AFTER_SCORING),
+    "a removed arm": (
+        lambda p: p.edit_study(_remove_an_arm),
+        {"audit_study", "audit_predictions"} | STATISTICS,
+    ),
+    "another order of the seeds": (lambda p: p.edit_study(_swap_the_seeds), set()),
+    "state of trainings saved more often": (
+        lambda p: p.edit_study(_save_more_often),
+        REPORT,
+    ),
+    "another licence text of weights": (lambda p: p.edit_backbones(_other_licence), set()),
+    "the pin of the same weights file": (_pin_the_weights, set()),
+    "another split": (
+        lambda p: p.edit_study(_other_split),
+        {"make_cases", "audit_domain"} | AUDITS | AFTER_TRAINING,
+    ),
+    "code of one adapter": (
+        lambda p: p.add_code("src/mammoshift/archives/adapters/mias.py"),
+        AFTER_A_TARGET,
+    ),
+    "code of one twin": (
+        lambda p: p.add_code("src/mammoshift/phantoms/twins/cbis_ddsm.py"),
+        {"make_twin"} | AFTER_THE_SOURCE,
+    ),
+    "code of another split method": (
+        lambda p: p.add_code("src/mammoshift/cases/splits/k_fold.py"),
+        set(),
+    ),
     "more of a target may be lost, and a changed loss": (
         _allow_more_loss_and_change_the_loss,
-        {"ingest_mias", "preprocess_shard", "audit_study"} | AFTER_TRAINING,
+        {"train_arm"} | AFTER_A_TARGET,
     ),
     "a new version of a weights file": (
         lambda p: write_weights(p.folder / "weights" / "tiny.safetensors", seed=1),
@@ -184,13 +236,11 @@ PLANNED: dict[str, tuple[Edit, set[str]]] = {
     ),
     "a changed tone for one target": (
         lambda p: p.edit_datasets(_new_tone),
-        {"preprocess_shard", "audit_study"} | AFTER_INFERENCE,
+        PIXELS | AUDITS | AFTER_SCORING,
     ),
     "another twin": (
         lambda p: p.edit_datasets(_new_twin),
-        {"make_twin", "ingest_cbis_ddsm", "preprocess_shard", "split_source"}
-        | AUDITS
-        | AFTER_TRAINING,
+        {"make_twin"} | AFTER_THE_SOURCE,
     ),
 }
 
@@ -202,61 +252,65 @@ def test_an_edit_plans_exactly_what_it_concerns(project: Project, edit: str) -> 
     assert project.planned() == rules
 
 
-AFTER_INGESTION = {"ingest_mias", "preprocess_shard", "audit_study"} | AFTER_INFERENCE
+def test_a_new_target_is_its_own_jobs(project: Project) -> None:
+    project.edit_study(_new_target)
+    jobs = project.planned_jobs()
+    for rule in ("ingest_dataset", "make_cases", "preprocess_bundle", "score_arm", "audit_lineage"):
+        own = [job for job in jobs if job.startswith(f"{rule}:")]
+        assert own
+        assert all("hospital" in job for job in own), own
+    assert sum(job.startswith("score_arm:") for job in jobs) == 2
+
+
+def test_a_new_arm_is_its_own_jobs(project: Project) -> None:
+    project.edit_study(_new_arm)
+    jobs = project.planned_jobs()
+    assert sum(job.startswith("train_arm:") for job in jobs) == 2
+    assert sum(job.startswith("score_arm:") for job in jobs) == 2
+    assert all("arm=focal" in j for j in jobs if j.startswith(("train_arm:", "score_arm:")))
+
+
+def test_a_new_seed_trains_its_runs_and_scores_them_alone(project: Project) -> None:
+    project.edit_study(_new_seed)
+    trained = [job for job in project.planned_jobs() if job.startswith("train_arm:")]
+    assert len(trained) == 2
+    assert all("seed=7" in job for job in trained)
+    executed = project.executed()
+    assert executed.count("train_arm") == 2
+    assert executed.count("score_arm") == 4
+    for text in _logs(project, "small", "score_arm.log"):
+        assert text.count("restored") == 2
+        assert text.count("seed 7, fold 0: scored") == 1
 
 
 @pytest.mark.parametrize("change", ["new image", "removed image"])
-def test_another_set_of_images_rebuilds_one_shard_alone(project: Project, change: str) -> None:
+def test_another_set_of_images_makes_its_bundle_alone(project: Project, change: str) -> None:
     folder = project.folder / "archives" / "mias"
     if change == "new image":
         _add_mias_pair(folder)
     else:
         sorted(folder.rglob("*.pgm"))[0].unlink()
-    assert set(project.executed()) == AFTER_INGESTION
-    shards = _logs(project, "preprocess/mias")
-    assert sum("restored" in text for text in shards) == 2
-    assert sum("images stored" in text for text in shards) == 1
-    scored = _logs(project, "small", "infer.log")
-    assert all(f"mias, seed {seed}: scored" in text for seed in (0, 1) for text in scored)
-    assert all(f"cbis_ddsm, seed {seed}: restored" in text for seed in (0, 1) for text in scored)
+    assert set(project.executed()) == AFTER_A_TARGET
+    bundles = [text for text in _logs(project, "preprocess/mias") if "shards/" in text]
+    assert sum("kept" in text for text in bundles) == 2
+    assert sum("images stored" in text for text in bundles) == 1
+    scored = _logs(project, "small", "score_arm.log")
+    assert all("restored" not in text for text in scored if "mias" in text)
 
 
-def test_a_changed_label_decodes_nothing_again_and_is_in_the_tables(project: Project) -> None:
+def test_a_changed_label_decodes_and_scores_nothing_again_and_is_in_the_tables(
+    project: Project,
+) -> None:
     table = project.folder / "results" / "small" / "tables" / "metrics.csv"
     before = table.read_bytes()
     _flip_a_label(project.folder / "archives" / "mias")
-    assert set(project.executed()) == AFTER_INGESTION
-    assert all("restored" in text for text in _logs(project, "preprocess/mias"))
-    assert all("mias, seed 0: scored" in text for text in _logs(project, "small", "infer.log"))
+    assert set(project.executed()) == AFTER_A_TARGET
+    assert all("stored" not in text for text in _logs(project, "preprocess/mias"))
+    scored = [text for text in _logs(project, "small", "score_arm.log") if "mias" in text]
+    assert scored
+    assert all("scored" not in text for text in scored)
     assert table.read_bytes() != before
     assert project.planned() == set()
-
-
-def test_a_new_arm_trains_that_arm_alone(project: Project) -> None:
-    project.edit_study(_new_arm)
-    executed = project.executed()
-    assert executed.count("train_arm") == 2
-    assert executed.count("infer_small") == 1
-
-
-def test_a_new_seed_trains_and_scores_that_seed_alone(project: Project) -> None:
-    project.edit_study(_new_seed)
-    executed = project.executed()
-    assert executed.count("train_arm") == 2
-    assert executed.count("infer_small") == 2
-    for text in _logs(project, "small", "infer.log"):
-        assert text.count("restored") == 2 * 2
-        assert text.count("seed 7: scored") == 2
-
-
-def test_a_new_target_scores_no_old_target_again(project: Project) -> None:
-    project.edit_study(_new_target)
-    executed = project.executed()
-    assert executed.count("infer_small") == 2
-    scored = _logs(project, "small", "infer.log")
-    assert len(scored) == 2
-    assert all("mias, seed 1: restored" in text for text in scored)
-    assert all("hospital, seed 1: scored" in text for text in scored)
 
 
 def test_an_adapter_that_finds_the_same_trains_and_scores_nothing_again(project: Project) -> None:
@@ -267,21 +321,39 @@ def test_an_adapter_that_finds_the_same_trains_and_scores_nothing_again(project:
     trained = _logs(project, "small", "train_arm.log")
     assert len(trained) == 4
     assert all("restored the finished training" in text for text in trained)
-    assert all("scored" not in text for text in _logs(project, "small", "infer.log"))
-    assert all("restored" in text for text in _logs(project, "preprocess"))
+    assert all("scored" not in text for text in _logs(project, "small", "score_arm.log"))
+    assert all("images stored" not in text for text in _logs(project, "preprocess"))
     assert table.read_bytes() == before
 
 
 def test_densities_of_another_scale_are_not_taken_for_those_of_birads(project: Project) -> None:
-    run = project.folder / "results" / "small" / "plain" / "seed-0"
+    domains = project.folder / "results" / "small" / "domains"
     film, source = (
-        set(pq.read_table(run / name / "predictions.parquet")["density"].drop_null().to_pylist())
+        set(pq.read_table(domains / name / "cases.parquet")["density"].drop_null().to_pylist())
         for name in ("mias", "cbis_ddsm")
     )
     assert film
     assert film <= {"mias_f", "mias_g", "mias_d"}
     assert source
     assert source <= {"a", "b", "c", "d"}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "rule"),
+    [
+        ("pixels/mias/*/shards/*/shard.npy", "score_arm"),
+        ("pixels/mias/*/shards/*/index.parquet", "score_arm"),
+        ("small/plain/seed-0/fold-0/model.safetensors", "score_arm"),
+    ],
+)
+def test_flipped_bytes_reach_no_number(project: Project, pattern: str, rule: str) -> None:
+    path = sorted((project.folder / "results").glob(pattern))[0]
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(bytes(content))
+    done = project.snakemake("--forcerun", rule, check=False)
+    assert done.returncode != 0
+    assert path.name in done.stdout + done.stderr
 
 
 def test_why_says_it_in_words(project: Project) -> None:

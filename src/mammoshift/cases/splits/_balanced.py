@@ -28,6 +28,7 @@ _FREE_TYPES = 400
 
 _NODES = 50
 _MENDED_PAIRS = 30
+_FAILED_PAIRS = 5
 _ATTEMPTS = 3
 
 _Interval = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -148,10 +149,11 @@ def _mend_in_pairs(dealt: NDArray[np.int64], vectors: NDArray[np.int64], needed:
     """Divide two parts anew, as long as it brings both together nearer to what they need."""
     pairs = list(combinations(range(dealt.shape[1]), 2))
     tried: set[tuple[int, int]] = set()
+    failed = 0
     for _ in range(_MENDED_PAIRS):
         misses = needed.misses(dealt.T @ vectors)
         open_pairs = [pair for pair in pairs if pair not in tried and misses[list(pair)].sum()]
-        if not open_pairs:
+        if not open_pairs or failed == _FAILED_PAIRS:
             return
         one, two = max(open_pairs, key=lambda pair: misses[list(pair)].sum())
         pool = dealt[:, one] + dealt[:, two]
@@ -164,8 +166,10 @@ def _mend_in_pairs(dealt: NDArray[np.int64], vectors: NDArray[np.int64], needed:
         mended = dealt.copy()
         mended[:, one], mended[:, two] = taken, pool - taken
         tried.add((one, two))
+        failed += 1
         if needed.misses(mended.T @ vectors).sum() < misses.sum():
             dealt[:] = mended
+            failed = 0
             tried = {pair for pair in tried if not {one, two} & set(pair)} | {(one, two)}
 
 

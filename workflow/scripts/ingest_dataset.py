@@ -1,8 +1,10 @@
 from pathlib import Path
 
 from mammoshift.archives.adapter import ingest_archive
+from mammoshift.archives.counts import counts_of, differences
 from mammoshift.archives.ingest import check_receipt, remember_archive, write_ingested
 from mammoshift.archives.memory import NAME, ContentMemory
+from mammoshift.archives.registry import load_adapter
 from mammoshift.configuration.dataset import Dataset
 from mammoshift.execution.job import job_log
 
@@ -26,3 +28,7 @@ with job_log(snakemake.log[0]):
         excluded=Path(snakemake.output.excluded),
         files=Path(snakemake.output.files),
     )
+    published = load_adapter(dataset.adapter).published_counts(dataset.options)
+    if published and not snakemake.input:
+        for difference in differences(counts_of(result), published):
+            print(f"warning: {difference}")

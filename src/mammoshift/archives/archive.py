@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from mammoshift.archives.listing import ListedFile, content_key, iterate_files
 from mammoshift.archives.memory import READING_THREADS, ContentMemory
-from mammoshift.contracts.exclusion import Exclusion
+from mammoshift.contracts.exclusion import Exclusion, ReasonCode
 from mammoshift.errors import ArchiveError, UnreadableImageError
 
 if TYPE_CHECKING:
@@ -140,13 +140,13 @@ class Archive:
         """Return an error that names the dataset, the root, and what should lie there."""
         return ArchiveError(f"{self.dataset}: {self.root}: {what}. {self.source}")
 
-    def lose(self, path: str, reason: str) -> None:
+    def lose(self, path: str, code: ReasonCode, reason: str) -> None:
         """Note that a file or table row that should be an image cannot be used."""
-        self.exclusions.append(Exclusion(self.dataset, path, LOST, reason))
+        self.exclusions.append(Exclusion(self.dataset, path, LOST, reason, code))
 
-    def leave_out(self, path: str, reason: str) -> None:
+    def leave_out(self, path: str, code: ReasonCode, reason: str) -> None:
         """Note that a usable file is left out on purpose."""
-        self.exclusions.append(Exclusion(self.dataset, path, LEFT_OUT, reason))
+        self.exclusions.append(Exclusion(self.dataset, path, LEFT_OUT, reason, code))
 
     def inspect(self, paths: Sequence[str]) -> Iterator[InspectedFile]:
         """Yield the inspected files in the order of `paths`; unreadable ones become losses.
@@ -158,7 +158,7 @@ class Archive:
             if isinstance(outcome, InspectedFile):
                 yield outcome
             else:
-                self.lose(path, outcome)
+                self.lose(path, "unreadable", outcome)
 
     def try_inspect(self, paths: Sequence[str]) -> Iterator[tuple[str, InspectedFile | str]]:
         """Yield each path with its inspected file, or with the reason why it is unreadable."""

@@ -6,7 +6,9 @@ An adapter's module has the name that a dataset's record gives for `adapter`, an
 - ``Options``: an `AdapterOptions`, whose fields are the adapter's section of the configuration,
   each with a default unless the adapter cannot do without it;
 - ``read_records(archive, options)``: the records of the usable images; the others are noted in
-  the archive.
+  the archive;
+- if the archive was published with its numbers, ``published(options)``: a
+  `mammoshift.archives.counts.Counts` of what is to be found under these options.
 
 The configuration reads these modules in every process while Snakemake parses, so they import
 what is heavy (pandas, numpy, pydicom, openpyxl) inside functions only.
@@ -25,6 +27,7 @@ from mammoshift.registry import load, names_in
 
 if TYPE_CHECKING:
     from mammoshift.archives.archive import Archive, ImageRecord
+    from mammoshift.archives.counts import Counts
 
 _PACKAGE = "mammoshift.archives.adapters"
 
@@ -50,11 +53,16 @@ class Adapter:
     source: str
     options: type[AdapterOptions]
     read_records: Callable[[Archive, Any], Iterator[ImageRecord]]
+    published: Callable[[Any], Counts | None] | None = None
 
     @property
     def has_choices(self) -> bool:
         """Whether the adapter has a section in the configuration."""
         return bool(self.options.model_fields)
+
+    def published_counts(self, options: AdapterOptions) -> Counts | None:
+        """Return what was published of the archive under some options; None where nothing was."""
+        return self.published(options) if self.published is not None else None
 
     @property
     def needs_section(self) -> bool:
@@ -92,4 +100,5 @@ def load_adapter(name: str) -> Adapter:
         raise ConfigurationError(
             f"the adapter {name} ({adapter_module(name)}) lacks {', '.join(missing)}"
         )
-    return Adapter(name, module.SOURCE, module.Options, module.read_records)
+    published = getattr(module, "published", None)
+    return Adapter(name, module.SOURCE, module.Options, module.read_records, published)

@@ -11,6 +11,7 @@ import typer
 
 from mammoshift.commands.calibrate import calibrate
 from mammoshift.commands.compare import compare
+from mammoshift.commands.manifest import manifest
 from mammoshift.commands.operating_point import operating_point
 from mammoshift.commands.resources import resources
 from mammoshift.errors import MammoshiftError
@@ -24,6 +25,7 @@ app = typer.Typer(
 
 app.command()(compare)
 app.command()(calibrate)
+app.command()(manifest)
 app.command("operating-point")(operating_point)
 app.command()(resources)
 

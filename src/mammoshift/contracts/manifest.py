@@ -140,7 +140,7 @@ def check_manifest(manifest: pd.DataFrame, where: Path) -> None:
 
 def write_exclusions(exclusions: list[Exclusion], path: Path) -> None:
     """Write the quality-control table as CSV, one line for each exclusion, sorted by path."""
-    rows = sorted((e.dataset, e.path, e.stage, e.reason) for e in exclusions)
+    rows = sorted((e.dataset, e.path, e.stage, e.reason, e.code) for e in exclusions)
     with atomic_path(path) as temporary:
         pd.DataFrame(rows, columns=list(QC_COLUMNS)).to_csv(temporary, index=False)
 

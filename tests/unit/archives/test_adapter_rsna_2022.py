@@ -47,8 +47,8 @@ def test_policies(archive, ingest):
     options = {"rsna_2022": {"without_cancer": "normal", "implants": "exclude"}}
     result = ingest("rsna_2022", archive, maximum_lost_share=0.0, **options)
     assert result.manifest["pathology"].value_counts().to_dict() == {"normal": 2, "malignant": 1}
-    assert [(e.path, e.stage) for e in result.exclusions] == [
-        ("train_images/10025/288394860.dcm", "selection")
+    assert [(e.path, e.stage, e.code) for e in result.exclusions] == [
+        ("train_images/10025/288394860.dcm", "selection", "left_out_by_option")
     ]
 
 
@@ -72,10 +72,10 @@ def test_what_does_not_fit_is_listed(archive, ingest, write_file, dicom_bytes):
     write_file(archive / "train.csv", "\n".join([HEADER, *ROWS, *bad]))
     write_file(archive / "train_images" / "7" / "7.dcm", dicom_bytes())
     result = ingest("rsna_2022", archive, maximum_lost_share=0.9)
-    assert sorted(e.path for e in result.exclusions) == [
-        "train.csv: row 6",
-        "train.csv: row 7",
-        "train.csv: row 8",
-        "train.csv: row 9",
-        "train_images/7/7.dcm",
+    assert sorted((e.path, e.code) for e in result.exclusions) == [
+        ("train.csv: row 6", "repeated_row"),
+        ("train.csv: row 7", "bad_row"),
+        ("train.csv: row 8", "bad_row"),
+        ("train.csv: row 9", "missing_file"),
+        ("train_images/7/7.dcm", "no_row"),
     ]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from mammoshift.archives.archive import Archive, InspectedFile
 from mammoshift.archives.listing import DICOM_SUFFIXES
 from mammoshift.archives.tables import read_csv
+from mammoshift.contracts.exclusion import ReasonCode
 from mammoshift.errors import ArchiveError
 
 if TYPE_CHECKING:
@@ -51,16 +52,17 @@ def find_films(
     """
     candidates = _find_files(archive, films, locations)
     chosen: dict[Series, InspectedFile] = {}
-    problems: dict[Series, list[tuple[str, str]]] = defaultdict(list)
+    problems: dict[Series, list[tuple[str, ReasonCode, str]]] = defaultdict(list)
     owner = {path: film for film, paths in candidates.items() for path in paths}
     for path, outcome in archive.try_inspect(sorted(owner)):
         film = owner[path]
         if isinstance(outcome, str):
-            problems[film].append((path, outcome))
+            problems[film].append((path, "unreadable", outcome))
         elif not _is_full_image(outcome.header):
-            problems[film].append((path, "a mask or crop lies where the full image should be"))
+            reason = "a mask or crop lies where the full image should be"
+            problems[film].append((path, "not_an_image", reason))
         elif film in chosen:
-            archive.leave_out(path, "duplicate film: a second file of the same series")
+            archive.leave_out(path, "duplicate", "duplicate film: a second file of the same series")
         else:
             chosen[film] = outcome
     missing = films - set(chosen)
@@ -68,12 +70,14 @@ def find_films(
         chosen |= _find_by_header(archive, missing, set(owner), roi_uids)
     for film in sorted(films - set(chosen), key=lambda film: film.path):
         if film not in problems:
-            archive.lose(film.path, "the image of a table's row is not in the archive")
-        for path, reason in problems[film]:
-            archive.lose(path, reason)
+            archive.lose(
+                film.path, "missing_file", "the image of a table's row is not in the archive"
+            )
+        for path, code, reason in problems[film]:
+            archive.lose(path, code, reason)
     for film in sorted(problems.keys() & chosen.keys(), key=lambda film: film.path):
-        for path, reason in problems[film]:
-            archive.leave_out(path, reason)
+        for path, code, reason in problems[film]:
+            archive.leave_out(path, code, reason)
     return chosen
 
 
@@ -100,7 +104,7 @@ def find_masks(
     headers: dict[str, ImageHeader] = {}
     for path, outcome in archive.try_headers(wanted):
         if isinstance(outcome, str):
-            archive.leave_out(path, f"a mask or crop that cannot be read: {outcome}")
+            archive.leave_out(path, "bad_region", f"a mask or crop that cannot be read: {outcome}")
         else:
             headers[path] = outcome
     masks: dict[tuple[Series, ...], str] = {}
@@ -172,7 +176,9 @@ def series_locations(archive: Archive) -> dict[str, str]:
         try:
             rows = list(read_csv(archive.root / table, ("Series UID", "File Location")))
         except ArchiveError:
-            archive.leave_out(table, "not a table of downloaded series; files are found without it")
+            archive.leave_out(
+                table, "bad_table", "not a table of downloaded series; files are found without it"
+            )
             continue
         for row in rows:
             location = row.cells["File Location"].replace("\\", "/")

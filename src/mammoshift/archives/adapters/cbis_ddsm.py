@@ -19,6 +19,7 @@ from mammoshift.archives.adapters._cbis_ddsm_files import (
     series_locations,
 )
 from mammoshift.archives.archive import Archive, ImageRecord, Region
+from mammoshift.archives.counts import Counts
 from mammoshift.archives.registry import AdapterOptions
 from mammoshift.archives.tables import read_csv
 from mammoshift.archives.vocabulary import (
@@ -81,6 +82,16 @@ class Lesion:
     split: str
 
 
+def published(_options: Options) -> Counts:
+    """Return the counts of the four tables: views of a breast, each once, and their lesions."""
+    return Counts(
+        images=3032,
+        patients=1566,
+        annotations=3568,
+        by={"pathology": {"malignant": 1347, "benign": 1685}},
+    )
+
+
 def read_records(archive: Archive, _options: Options) -> Iterator[ImageRecord]:
     """Yield one record for each view of a breast, with the labels of all its lesions.
 
@@ -108,10 +119,16 @@ def read_records(archive: Archive, _options: Options) -> Iterator[ImageRecord]:
             continue
         if (patient_id, laterality, view) in unclear:
             for file in film_files:
-                archive.lose(file.path, "a row of the view cannot be used, so it has no sure label")
+                archive.lose(
+                    file.path,
+                    "bad_row",
+                    "a row of the view cannot be used, so it has no sure label",
+                )
             continue
         for duplicate in film_files[1:]:
-            archive.leave_out(duplicate.path, "duplicate film: the same view is there already")
+            archive.leave_out(
+                duplicate.path, "duplicate", "duplicate film: the same view is there already"
+            )
         yield ImageRecord(
             image_id=f"{patient_id}_{laterality.upper()}_{view}",
             file=film_files[0],
@@ -159,7 +176,7 @@ def _read_tables(archive: Archive) -> tuple[list[Lesion], set[Place]]:
             for row in read_csv(archive.root / table, _WANTED):
                 lesion = _lesion(row.cells, kind, split, table)
                 if isinstance(lesion, str):
-                    archive.lose(f"{table}: row {row.number}", lesion)
+                    archive.lose(f"{table}: row {row.number}", "bad_row", lesion)
                     unclear.add(_place(row.cells))
                     continue
                 lesions.append(lesion)

@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 from mammoshift.archives.archive import Archive, ImageRecord
+from mammoshift.archives.counts import Counts
 from mammoshift.archives.registry import AdapterOptions
 from mammoshift.archives.tables import TableRow, read_sheet_with_header
 from mammoshift.archives.vocabulary import (
@@ -99,6 +100,21 @@ class Entry:
         return f"P{self.patient}_{self.side}_{self.kind}_{self.view}{suffix}"
 
 
+def published(options: Options) -> Counts:
+    """Return the counts of the workbook."""
+    labels = {
+        "low_energy": {"normal": 341, "benign": 331, "malignant": 331},
+        "subtracted": {"normal": 416, "benign": 256, "malignant": 331},
+        "both": {"normal": 757, "benign": 587, "malignant": 662},
+    }[options.images]
+    both = {"laterality": {"left": 1020, "right": 986}, "view": {"CC": 1000, "MLO": 1006}}
+    return Counts(
+        images=sum(labels.values()),
+        patients=326,
+        by={"pathology": labels, **(both if options.images == "both" else {})},
+    )
+
+
 def read_records(archive: Archive, options: Options) -> Iterator[ImageRecord]:
     """Yield one record for each image of the chosen kind that is there.
 
@@ -116,11 +132,13 @@ def read_records(archive: Archive, options: Options) -> Iterator[ImageRecord]:
         path = paths.pop(entry.image_id, None)
         if path is None:
             expected = f"{_FOLDER_OF_KIND[entry.kind]}/{entry.image_id}.jpg"
-            archive.lose(expected, "the image of a workbook's row is not in the archive")
+            archive.lose(
+                expected, "missing_file", "the image of a workbook's row is not in the archive"
+            )
         else:
             wanted[path] = entry
     for path in paths.values():
-        archive.lose(path, "the workbook has no usable row for the image")
+        archive.lose(path, "no_row", "the workbook has no usable row for the image")
     for file in archive.inspect(list(wanted)):
         entry = wanted[file.path]
         cells = entry.row.cells
@@ -190,7 +208,7 @@ def _read_entries(archive: Archive) -> Iterator[Entry]:
             # A row that cannot be used still has its own file among those of the same name.
             names[name[0]] += 1
         if name is None or problem:
-            archive.lose(f"{workbook}: row {row.number}", str(problem))
+            archive.lose(f"{workbook}: row {row.number}", "bad_row", str(problem))
             continue
         yield Entry(
             row=row,
@@ -221,14 +239,14 @@ def _find_files(archive: Archive, kinds: Collection[str]) -> dict[str, str]:
     for path in archive.paths(_SUFFIXES):
         match = _FILE_NAME.fullmatch(PurePosixPath(path).stem.strip())
         if match is None:
-            archive.leave_out(path, "the name is not that of an image of CDD-CESM")
+            archive.leave_out(path, "bad_name", "the name is not that of an image of CDD-CESM")
             continue
         if match["kind"].upper() not in kinds:
             continue
         place = f"P{int(match['patient'])}_{match['side']}_{match['kind']}_{match['view']}".upper()
         image_id = place + (f"_{match['repetition']}" if match["repetition"] else "")
         if image_id in paths:
-            archive.leave_out(path, "a second file with the name of another image")
+            archive.leave_out(path, "duplicate", "a second file with the name of another image")
         else:
             paths[image_id] = path
     return paths

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mammoshift.archives.archive import Archive, ImageRecord, InspectedFile
+from mammoshift.archives.counts import Counts
 from mammoshift.archives.listing import DICOM_SUFFIXES
 from mammoshift.archives.registry import AdapterOptions
 from mammoshift.archives.tables import read_sheet_with_header
@@ -59,6 +60,21 @@ class Label:
     where: str
 
 
+def published(options: Options) -> Counts:
+    """Return the counts of the revised workbook, with or without the breasts that it leaves out."""
+    labels = {"malignant": 2632, "benign": 1112}
+    if options.unlabelled == "exclude":
+        sides, views = {"left": 1976, "right": 1768}, {"CC": 1872, "MLO": 1872}
+    else:
+        labels["normal"] = 1458
+        sides, views = {"left": 2682, "right": 2520}, {"CC": 2601, "MLO": 2601}
+    return Counts(
+        images=sum(labels.values()),
+        patients=1775,
+        by={"laterality": sides, "view": views, "pathology": labels},
+    )
+
+
 def read_records(archive: Archive, options: Options) -> Iterator[ImageRecord]:
     """Yield one record for each image whose breast has a label.
 
@@ -72,23 +88,25 @@ def read_records(archive: Archive, options: Options) -> Iterator[ImageRecord]:
     for file in archive.inspect(archive.paths(DICOM_SUFFIXES)):
         problem = _problem(file)
         if problem:
-            archive.lose(file.path, problem)
+            archive.lose(file.path, "bad_header", problem)
             continue
         header = file.header
         patient, side, view = str(header.patient_id), str(header.laterality), str(header.view)
         if not unclear.isdisjoint({(patient, side), (patient, None)}):
-            archive.lose(file.path, "the workbook's row of the breast cannot be used")
+            archive.lose(file.path, "bad_row", "the workbook's row of the breast cannot be used")
             continue
         label = labels.get((patient, side))
         if patient not in patients:
-            archive.lose(file.path, "the patient is not in the clinical workbook")
+            archive.lose(file.path, "no_row", "the patient is not in the clinical workbook")
             continue
         if label is None and options.unlabelled == "exclude":
-            archive.leave_out(file.path, "the breast has no label (cmmd.unlabelled: exclude)")
+            archive.leave_out(
+                file.path, "no_label", "the breast has no label (cmmd.unlabelled: exclude)"
+            )
             continue
         copies = keys_seen[patient, side, view]
         if file.content_key in copies:
-            archive.leave_out(file.path, "a copy of another file of the same view")
+            archive.leave_out(file.path, "duplicate", "a copy of another file of the same view")
             continue
         copies.add(file.content_key)
         views_seen[patient, side].add(view)
@@ -120,7 +138,9 @@ def _read_labels(archive: Archive) -> tuple[dict[Breast, Label], set[tuple[str, 
         patient, side = row.cells["ID1"], side_of(row.cells["LeftRight"])
         pathology = _PATHOLOGIES.get(row.cells["classification"].lower())
         if not _PATIENT.fullmatch(patient) or side is None or pathology is None:
-            archive.lose(where, "ID1, LeftRight or classification is not one of the known values")
+            archive.lose(
+                where, "bad_row", "ID1, LeftRight or classification is not one of the known values"
+            )
             unclear.add((patient, side))
             continue
         lesion_types = _LESION_TYPES.get(row.cells["abnormality"].lower(), ("other",))
@@ -156,4 +176,8 @@ def _lose_missing_views(
     for breast, label in labels.items():
         for view in _EXPECTED_VIEWS:
             if view not in views_seen.get(breast, ()):
-                archive.lose(f"{label.where}, {view}", "the breast's image is not in the archive")
+                archive.lose(
+                    f"{label.where}, {view}",
+                    "missing_file",
+                    "the breast's image is not in the archive",
+                )

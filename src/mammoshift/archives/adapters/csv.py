@@ -142,7 +142,9 @@ def read_records(archive: Archive, options: Options) -> Iterator[ImageRecord]:
     present: list[str] = []
     for path, entry in entries.items():
         if not _is_file(archive.root / path):
-            archive.lose(_where(options, entry), "the file of a table's row is not there")
+            archive.lose(
+                _where(options, entry), "missing_file", "the file of a table's row is not there"
+            )
             continue
         if not options.links_may_leave and not lies_below(archive.root / path, archive.root):
             raise archive.error(
@@ -154,7 +156,7 @@ def read_records(archive: Archive, options: Options) -> Iterator[ImageRecord]:
     for path, outcome in archive.try_inspect(present):
         entry = entries[path]
         if isinstance(outcome, str):
-            archive.lose(_where(options, entry), outcome)
+            archive.lose(_where(options, entry), "unreadable", outcome)
             continue
         if entry.box and not _fits(entry.box, outcome):
             raise archive.error(

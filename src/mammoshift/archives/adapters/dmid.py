@@ -17,6 +17,7 @@ from itertools import pairwise
 from pathlib import PurePosixPath
 
 from mammoshift.archives.archive import Archive, ImageRecord, InspectedFile, Region
+from mammoshift.archives.counts import Counts
 from mammoshift.archives.listing import DICOM_SUFFIXES
 from mammoshift.archives.registry import AdapterOptions
 from mammoshift.archives.tables import read_sheet, read_text
@@ -89,6 +90,17 @@ class Report:
 
     density: str | None
     birads: str | None
+
+
+def published(_options: Options) -> Counts:
+    """Return the counts of the reports; those of the workbook were never published exactly."""
+    return Counts(
+        images=510,
+        by={
+            "view": {"CC": 249, "MLO": 261},
+            "density": {"a": 79, "b": 203, "c": 186, "d": 40},
+        },
+    )
 
 
 def read_records(archive: Archive, _options: Options) -> Iterator[ImageRecord]:
@@ -190,12 +202,16 @@ def _read_workbook(archive: Archive) -> tuple[str, dict[int, list[Finding]]]:
         match = _IDENTIFIER.fullmatch(identifier)
         finding = _finding(view, tissue, abnormality, label, _circle(columns[5:]))
         if match is None or finding is None:
-            archive.lose(where, "the row has no known image id, view or class")
+            archive.lose(where, "bad_row", "the row has no known image id, view or class")
             unclear.update(int(known[1]) for known in [match] if known)
             continue
         number = int(match[1])
         if findings[number] and _place(findings[number][0]) != _place(finding):
-            archive.lose(where, "the row gives another side or view than the image's first row")
+            archive.lose(
+                where,
+                "contradiction",
+                "the row gives another side or view than the image's first row",
+            )
             continue
         findings[number].append(finding)
     if not findings:
@@ -259,7 +275,7 @@ def _read_reports(archive: Archive) -> dict[int, Report]:
         try:
             text = read_text(archive.root / path, _LARGEST_REPORT_BYTES)
         except ArchiveError:
-            archive.leave_out(path, "the report cannot be read or is too large")
+            archive.leave_out(path, "bad_table", "the report cannot be read or is too large")
             continue
         reports[int(match[1])] = parse_report(text)
     return reports
@@ -276,9 +292,9 @@ def _choose_files(
         if _MASK_FOLDER.search(folder):
             continue
         if match is None:
-            archive.lose(path, "the name is not IMG followed by a number")
+            archive.lose(path, "bad_name", "the name is not IMG followed by a number")
         elif int(match[1]) not in findings:
-            archive.lose(path, "the workbook has no usable row for the image")
+            archive.lose(path, "no_row", "the workbook has no usable row for the image")
         else:
             numbers[path] = int(match[1])
     chosen: dict[int, InspectedFile] = {}
@@ -288,16 +304,20 @@ def _choose_files(
         if isinstance(outcome, str):
             problems[number].append((path, outcome))
         elif number in chosen:
-            archive.leave_out(path, "the same image is there in another file")
+            archive.leave_out(path, "duplicate", "the same image is there in another file")
         else:
             chosen[number] = outcome
     for number in sorted(set(findings) - set(chosen)):
         if number not in problems:
-            archive.lose(f"{workbook}: IMG{number:03d}", "the image of a row is not in the archive")
+            archive.lose(
+                f"{workbook}: IMG{number:03d}",
+                "missing_file",
+                "the image of a row is not in the archive",
+            )
     for number, found in problems.items():
         note = archive.leave_out if number in chosen else archive.lose
         for path, reason in found[:1] if number not in chosen else found:
-            note(path, reason)
+            note(path, "unreadable", reason)
     return dict(sorted(chosen.items()))
 
 

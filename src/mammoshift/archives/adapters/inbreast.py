@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import plistlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from mammoshift.archives.archive import Archive, ImageRecord, InspectedFile, Region
+from mammoshift.archives.counts import Counts
 from mammoshift.archives.listing import DICOM_SUFFIXES
 from mammoshift.archives.registry import AdapterOptions
 from mammoshift.archives.tables import TableRow, read_csv, read_sheet_with_header
@@ -76,12 +78,33 @@ class Entry:
     date: str | None
 
 
+def published(options: Options) -> Counts:
+    """Return the counts of the table."""
+    grades = {"1": 67, "2": 220, "3": 23, "4a": 13, "4b": 8, "4c": 22, "5": 49, "6": 8}
+    labels = Counter[str]()
+    for grade, images in grades.items():
+        labels[str(pathology_of_birads(grade, options.malignant_from))] += images
+    return Counts(
+        images=410,
+        patients=108,
+        by={
+            "laterality": {"left": 209, "right": 201},
+            "view": {"CC": 203, "MLO": 206, "other": 1},
+            "density": {"a": 136, "b": 146, "c": 99, "d": 28, "unknown": 1},
+            "birads": grades,
+            "pathology": dict(labels),
+        },
+    )
+
+
 def read_records(archive: Archive, options: Options) -> Iterator[ImageRecord]:
     """Yield one record for each image of the table that is there."""
     entries = _read_table(archive)
     paths = _find_images(archive, entries)
     for image in sorted(entries.keys() - paths.keys()):
-        archive.lose(entries[image].where, "the image of a row is not in the archive")
+        archive.lose(
+            entries[image].where, "missing_file", "the image of a row is not in the archive"
+        )
     rois = {
         match[1]: path
         for path in archive.named(_ROIS)
@@ -140,9 +163,9 @@ def _read_table(archive: Archive) -> dict[str, Entry]:
         where = f"{table}: row {row.number}"
         laterality, view = side_of(row.cells["Laterality"]), _view(row.cells["View"])
         if number is None or laterality is None or view is None:
-            archive.lose(where, "file name, side or view is not one of the known values")
+            archive.lose(where, "bad_row", "file name, side or view is not one of the known values")
         elif number[1] in entries:
-            archive.lose(where, "another row has the same file name")
+            archive.lose(where, "repeated_row", "another row has the same file name")
         else:
             date = row.cells.get("Acquisition date", "")
             entries[number[1]] = Entry(
@@ -167,13 +190,13 @@ def _find_images(archive: Archive, entries: dict[str, Entry]) -> dict[str, str]:
     for path in archive.paths(DICOM_SUFFIXES):
         match = _IMAGE.fullmatch(PurePosixPath(path).stem)
         if match is None:
-            archive.lose(path, "the name is not that of an image of INbreast")
+            archive.lose(path, "bad_name", "the name is not that of an image of INbreast")
         elif match["id"] not in entries:
-            archive.lose(path, "the table has no usable row for the image")
+            archive.lose(path, "no_row", "the table has no usable row for the image")
         elif match["id"] in paths:
-            archive.leave_out(path, "a second file with the number of another image")
+            archive.leave_out(path, "duplicate", "a second file with the number of another image")
         elif (side_of(match["side"]), _view(match["view"])) != _place(entries[match["id"]]):
-            archive.lose(path, "name and table give another side or view")
+            archive.lose(path, "contradiction", "name and table give another side or view")
         else:
             paths[match["id"]] = path
     return paths
@@ -193,7 +216,7 @@ def _read_rois(archive: Archive, path: str) -> tuple[Region, ...]:
         found = [roi for image in content["Images"] for roi in image["ROIs"]]
         regions = [_region(roi, path) for roi in found]
     except Exception:  # noqa: BLE001 - a parser fed with hostile bytes may raise anything
-        archive.leave_out(path, "the regions cannot be read")
+        archive.leave_out(path, "bad_region", "the regions cannot be read")
         return ()
     return tuple(region for region in regions if region is not None)
 

@@ -92,16 +92,22 @@ def read_records(archive: Archive, options: Options) -> Iterator[ImageRecord]:
         known, pitch = _pitch(path, options)
         name = PurePosixPath(path).stem
         if not known:
-            archive.leave_out(path, "the folder is none of mexbreast.pitch_of_folder")
+            archive.leave_out(
+                path, "left_out_by_option", "the folder is none of mexbreast.pitch_of_folder"
+            )
         elif name not in entries and options.without_box == "exclude":
-            archive.leave_out(path, "the data file does not name it (without_box: exclude)")
+            archive.leave_out(
+                path, "no_row", "the data file does not name it (without_box: exclude)"
+            )
         elif not _SAFE.fullmatch(name):
-            archive.lose(path, "the name has characters other than A-Z a-z 0-9 _ . -")
+            archive.lose(path, "bad_name", "the name has characters other than A-Z a-z 0-9 _ . -")
         else:
             pitches[path] = pitch
             names[name].append(path)
     for name in sorted(entries.keys() - names.keys()):
-        archive.lose(entries[name].where, "the image of a row is not in the archive")
+        archive.lose(
+            entries[name].where, "missing_file", "the image of a row is not in the archive"
+        )
     for file in archive.inspect(list(pitches)):
         name = PurePosixPath(file.path).stem
         pitch = pitches[file.path]
@@ -143,7 +149,7 @@ def _regions(
     regions: list[Region] = []
     for box in entry.boxes:
         if box[2] > file.header.columns or box[3] > file.header.rows or min(box) < -0.5:
-            archive.leave_out(entry.where, "a box does not lie in the image")
+            archive.leave_out(entry.where, "bad_region", "a box does not lie in the image")
             continue
         regions.append(
             Region("box", box, lesion_type="calcification", birads="4", source=options.table)
@@ -179,7 +185,7 @@ def _read_table(archive: Archive, options: Options) -> dict[str, Entry]:
         cell = row.cells[columns.image].replace("\\", "/")
         name = PurePosixPath(cell).stem if "." in cell else PurePosixPath(cell).name
         if not name:
-            archive.lose(where, "the row names no image")
+            archive.lose(where, "bad_row", "the row names no image")
             continue
         entry = entries.setdefault(
             name,
@@ -193,7 +199,7 @@ def _read_table(archive: Archive, options: Options) -> dict[str, Entry]:
         corners = (columns.x1, columns.y1, columns.x2, columns.y2)
         x1, y1, x2, y2 = (finite_number(row.cells[corner]) for corner in corners)
         if x1 is None or y1 is None or x2 is None or y2 is None:
-            archive.leave_out(where, "the corners of the box are not four numbers")
+            archive.leave_out(where, "bad_region", "the corners of the box are not four numbers")
             continue
         entry.boxes.append((min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)))
     return entries

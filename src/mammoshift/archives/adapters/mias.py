@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from mammoshift.archives.archive import Archive, ImageRecord, InspectedFile, Region
+from mammoshift.archives.counts import Counts
 from mammoshift.archives.registry import AdapterOptions
 from mammoshift.archives.tables import read_text
 from mammoshift.archives.vocabulary import joined_lesion_types, worst_pathology
@@ -72,6 +73,20 @@ class Finding:
     circle: tuple[int, int, int] | None
 
 
+def published(_options: Options) -> Counts:
+    """Return the counts of either edition, one for each film; regions are of the mini edition."""
+    return Counts(
+        images=322,
+        patients=161,
+        by={
+            "laterality": {"left": 161, "right": 161},
+            "view": {"MLO": 322},
+            "pathology": {"normal": 207, "benign": 63, "malignant": 52},
+            "density": {"f": 106, "g": 104, "d": 112},
+        },
+    )
+
+
 def read_records(archive: Archive, _options: Options) -> Iterator[ImageRecord]:
     """Yield one record for each film; two films with consecutive numbers are one patient."""
     info, findings = _read_info(archive)
@@ -79,17 +94,19 @@ def read_records(archive: Archive, _options: Options) -> Iterator[ImageRecord]:
     for path in archive.paths(frozenset({".pgm"})):
         match = _IMAGE.fullmatch(PurePosixPath(path).name)
         if match is None:
-            archive.lose(path, "the name is not mdb followed by a number")
+            archive.lose(path, "bad_name", "the name is not mdb followed by a number")
         elif match["side"] and _side(int(match["number"]))[0] != match["side"].lower():
-            archive.lose(path, "the name gives another side than the number")
+            archive.lose(path, "contradiction", "the name gives another side than the number")
         elif int(match["number"]) not in findings:
-            archive.lose(path, "the text file has no usable row for the image")
+            archive.lose(path, "no_row", "the text file has no usable row for the image")
         elif int(match["number"]) in paths:
-            archive.leave_out(path, "a second file with the number of another image")
+            archive.leave_out(path, "duplicate", "a second file with the number of another image")
         else:
             paths[int(match["number"])] = path
     for number in sorted(set(findings) - set(paths)):
-        archive.lose(f"{info}: mdb{number:03d}", "the image of a row is not in the archive")
+        archive.lose(
+            f"{info}: mdb{number:03d}", "missing_file", "the image of a row is not in the archive"
+        )
     numbers = {path: number for number, path in paths.items()}
     for file in archive.inspect(list(numbers)):
         number = numbers[file.path]
@@ -163,7 +180,9 @@ def _findings(archive: Archive, path: str, rows: list[tuple[int, str]]) -> dict[
     for line_number, line in rows:
         match = _ROW.fullmatch(line)
         if match is None or match["finding"] not in _FINDINGS:
-            archive.lose(f"{path}: line {line_number}", "the row is not of the known form")
+            archive.lose(
+                f"{path}: line {line_number}", "bad_row", "the row is not of the known form"
+            )
             unclear.update(int(start["number"]) for start in [_ROW_START.match(line)] if start)
             continue
         normal, circle = match["finding"] == "NORM", None

@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 from mammoshift.archives.archive import Archive, ImageRecord
+from mammoshift.archives.counts import Counts
 from mammoshift.archives.listing import DICOM_SUFFIXES
 from mammoshift.archives.registry import AdapterOptions
 from mammoshift.archives.tables import read_csv
@@ -72,6 +73,16 @@ class Entry:
     machine: str | None
 
 
+def published(options: Options) -> Counts | None:
+    """Return the counts of the table; without the breasts with implants they are not known."""
+    if options.implants == "exclude":
+        return None
+    views = {"CC": 26765, "MLO": 27903, "AT": 19, "LM": 10, "ML": 8, "other": 1}
+    return Counts(
+        images=54706, patients=11913, by={"view": views, "pathology": {"malignant": 1158}}
+    )
+
+
 def read_records(archive: Archive, options: Options) -> Iterator[ImageRecord]:
     """Yield one record for each image of the table that is there."""
     entries = _read_table(archive)
@@ -79,16 +90,22 @@ def read_records(archive: Archive, options: Options) -> Iterator[ImageRecord]:
     for path in archive.paths(_SUFFIXES):
         place = _place(path)
         if place not in entries:
-            archive.lose(path, "the table has no usable row for the image")
+            archive.lose(path, "no_row", "the table has no usable row for the image")
         elif place in paths:
-            archive.leave_out(path, "a second file with the name of another image")
+            archive.leave_out(path, "duplicate", "a second file with the name of another image")
         elif entries[place].implant and options.implants == "exclude":
             paths[place] = path
-            archive.leave_out(path, "the breast has an implant (rsna_2022.implants: exclude)")
+            archive.leave_out(
+                path,
+                "left_out_by_option",
+                "the breast has an implant (rsna_2022.implants: exclude)",
+            )
         else:
             paths[place] = path
     for place in sorted(entries.keys() - paths.keys()):
-        archive.lose(entries[place].where, "the image of a row is not in the archive")
+        archive.lose(
+            entries[place].where, "missing_file", "the image of a row is not in the archive"
+        )
     taken = {
         path: entries[place]
         for place, path in paths.items()
@@ -136,11 +153,11 @@ def _read_table(archive: Archive) -> dict[tuple[str, str], Entry]:
         flags = [_flag(cells[name]) for name in ("cancer", "biopsy", "implant")]
         cancer, biopsy, implant = flags
         if not all(map(_NUMBER.fullmatch, place)) or laterality is None or view is None:
-            archive.lose(where, "patient, image, side or view is not of the known form")
+            archive.lose(where, "bad_row", "patient, image, side or view is not of the known form")
         elif cancer is None or biopsy is None or implant is None:
-            archive.lose(where, "cancer, biopsy or implant is neither 0 nor 1")
+            archive.lose(where, "bad_row", "cancer, biopsy or implant is neither 0 nor 1")
         elif place in entries:
-            archive.lose(where, "another row has the same patient and image")
+            archive.lose(where, "repeated_row", "another row has the same patient and image")
         else:
             entries[place] = Entry(
                 where=where,

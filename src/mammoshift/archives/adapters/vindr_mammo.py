@@ -7,13 +7,14 @@ given for each breast and for each finding.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
 from mammoshift.archives.archive import Archive, ImageRecord, Region
+from mammoshift.archives.counts import Counts
 from mammoshift.archives.listing import DICOM_SUFFIXES
 from mammoshift.archives.registry import AdapterOptions
 from mammoshift.archives.tables import TableRow, read_csv
@@ -71,6 +72,26 @@ class Entry:
     split: str | None
 
 
+def published(options: Options) -> Counts:
+    """Return the counts of the tables."""
+    grades = {"1": 13406, "2": 4676, "3": 930, "4": 762, "5": 226}
+    labels = Counter[str]()
+    for grade, images in grades.items():
+        labels[str(pathology_of_birads(grade, options.malignant_from))] += images
+    return Counts(
+        images=20000,
+        patients=5000,
+        annotations=2254,
+        by={
+            "view": {"CC": 10001, "MLO": 9999},
+            "density": {"a": 100, "b": 1908, "c": 15292, "d": 2700},
+            "birads": grades,
+            "official_split": {"train": 16000, "test": 4000},
+            "pathology": dict(labels),
+        },
+    )
+
+
 def read_records(archive: Archive, options: Options) -> Iterator[ImageRecord]:
     """Yield one record for each image of the table of breasts that is there."""
     entries = _read_breasts(archive)
@@ -79,13 +100,15 @@ def read_records(archive: Archive, options: Options) -> Iterator[ImageRecord]:
     for path in archive.paths(_SUFFIXES):
         image = PurePosixPath(path).stem
         if image not in entries:
-            archive.lose(path, "the table of breasts has no usable row for the image")
+            archive.lose(path, "no_row", "the table of breasts has no usable row for the image")
         elif image in paths:
-            archive.leave_out(path, "a second file with the name of another image")
+            archive.leave_out(path, "duplicate", "a second file with the name of another image")
         else:
             paths[image] = path
     for image in sorted(entries.keys() - paths.keys()):
-        archive.lose(entries[image].where, "the image of a row is not in the archive")
+        archive.lose(
+            entries[image].where, "missing_file", "the image of a row is not in the archive"
+        )
     images = {path: image for image, path in paths.items()}
     for file in archive.inspect(list(images)):
         image = images[file.path]
@@ -115,9 +138,9 @@ def _read_breasts(archive: Archive) -> dict[str, Entry]:
         laterality, view = side_of(cells["laterality"]), view_of(cells["view_position"])
         safe = all(_IDENTIFIER.fullmatch(cells[name]) for name in ("image_id", "study_id"))
         if not safe or laterality is None or view is None:
-            archive.lose(where, "an id, side or view is not one of the known form")
+            archive.lose(where, "bad_row", "an id, side or view is not one of the known form")
         elif cells["image_id"] in entries:
-            archive.lose(where, "another row has the same image_id")
+            archive.lose(where, "repeated_row", "another row has the same image_id")
         else:
             entries[cells["image_id"]] = Entry(
                 where=where,
@@ -147,7 +170,9 @@ def _read_findings(
         if kinds:
             region = _region(row, kinds, table, options)
             if region is None and any(row.cells[corner] for corner in _CORNERS):
-                archive.leave_out(f"{table}: row {row.number}", "the box of the finding is not one")
+                archive.leave_out(
+                    f"{table}: row {row.number}", "bad_region", "the box of the finding is not one"
+                )
             findings[row.cells["image_id"]].append((kinds, region))
     return findings
 

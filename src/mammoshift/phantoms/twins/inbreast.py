@@ -62,7 +62,8 @@ def write_patient(twin: Twin, number: int, root: Path) -> InbreastRows:
         sides = (patient.main_side,)
     views: tuple[View, View] = ("CC", "MLO")
     lines: list[str] = []
-    for offset, (side, view) in enumerate((side, view) for side in sides for view in views):
+    images: list[tuple[Side, View]] = [(side, view) for side in sides for view in views]
+    for offset, (side, view) in enumerate(images):
         image = _FIRST_NUMBER + 4 * number + offset
         grey, sites = image_breast(patient, side, view, scanner, twin.population.lesion_contrast)
         letter, code = side[0].upper(), "ML" if view == "MLO" else view

@@ -45,6 +45,13 @@ _HEADER = (
 _FIRST_PATIENT, _FIRST_IMAGE = 10_000, 400_000_000
 _MACHINES = ("49", "29", "21", "48")
 
+_IMAGES: tuple[tuple[Side, View], ...] = (
+    ("left", "CC"),
+    ("left", "MLO"),
+    ("right", "CC"),
+    ("right", "MLO"),
+)
+
 
 @dataclass(frozen=True)
 class RsnaRows:
@@ -60,9 +67,7 @@ def write_patient(twin: Twin, number: int, root: Path) -> RsnaRows:
     name = str(_FIRST_PATIENT + number)
     machine = number % len(_MACHINES)
     rows: list[tuple[str, ...]] = []
-    sides: tuple[Side, Side] = ("left", "right")
-    views: tuple[View, View] = ("CC", "MLO")
-    for offset, (side, view) in enumerate((side, view) for side in sides for view in views):
+    for offset, (side, view) in enumerate(_IMAGES):
         image = str(_FIRST_IMAGE + 4 * number + offset)
         grey, _ = image_breast(patient, side, view, scanner, twin.population.lesion_contrast)
         dataset = _dataset(twin, number, name)

@@ -51,6 +51,13 @@ _FINDINGS = (
 )
 _TEST_SHARE = 0.2
 
+_IMAGES: tuple[tuple[Side, View], ...] = (
+    ("left", "CC"),
+    ("left", "MLO"),
+    ("right", "CC"),
+    ("right", "MLO"),
+)
+
 
 @dataclass(frozen=True)
 class VindrRows:
@@ -69,9 +76,7 @@ def write_patient(twin: Twin, number: int, root: Path) -> VindrRows:
     split = "test" if test else "training"
     breasts: list[tuple[str, ...]] = []
     findings: list[tuple[str, ...]] = []
-    sides: tuple[Side, Side] = ("left", "right")
-    views: tuple[View, View] = ("CC", "MLO")
-    for side, view in ((side, view) for side in sides for view in views):
+    for side, view in _IMAGES:
         image = _hash(twin, "image", number, side, view)
         grey, sites = image_breast(patient, side, view, scanner, twin.population.lesion_contrast)
         pixels = quantise(grey, 12).astype(np.uint16)

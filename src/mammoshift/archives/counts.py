@@ -1,0 +1,74 @@
+"""What was found in an archive, counted, beside what was published of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mammoshift.archives.adapter import IngestResult
+
+COUNTED = (
+    "laterality",
+    "view",
+    "pathology",
+    "birads",
+    "density",
+    "official_split",
+    "site",
+    "detector",
+)
+"""Columns of the manifest by which images are counted."""
+
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Numbers of images, in all and by the values of some columns; None where nobody says.
+
+    `patients` are those with a known id. `annotations` counts regions. What a column does not
+    say of an image is `unknown`.
+    """
+
+    images: int
+    patients: int | None = None
+    annotations: int | None = None
+    by: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+
+def counts_of(result: IngestResult) -> Counts:
+    """Count the images, patients and regions of an ingested archive."""
+    manifest = result.manifest
+    by = {
+        column: manifest[column].fillna(UNKNOWN).astype(str).value_counts().sort_index().to_dict()
+        for column in COUNTED
+        if manifest[column].notna().any()
+    }
+    return Counts(
+        images=len(manifest),
+        patients=int(manifest["patient_id"].nunique()),
+        annotations=len(result.annotations),
+        by={column: {value: int(n) for value, n in found.items()} for column, found in by.items()},
+    )
+
+
+def differences(found: Counts, published: Counts) -> list[str]:
+    """Return one sentence for each published number that was not found."""
+    pairs = [("images", found.images, published.images)]
+    for what in ("patients", "annotations"):
+        number = getattr(published, what)
+        if number is not None:
+            pairs.append((what, getattr(found, what), number))
+    for column, values in published.by.items():
+        seen = found.by.get(column, {})
+        pairs.extend(
+            (f"images with {column} {value}", seen.get(value, 0), number)
+            for value, number in values.items()
+        )
+    return [
+        f"{number} {what} were published and {seen} were found"
+        for what, seen, number in pairs
+        if seen != number
+    ]

@@ -186,6 +186,12 @@ class Backbone(Strict):
     computed for one image size (see `mammoshift.models.padding`). `pooling` replaces a
     convolutional network's own pooling of its last feature map; a small lesion counts for more
     under `max` and `mean_max` (half the sum of both).
+
+    What only training knows of and weights do not tell: `drop_path` is the rate of stochastic depth
+    (drop-connect) of the last block, `batch_norm_momentum` the share of a batch in the running
+    statistics; None leaves both as timm builds them. `position_resampling` says whose way of
+    moving a Vision Transformer's position embeddings to another input size is followed: timm's
+    when it is left out (see `mammoshift.models.positions`).
     """
 
     architecture: str
@@ -198,6 +204,9 @@ class Backbone(Strict):
     static_padding: bool = False
     pooling: Literal["architecture", "mean", "max", "mean_max"] = "architecture"
     weights: WeightsFile | None = None
+    drop_path: Annotated[float, Field(ge=0.0, lt=1.0)] | None = None
+    batch_norm_momentum: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
+    position_resampling: Literal["timm", "huggingface", "facebook"] | None = None
 
     @model_validator(mode="after")
     def _one_value_for_each_channel(self) -> Backbone:

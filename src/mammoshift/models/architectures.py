@@ -12,11 +12,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from mammoshift.configuration.model import Backbone
 from mammoshift.errors import ConfigurationError, WeightsError
 from mammoshift.models.lean_timm import timm
 from mammoshift.models.padding import apply_static_padding
+from mammoshift.models.positions import with_positions_for
 
 NAMES_SHOWN = 5
 _TIMM_POOLING = {"mean": "avg", "max": "max", "mean_max": "avgmax"}
@@ -74,7 +76,8 @@ def create_features(
     Parameters
     ----------
     backbone
-        Its `architecture`, `channels` and `static_padding` are used.
+        Its `architecture`, `channels`, `static_padding`, `drop_path`, `batch_norm_momentum` and
+        `position_resampling` are used.
     size
         (rows, columns) of the input; None for the architecture's own.
     state
@@ -100,6 +103,12 @@ def create_features(
         options["img_size"] = size
     if backbone.pooling != "architecture":
         options["global_pool"] = _TIMM_POOLING[backbone.pooling]
+    if backbone.drop_path is not None:
+        options["drop_path_rate"] = backbone.drop_path
+    manner = backbone.position_resampling
+    if state is not None and size is not None and manner in ("huggingface", "facebook"):
+        state = with_positions_for(state, state_size or architecture.native_size, size, manner)
+        state_size = size
     if state is not None:
         options["pretrained"] = True
         overlay: dict[str, Any] = {"state_dict": dict(state), "custom_load": False}
@@ -127,7 +136,20 @@ def create_features(
         check_names(features.state_dict(), state, f"architecture {backbone.architecture}")
     if backbone.static_padding:
         apply_static_padding(features)
+    if backbone.batch_norm_momentum is not None:
+        _set_momentum(features, backbone)
     return features
+
+
+def _set_momentum(features: nn.Module, backbone: Backbone) -> None:
+    layers = [m for m in features.modules() if isinstance(m, _BatchNorm)]
+    if not layers:
+        raise ConfigurationError(
+            f"architecture {backbone.architecture}: has no batch normalisation; leave "
+            "batch_norm_momentum out"
+        )
+    for layer in layers:
+        layer.momentum = backbone.batch_norm_momentum
 
 
 def check_size(backbone: Backbone, architecture: Architecture, size: tuple[int, int]) -> None:
@@ -177,9 +199,8 @@ def check_shapes(
 
 def reference_state(backbone: Backbone) -> dict[str, Tensor]:
     """Names and shapes of the architecture's tensors, without a head, for three colours."""
-    plain = backbone.model_copy(
-        update={"channels": 3, "mean": (0.0,) * 3, "std": (1.0,) * 3, "static_padding": False}
-    )
+    plain = Backbone(architecture=backbone.architecture, mean=(0.0,) * 3, std=(1.0,) * 3)
+    plain = plain.model_copy(update={"pooling": backbone.pooling})
     with torch.random.fork_rng(devices=[]):
         return dict(create_features(plain).state_dict())
 

@@ -1,22 +1,27 @@
 """The state of an unfinished training, kept so that a killed job can go on.
 
-A run folder holds the last two checkpoints and `events.jsonl`, to which every attempt adds lines.
-A checkpoint's name carries a part of the SHA-256 of its content, so that a damaged file is known
-before it is read. The folder must not be a declared output of the workflow: those are deleted when
-a job fails.
+A run folder holds the last two checkpoints, the selected models that they name, and `events.jsonl`,
+to which every attempt adds lines. A selected model is a file of its own, written once, since it
+changes more seldom than the rest. The name of a file carries a part of the SHA-256 of its content,
+so that a damaged one is known before it is read. The folder must not be a declared output of the
+workflow: those are deleted when a job fails.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import re
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from mammoshift.files import atomic_path, sha256_of_file
 
@@ -24,7 +29,78 @@ KEPT = 2
 DIGEST_LENGTH = 16
 EVENTS = "events.jsonl"
 UNFINISHED = "unfinished"
-_NAME = re.compile(rf"checkpoint-(\d+)-([0-9a-f]{{{DIGEST_LENGTH}}})\.pt")
+SELECTED = "selected"
+"""Key of a state under which the name of the selected model's file stands, or its tensors."""
+_NAME = re.compile(rf"(checkpoint|{SELECTED})-(\d+)-([0-9a-f]{{{DIGEST_LENGTH}}})\.pt")
+
+
+@dataclass(frozen=True)
+class SelectedModel:
+    """The best model so far, and in which epoch, counted from 1, it was made."""
+
+    epoch: int
+    state: Mapping[str, Tensor]
+
+
+class CheckpointWriter:
+    """Writes checkpoints beside the training, one at a time.
+
+    Parameters
+    ----------
+    folder
+        The run folder.
+    key
+        Identifies what is being trained, on what, with which settings.
+    """
+
+    def __init__(self, folder: Path, key: str) -> None:
+        self._folder, self._key = folder, key
+        self._pool = ThreadPoolExecutor(1, "checkpoint")
+        self._written: Future[Path] | None = None
+        self._selected: tuple[int, str] | None = None
+
+    def save(self, step: int, state: dict[str, Any], selected: SelectedModel | None) -> None:
+        """Copy `state` now and write it beside the training, after the one before it.
+
+        Raises
+        ------
+        OSError
+            If the checkpoint before this could not be written.
+        """
+        self.wait()
+        self._written = self._pool.submit(self._write, step, on_cpu(state), selected)
+
+    def wait(self) -> None:
+        """Return when all is on the disk, or raise what kept it from there."""
+        written, self._written = self._written, None
+        if written is not None:
+            written.result()
+
+    def _write(self, step: int, state: dict[str, Any], selected: SelectedModel | None) -> Path:
+        name = None if selected is None else self._name_of(selected)
+        return save_checkpoint(self._folder, self._key, step, {**state, SELECTED: name})
+
+    def _name_of(self, selected: SelectedModel) -> str:
+        """Return the name of the selected model's file, which is written if it is a new one."""
+        if self._selected is not None and self._selected[0] == selected.epoch:
+            # Of the selected models the last ones used are kept.
+            os.utime(self._folder / self._selected[1])
+            return self._selected[1]
+        stem = f"{SELECTED}-{selected.epoch:06d}"
+        name = _save_named(self._folder, stem, dict(selected.state)).name
+        self._selected = (selected.epoch, name)
+        return name
+
+
+def on_cpu(value: Any) -> Any:
+    """Copy the tensors in nested dicts, lists and tuples to the CPU, apart from what changes."""
+    if isinstance(value, Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, Mapping):
+        return {key: on_cpu(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(on_cpu(item) for item in value)
+    return value
 
 
 @dataclass(frozen=True)
@@ -49,21 +125,29 @@ def save_checkpoint(folder: Path, key: str, step: int, state: dict[str, Any]) ->
     state
         Tensors, numbers, text, lists and dicts only.
     """
+    path = _save_named(folder, f"checkpoint-{step:09d}", {"key": key, "state": state})
+    for old in _checkpoints(folder)[KEPT:] + _selected_models(folder)[KEPT:]:
+        old.unlink()
+    return path
+
+
+def _save_named(folder: Path, stem: str, content: dict[str, Any]) -> Path:
+    """Save `content` under `stem` and a part of the SHA-256 of the file."""
     unfinished = folder / f"{UNFINISHED}.pt"
     # A process that was killed while it wrote leaves a file that nobody else removes.
     for abandoned in folder.glob(f".{UNFINISHED}-*"):
         abandoned.unlink()
     with atomic_path(unfinished) as temporary:
-        torch.save({"key": key, "state": state}, temporary)
+        torch.save(content, temporary)
     digest = sha256_of_file(unfinished)[:DIGEST_LENGTH]
-    path = unfinished.rename(folder / f"checkpoint-{step:09d}-{digest}.pt")
-    for old in _checkpoints(folder)[KEPT:]:
-        old.unlink()
-    return path
+    return unfinished.rename(folder / f"{stem}-{digest}.pt")
 
 
 def find_checkpoint(folder: Path, key: str) -> Found:
-    """Return the newest checkpoint in `folder` that is whole and belongs to `key`."""
+    """Return the newest checkpoint in `folder` that is whole and belongs to `key`.
+
+    The state's `selected` holds the tensors of the selected model, or None.
+    """
     rejected = []
     for path in _checkpoints(folder):
         try:
@@ -74,8 +158,8 @@ def find_checkpoint(folder: Path, key: str) -> Found:
 
 
 def clear_checkpoints(folder: Path) -> None:
-    """Delete every checkpoint in `folder`, and nothing else."""
-    for path in _checkpoints(folder):
+    """Delete every checkpoint and selected model in `folder`, and nothing else."""
+    for path in _checkpoints(folder) + _selected_models(folder):
         path.unlink()
 
 
@@ -92,14 +176,27 @@ def _checkpoints(folder: Path) -> list[Path]:
 
     Those of one step (before and after its validation) are told apart by when they were written.
     """
-    if not folder.is_dir():
-        return []
     named = [
-        (int(match[1]), path.stat().st_mtime_ns, path)
-        for path in folder.iterdir()
-        if (match := _NAME.fullmatch(path.name))
+        (int(match[2]), path.stat().st_mtime_ns, path)
+        for path, match in _named(folder)
+        if match[1] == "checkpoint"
     ]
     return [path for _step, _written, path in sorted(named, reverse=True)]
+
+
+def _selected_models(folder: Path) -> list[Path]:
+    """Return the selected models, the last that a checkpoint named first."""
+    named = [
+        (path.stat().st_mtime_ns, path) for path, match in _named(folder) if match[1] == SELECTED
+    ]
+    return [path for _used, path in sorted(named, reverse=True)]
+
+
+def _named(folder: Path) -> list[tuple[Path, re.Match[str]]]:
+    if not folder.is_dir():
+        return []
+    found = ((path, _NAME.fullmatch(path.name)) for path in folder.iterdir())
+    return [(path, match) for path, match in found if match]
 
 
 class _UnusableCheckpointError(Exception):
@@ -107,12 +204,28 @@ class _UnusableCheckpointError(Exception):
 
 
 def _read_checkpoint(path: Path, key: str) -> dict[str, Any]:
+    content = _read_whole(path, "")
+    if content.get("key") != key:
+        raise _UnusableCheckpointError("belongs to other data, settings or versions")
+    state = content["state"]
+    name = state.get(SELECTED)
+    if name is None:
+        return state
+    selected = path.with_name(name)
+    if not selected.is_file():
+        raise _UnusableCheckpointError(f"names {name}, which is absent")
+    return {**state, SELECTED: _read_whole(selected, f"names {name}, which ")}
+
+
+def _read_whole(path: Path, what: str) -> dict[str, Any]:
     if not sha256_of_file(path).startswith(path.stem.rpartition("-")[2]):
-        raise _UnusableCheckpointError("is damaged")
+        raise _UnusableCheckpointError(f"{what}is damaged")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError) as error:
-        raise _UnusableCheckpointError("was written by another version of PyTorch") from error
-    if not isinstance(content, dict) or content.get("key") != key:
-        raise _UnusableCheckpointError("belongs to other data, settings or versions")
-    return content["state"]
+        raise _UnusableCheckpointError(
+            f"{what}was written by another version of PyTorch"
+        ) from error
+    if not isinstance(content, dict):
+        raise _UnusableCheckpointError(f"{what}is no checkpoint")
+    return content

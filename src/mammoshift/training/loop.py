@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -28,10 +28,12 @@ from mammoshift.execution.readers import BatchLoader
 from mammoshift.models.classifier import Output, build_classifier, prepared, unit_intensities
 from mammoshift.training.augmentation import Changes, augment, draw_changes
 from mammoshift.training.checkpoint import (
+    CheckpointWriter,
+    SelectedModel,
     append_event,
     clear_checkpoints,
     find_checkpoint,
-    save_checkpoint,
+    on_cpu,
 )
 from mammoshift.training.losses import build_loss
 from mammoshift.training.request import EpochRecord, TrainingRequest, TrainingResult
@@ -145,8 +147,15 @@ class _Trainer:
         self.saved_optimiser: dict[str, Any] | None = None
         self.last_save = time.monotonic()
         self.resumed_from: int | None = None
+        self.writer = CheckpointWriter(self.folder, self.key)
 
     def run(self) -> TrainingResult:
+        try:
+            return self._run()
+        finally:
+            self.writer.wait()
+
+    def _run(self) -> TrainingResult:
         self._resume()
         stages = self.settings.stages
         while self.position.stage < len(stages):
@@ -182,7 +191,8 @@ class _Trainer:
             append_event(self.folder, "started", key=self.key)
             return
         self.position = _Position(**found.state["position"])
-        self.selection = _Selection(**found.state["selection"])
+        selected = found.state["selected"] or {}
+        self.selection = _Selection(**found.state["selection"], state=selected)
         self.history = [EpochRecord(**row) for row in found.state["history"]]
         self.model.load_state_dict(found.state["model"])
         self.saved_optimiser = found.state["optimiser"]
@@ -223,7 +233,7 @@ class _Trainer:
             position.step += 1
             position.total_steps += 1
             done = position.step == len(self.bounds)
-            due = time.monotonic() - self.last_save > 60 * self.settings.checkpoint_minutes
+            due = self._due()
             stop = self.guard.received is not None
             if done or due or stop or len(pending) == LOSS_CHECK_INTERVAL:
                 self._add_losses(pending, stage)
@@ -287,7 +297,7 @@ class _Trainer:
         )
 
     def _finish_epoch(self, stage: Stage) -> None:
-        """Validate, record the epoch, select, move to the next epoch and save."""
+        """Validate, record the epoch, select, move to the next epoch and save when it is time."""
         position = self.position
         began = time.monotonic()
         validation = self._validate(stage)
@@ -307,7 +317,7 @@ class _Trainer:
         )
         self.history.append(record)
         if self.selection.epoch == 0 or self.policy.better(record, self.selection.value):
-            state = _copied(self.model.state_dict())
+            state = on_cpu(self.model.state_dict())
             value = self.policy.value(record)
             self.selection = _Selection(record.epoch, record.validation_auc, value, state)
         self.progress(
@@ -319,7 +329,8 @@ class _Trainer:
         position.epoch_of_stage += 1
         position.step = 0
         position.loss_sum = position.train_seconds = 0.0
-        self._save()
+        if self._due() or self.guard.received is not None:
+            self._save()
         if self.guard.received is not None:
             self._stop()
 
@@ -350,18 +361,24 @@ class _Trainer:
             self._refuse("validation loss", loss, stage, self.position.step - 1)
         return validation_measures(loss, cases.labels, logits.double().cpu().numpy())
 
+    def _due(self) -> bool:
+        return time.monotonic() - self.last_save > 60 * self.settings.checkpoint_minutes
+
     def _save(self) -> None:
+        selection = self.selection
         state = {
             "position": vars(self.position),
             "history": [asdict(record) for record in self.history],
-            "model": _copied(self.model.state_dict()),
+            "model": self.model.state_dict(),
             "optimiser": self.optimiser.state_dict() if self.optimiser else None,
-            "selection": vars(self.selection),
+            "selection": {k: v for k, v in vars(selection).items() if k != "state"},
         }
-        save_checkpoint(self.folder, self.key, self.position.total_steps, state)
+        selected = SelectedModel(selection.epoch, selection.state) if selection.epoch else None
+        self.writer.save(self.position.total_steps, state, selected)
         self.last_save = time.monotonic()
 
     def _stop(self) -> None:
+        self.writer.wait()
         number = self.guard.received or 0
         step = self.position.total_steps
         append_event(self.folder, "interrupted", step=step, signal=number)
@@ -370,8 +387,3 @@ class _Trainer:
             f"after step {step}; its state is saved, and the next run goes on from there",
             number,
         )
-
-
-def _copied(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Copy a state dict to the CPU, apart from the tensors that training goes on changing."""
-    return {name: tensor.detach().to("cpu", copy=True) for name, tensor in state.items()}

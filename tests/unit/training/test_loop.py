@@ -18,6 +18,7 @@ from mammoshift.errors import ConfigurationError, TrainingError, WeightsError
 from mammoshift.execution.interruption import TrainingInterrupted
 from mammoshift.models.architectures import reference_state
 from mammoshift.models.saved_model import read_record, read_state, write_model
+from mammoshift.training import checkpoint
 from mammoshift.training.artefacts import write_artefacts
 from mammoshift.training.checkpoint import EVENTS, find_checkpoint, save_checkpoint
 from mammoshift.training.loop import train_arm
@@ -192,18 +193,21 @@ def test_every_step_can_be_the_last_before_a_restart(tmp_path: Path) -> None:
     assert model_bytes(tmp_path / "broken", broken, result) == expected
 
 
-def test_crash_goes_on_from_the_last_epoch(tmp_path: Path) -> None:
+EVERY_STEP = {"checkpoint_minutes": 1e-9}
+
+
+def test_crash_goes_on_from_the_last_checkpoint(tmp_path: Path) -> None:
     def crash(reads: int) -> None:
         if reads == TRAIN + VALIDATION + 20:
             raise OSError("the disk is gone")
 
-    whole = request_for(tmp_path / "whole")
+    whole = request_for(tmp_path / "whole", **EVERY_STEP)
     expected = model_bytes(tmp_path / "whole", whole, train_arm(whole))
-    request = request_for(tmp_path / "broken")
+    request = request_for(tmp_path / "broken", **EVERY_STEP)
     with pytest.raises(OSError, match="disk"):
         train_arm(replace(request, pixels=ToyImages(before_read=crash)))
     result = train_arm(request)
-    assert result.resumed_from_step == TRAIN // 8
+    assert result.resumed_from_step == TRAIN // 8 + 2
     assert model_bytes(tmp_path / "broken", request, result) == expected
 
 
@@ -212,23 +216,61 @@ def crashed(tmp_path: Path) -> TrainingRequest:
         if reads == 2 * (TRAIN + VALIDATION) + 5:
             raise OSError("the disk is gone")
 
-    request = request_for(tmp_path)
+    request = request_for(tmp_path, **EVERY_STEP)
     with pytest.raises(OSError, match="disk"):
         train_arm(replace(request, pixels=ToyImages(before_read=crash)))
     return request
 
 
-def test_damaged_checkpoint_falls_back_to_the_one_before(tmp_path: Path) -> None:
-    whole = request_for(tmp_path / "whole")
+@pytest.mark.parametrize("kind", ["checkpoint", "selected"])
+def test_damage_falls_back_to_the_checkpoint_before(tmp_path: Path, kind: str) -> None:
+    whole = request_for(tmp_path / "whole", **EVERY_STEP)
     expected = model_bytes(tmp_path / "whole", whole, train_arm(whole))
     request = crashed(tmp_path)
     older, newer = sorted((tmp_path / "run").glob("checkpoint-*.pt"))
-    newer.write_bytes(newer.read_bytes()[:-100])
+    damaged = newer if kind == "checkpoint" else selected_by(newer)
+    other = kind == "checkpoint" or selected_by(older) != damaged
+    damaged.write_bytes(damaged.read_bytes()[:-100])
     lines: list[str] = []
     result = train_arm(request, lines.append)
     assert any("is damaged" in line for line in lines)
-    assert result.resumed_from_step == int(older.name.split("-")[1])
+    assert result.resumed_from_step == (int(older.name.split("-")[1]) if other else None)
     assert model_bytes(tmp_path, request, result) == expected
+
+
+def selected_by(path: Path) -> Path:
+    return path.with_name(torch.load(path)["state"]["selected"])
+
+
+def test_the_selected_model_is_written_once_and_the_rest_by_time(tmp_path: Path) -> None:
+    written: list[str] = []
+
+    def look(_reads: int) -> None:
+        written.extend(path.name for path in (tmp_path / "run").glob("*.pt"))
+
+    images = ToyImages(before_read=look)
+    stages = [{"epochs": 4, "lr": 1e-9}]
+    request = request_for(tmp_path, stages=stages, select="best_validation_loss", **EVERY_STEP)
+    result = train_arm(replace(request, pixels=images))
+    losses = [record.validation_loss for record in result.history]
+    bests = {min(losses[: number + 1]) for number in range(3)}
+    assert len({name for name in written if name.startswith("selected")}) == len(bests)
+    assert len({name for name in written if name.startswith("checkpoint")}) > 4
+    written.clear()
+    seldom = request_for(tmp_path / "seldom", stages=stages)
+    train_arm(seldom)
+    assert not list((tmp_path / "seldom" / "run").glob("*.pt"))
+
+
+def test_a_checkpoint_that_cannot_be_written_ends_the_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(checkpoint, "save_checkpoint", fail)
+    with pytest.raises(OSError, match="no space left"):
+        train_arm(request_for(tmp_path, **EVERY_STEP))
 
 
 def test_of_two_checkpoints_of_one_step_the_later_counts(tmp_path: Path) -> None:

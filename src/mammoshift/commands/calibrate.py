@@ -17,13 +17,14 @@ from mammoshift.commands.one_arm import (
     OneArmTable,
     as_logits,
     read_one_arm,
-    refuse_the_same_table,
+    refuse_shared_cases,
 )
 from mammoshift.commands.options import (
     ArmOption,
     ClusterOption,
     JsonOption,
     LevelOption,
+    OtherPatientsOption,
     Row,
     SeedOption,
     TableArgument,
@@ -96,9 +97,10 @@ def calibrate(
             "Cross-fitted maps of TABLE itself are reported in any case."
         ),
     ] = None,
-    scale: Annotated[
-        str, typer.Option(help="What the column score holds: logit or probability.")
-    ] = "logit",
+    scores: Annotated[
+        str | None,
+        typer.Option("--scores", "--scale", help="What score holds: logit or probability."),
+    ] = None,
     prevalence: Annotated[
         float | None,
         typer.Option(help="With --fit-on: known share of positives at the target (prior shift)."),
@@ -107,6 +109,7 @@ def calibrate(
         bool, typer.Option("--budget", help="Add what k labelled local patients restore.")
     ] = False,
     folds: Annotated[int, typer.Option(help="Folds of patients for cross-fitting.")] = 5,
+    other_patients: OtherPatientsOption = False,
     cluster: ClusterOption = None,
     arm: ArmOption = None,
     seed: SeedOption = None,
@@ -114,12 +117,12 @@ def calibrate(
     level: LevelOption = 0.95,
 ) -> None:
     """Measure the calibration of one table of predictions, before and after recalibration."""
-    refuse_the_same_table(table, fit_on, "--fit-on")
-    reported = as_logits(read_one_arm(table, cluster, arm, seed), scale)
+    reported = as_logits(read_one_arm(table, cluster, arm, seed), scores)
     source = None
     if fit_on is not None:
-        fitted_on = as_logits(read_one_arm(fit_on, cluster, arm, seed), scale)
+        fitted_on = as_logits(read_one_arm(fit_on, cluster, arm, seed), scores)
         source = fitted_on.only("--fit-on")
+        refuse_shared_cases(reported, source, fit_on, "--fit-on", other_patients)
     elif prevalence is not None:
         raise typer.BadParameter("--prevalence needs --fit-on, for the prevalence that it replaces")
     report = calibrate_table(
@@ -129,7 +132,7 @@ def calibrate(
         budget=budget,
         level=checked_level(level),
     )
-    report.settings["scale"] = scale
+    report.settings["scores"] = scores or "logit"
     report.settings["fit_on"] = None if fit_on is None else fit_on.name
     print_report(report, result_console())
     write_json(report, json_out)
@@ -232,6 +235,7 @@ def source_maps(source: OneArm, where: str, prevalence: float | None = None) -> 
 def print_report(report: CalibrationReport, console: Console) -> None:
     """Print the report as tables with their notes."""
     percent = f"{100.0 * report.settings['level']:g} %"
+    print_notes(console, [report.settings["warning"]])
     known = [row for row in report.measures if row["note"] == "" or "nll" in row]
     print_table(
         console,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from scipy.special import logit
 
 from mammoshift.commands.options import INDEPENDENCE, Row
 from mammoshift.contracts.external_predictions import DatasetScores, read_external_predictions
+from mammoshift.contracts.shared_cases import IdentifiedScores, overlap
 from mammoshift.errors import TableError
 from mammoshift.statistics.auc import FloatArray
 from mammoshift.statistics.seeding import generator_for
@@ -22,6 +24,9 @@ from mammoshift.statistics.seeding import generator_for
 SCALES = ("logit", "probability")
 NEAREST_TO_CERTAIN = 2.0**-24
 """Distance from 0 and 1 that a certain probability is moved to: what float32 can still tell."""
+LIKE_PROBABILITIES = (
+    "WARNING: all scores lie in [0, 1] and were read as log-odds; if they are probabilities"
+)
 LARGEST_LOGIT = 1e9
 """Beyond it a score is no log-odds, and squares and sums leave the range of numbers."""
 
@@ -40,6 +45,8 @@ class OneArm:
         [N], finite.
     patients
         [N] codes; None when every case counts as independent.
+    identity
+        The scores as they were read, and who the cases are.
     note
         What was done to the scores; empty otherwise.
     """
@@ -48,6 +55,7 @@ class OneArm:
     labels: NDArray[np.int8]
     scores: FloatArray
     patients: NDArray[np.intp] | None
+    identity: IdentifiedScores
     note: str = ""
 
 
@@ -60,6 +68,7 @@ class OneArmTable:
     arm: str
     seed: str | None
     cluster_column: str | None
+    warning: str = ""
 
     def settings(self, level: float) -> Row:
         """Return what a report says of this table."""
@@ -69,6 +78,7 @@ class OneArmTable:
             "seed": self.seed,
             "cluster": self.cluster_column,
             "level": level,
+            "warning": self.warning,
             "note": "" if self.cluster_column else INDEPENDENCE,
         }
 
@@ -92,13 +102,49 @@ class OneArmTable:
         return first
 
 
-def refuse_the_same_table(table: Path, other: Path | None, option: str) -> None:
-    """Raise a usage error when cases would be fitted on and reported at once."""
-    if other is not None and table.resolve() == other.resolve():
-        raise typer.BadParameter(
-            f"{option} is the table that is reported: what is fitted on a case says nothing "
-            "about that case. Give other patients' predictions, or leave the option out"
-        )
+def refuse_shared_cases(
+    reported: OneArmTable, other: OneArm, where: Path, option: str, other_patients: bool
+) -> None:
+    """Raise when cases or patients would be fitted on and reported at once.
+
+    Contents are compared, not paths: a copy of a table is the same table.
+
+    Parameters
+    ----------
+    reported, other
+        The table that is reported, and the cases of `option`.
+    where
+        The table of `other`, for messages.
+    other_patients
+        Whether the caller says that equal patient identifiers mean different patients.
+
+    Raises
+    ------
+    TableError
+        If the two share cases or patients.
+    """
+    why = (
+        "what is fitted on a case says nothing about that case. Give other patients' predictions, "
+        "or leave the option out"
+    )
+    for part in reported.parts:
+        shared = overlap(part.identity, other.identity)
+        if shared.same_content:
+            raise TableError(
+                f"{where}: {option} holds the same labels and scores as {reported.where(part)}; "
+                f"{why}"
+            )
+        if shared.cases:
+            raise TableError(
+                f"{where}: {option} shares {shared.cases} cases (case_id, label and score) with "
+                f"{reported.where(part)}; {why}"
+            )
+        if shared.patients and not other_patients:
+            raise TableError(
+                f"{where}: {option} shares {shared.patients} patient identifiers with "
+                f"{reported.where(part)}. If these are the same patients, give others, or leave "
+                "the option out; if each table numbers its own patients, say --other-patients"
+            )
 
 
 def read_one_arm(
@@ -121,32 +167,49 @@ def read_one_arm(
     return OneArmTable(path, parts, chosen_arm, chosen_seed, predictions.cluster_column)
 
 
-def as_logits(table: OneArmTable, scale: str) -> OneArmTable:
+def as_logits(table: OneArmTable, scores: str | None) -> OneArmTable:
     """Return the table with logits as scores.
 
     Probabilities of exactly 0 or 1 have no logit; they are moved to 2^-24 and 1 - 2^-24, and
     the note of the dataset says how many.
+
+    Parameters
+    ----------
+    table
+        Any scores.
+    scores
+        `logit` or `probability`; None takes them as logits, with a warning in the note where all
+        of them lie in [0, 1].
 
     Raises
     ------
     TableError
         If a probability lies outside [0, 1], or a logit beyond `LARGEST_LOGIT`; the row is named.
     """
-    if scale not in SCALES:
-        raise typer.BadParameter(f"{scale!r}: the scale is one of {', '.join(SCALES)}")
-    low, high = (-LARGEST_LOGIT, LARGEST_LOGIT) if scale == "logit" else (0.0, 1.0)
-    wrong = (
-        f"is beyond {high:g} and no log-odds; divide the scores by a constant"
-        if scale == "logit"
-        else "is no probability in [0, 1]; give logits with --scale logit"
-    )
+    if scores is not None and scores not in SCALES:
+        raise typer.BadParameter(f"{scores!r}: the scores are one of {', '.join(SCALES)}")
+    if scores != "probability":
+        low, high = -LARGEST_LOGIT, LARGEST_LOGIT
+        wrong = f"is beyond {high:g} and no log-odds; divide the scores by a constant"
+    else:
+        low, high = 0.0, 1.0
+        wrong = "is no probability in [0, 1]; give logits with --scores logit"
     for part in table.parts:
         if ((part.scores < low) | (part.scores > high)).any():
             row = _first_row_outside(table.path, low, high)
             raise TableError(f"{table.path}: {row}, column score: {wrong}")
-    if scale == "logit":
-        return table
-    return replace(table, parts=tuple(_as_logits(part) for part in table.parts))
+    if scores == "probability":
+        return replace(table, parts=tuple(_as_logits(part) for part in table.parts))
+    if scores is None and look_like_probabilities([part.scores for part in table.parts]):
+        return replace(table, warning=f"{LIKE_PROBABILITIES}, say --scores probability")
+    return table
+
+
+def look_like_probabilities(scores: Sequence[FloatArray]) -> bool:
+    """Return whether all scores lie in [0, 1] without being all 0 or 1."""
+    low, high = min(float(s.min()) for s in scores), max(float(s.max()) for s in scores)
+    decisions = all(np.isin(s, (0.0, 1.0)).all() for s in scores)
+    return low >= 0.0 and high <= 1.0 and not decisions
 
 
 def _as_logits(part: OneArm) -> OneArm:
@@ -181,7 +244,7 @@ def _part(path: Path, part: DatasetScores, arm: str, seed: str | None) -> OneArm
         raise TableError(
             f"{path}: dataset {part.dataset}: it has no scores of arm {arm!r}, seed {seed!r}"
         ) from None
-    return OneArm(part.dataset, part.labels, part.scores[k], part.patients)
+    return OneArm(part.dataset, part.labels, part.scores[k], part.patients, part.identified(k))
 
 
 def _first_row_outside(path: Path, low: float, high: float) -> str:

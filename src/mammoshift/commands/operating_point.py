@@ -13,13 +13,14 @@ from mammoshift.commands.one_arm import (
     OneArm,
     OneArmTable,
     read_one_arm,
-    refuse_the_same_table,
+    refuse_shared_cases,
 )
 from mammoshift.commands.options import (
     ArmOption,
     ClusterOption,
     JsonOption,
     LevelOption,
+    OtherPatientsOption,
     Row,
     SeedOption,
     TableArgument,
@@ -91,6 +92,7 @@ def operating_point(
     resamples: Annotated[
         int, typer.Option(min=100, help="Bootstrap resamples of patients.")
     ] = DEFAULT_RESAMPLES,
+    other_patients: OtherPatientsOption = False,
     cluster: ClusterOption = None,
     arm: ArmOption = None,
     seed: SeedOption = None,
@@ -108,13 +110,13 @@ def operating_point(
         raise typer.BadParameter(
             f"{criterion} is chosen on validation cases: give them with --threshold-from"
         )
-    refuse_the_same_table(table, threshold_from, "--threshold-from")
     reported = read_one_arm(table, cluster, arm, seed)
-    validation = (
-        None
-        if threshold_from is None
-        else read_one_arm(threshold_from, cluster, arm, seed).only("--threshold-from")
-    )
+    validation = None
+    if threshold_from is not None:
+        validation = read_one_arm(threshold_from, cluster, arm, seed).only("--threshold-from")
+        refuse_shared_cases(
+            reported, validation, threshold_from, "--threshold-from", other_patients
+        )
     report = operating_points_of_table(
         reported,
         validation,

@@ -30,6 +30,20 @@ ClusterOption = Annotated[
 ArmOption = Annotated[str | None, typer.Option(help="The arm, where the table has several.")]
 SeedOption = Annotated[str | None, typer.Option(help="The seed, where the arm has several.")]
 JsonOption = Annotated[Path | None, typer.Option("--json", help="Write all results to this file.")]
+ScoresOption = Annotated[
+    str | None,
+    typer.Option(
+        "--scores",
+        help="What the column score holds: logit, probability, or any (only the order matters).",
+    ),
+]
+OtherPatientsOption = Annotated[
+    bool,
+    typer.Option(
+        "--other-patients",
+        help="Patient identifiers that occur in both tables belong to different patients.",
+    ),
+]
 LevelOption = Annotated[float, typer.Option(help="Level of the confidence intervals.")]
 
 

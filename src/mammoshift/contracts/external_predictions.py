@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from mammoshift.contracts.shared_cases import IdentifiedScores, Keys
 from mammoshift.errors import TableError
 
 REQUIRED = ("case_id", "label", "arm", "score")
@@ -50,6 +52,8 @@ class DatasetScores:
         order of the table, seeds are sorted within an arm.
     patients
         [N] codes 0, 1, 2, ... of the cluster column; None without one.
+    case_keys, patient_keys
+        [N] hashes of the identifiers as they are written, to compare them between tables.
     """
 
     dataset: str | None
@@ -57,6 +61,12 @@ class DatasetScores:
     scores: NDArray[np.float64]
     curves: tuple[tuple[str, str | None], ...]
     patients: NDArray[np.intp] | None
+    case_keys: Keys
+    patient_keys: Keys | None
+
+    def identified(self, curve: int) -> IdentifiedScores:
+        """Return the scores of one curve with the identity of the cases."""
+        return IdentifiedScores(self.labels, self.scores[curve], self.case_keys, self.patient_keys)
 
 
 @dataclass(frozen=True)
@@ -173,12 +183,13 @@ class _Table:
 def _datasets(table: _Table, cluster_column: str | None) -> Iterator[DatasetScores]:
     labels = _labels(table)
     scores = table.numbers("score")
-    cases, _ = table.texts("case_id")
+    cases, case_names = table.texts("case_id")
     absent = np.zeros(table.size, dtype=np.intp), [""]
     arms, arm_names = table.texts("arm") if "arm" in table else absent
     seeds, seed_names = table.texts("seed", may_be_empty=True) if "seed" in table else absent
     seed_names = [_as_whole_number(name) for name in seed_names]
-    patients = table.texts(cluster_column)[0] if cluster_column else None
+    patients, patient_names = table.texts(cluster_column) if cluster_column else (None, [])
+    hashes = _hashes(case_names), _hashes(patient_names)
     parts, names = table.texts("dataset") if "dataset" in table else absent
     for part in _in_order_of_appearance(parts):
         rows = np.flatnonzero(parts == part)
@@ -191,6 +202,7 @@ def _datasets(table: _Table, cluster_column: str | None) -> Iterator[DatasetScor
             cases[rows],
             _curves(table, rows, arms[rows], seeds[rows], arm_names, seed_names),
             None if patients is None else (cluster_column or "", patients[rows]),
+            hashes,
         )
 
 
@@ -203,6 +215,7 @@ def _dataset(
     cases: NDArray[np.intp],
     curves: tuple[NDArray[np.intp], tuple[tuple[str, str | None], ...]],
     patients: tuple[str, NDArray[np.intp]] | None,
+    hashes: tuple[Keys, Keys],
 ) -> DatasetScores:
     _, first, case = np.unique(cases, return_index=True, return_inverse=True)
     # Cases keep the order of the table.
@@ -226,7 +239,19 @@ def _dataset(
     matrix = np.empty((len(curve_names), first.size))
     matrix[curve, case] = scores
     clusters = None if patients is None else np.unique(patients[1][first], return_inverse=True)[1]
-    return DatasetScores(name, labels[first], matrix, curve_names, clusters)
+    return DatasetScores(
+        name,
+        labels[first],
+        matrix,
+        curve_names,
+        clusters,
+        hashes[0][cases[first]],
+        None if patients is None else hashes[1][patients[1][first]],
+    )
+
+
+def _hashes(texts: list[str]) -> Keys:
+    return pd.util.hash_array(np.array(texts, dtype=object), categorize=False)
 
 
 def _check_complete(

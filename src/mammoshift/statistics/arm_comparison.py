@@ -11,7 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mammoshift.errors import StatisticsError
-from mammoshift.statistics.auc import AucEstimate, auc_covariance, auc_intervals
+from mammoshift.statistics.auc import (
+    AucEstimate,
+    IntervalMethod,
+    auc_covariance,
+    auc_intervals,
+    logit_interval,
+)
 from mammoshift.statistics.comparisons import (
     ChiSquareTest,
     Combined,
@@ -20,12 +26,16 @@ from mammoshift.statistics.comparisons import (
     omnibus,
     paired,
 )
+from mammoshift.statistics.distributions import critical_value
 from mammoshift.statistics.multireader import (
     CROSSED,
+    NESTED,
+    mean_over_seeds,
     obuchowski_rockette_crossed,
     obuchowski_rockette_nested,
 )
 from mammoshift.statistics.seeds import exact_fixed, seed_correlation, stouffer_naive, strube
+from mammoshift.statistics.transfer import ONE_RUN
 
 Curve = tuple[str, str | None]
 
@@ -34,8 +44,8 @@ Curve = tuple[str, str | None]
 class CurveAuc:
     """One curve; a number is None where undefined, and then `note` says why.
 
-    The interval `ci_low` to `ci_high` is on the logit scale, `wald_low` to `wald_high` beside it
-    for comparison with other software.
+    The interval `ci_low` to `ci_high` is made by the method `interval`; `wald_low` to `wald_high`
+    stand beside it for comparison with other software.
     """
 
     arm: str
@@ -46,6 +56,7 @@ class CurveAuc:
     ci_high: float | None
     wald_low: float | None
     wald_high: float | None
+    interval: str
     n_pos: int
     n_neg: int
     n_clusters: int
@@ -84,6 +95,37 @@ class ArmPair:
     mean_difference: Combined
     seed_correlation: float | None
 
+    @property
+    def headline(self) -> Combined:
+        """The test that a conclusion is drawn from.
+
+        Seeds are random where both arms have two at least; otherwise these checkpoints are
+        compared, and the note says so.
+        """
+        nested = next((test for test in self.tests if test.method == NESTED), None)
+        if nested is not None and nested.se is not None:
+            return nested
+        test = self.mean_difference
+        return replace(test, note="; ".join(filter(None, (ONE_RUN, test.note))))
+
+
+@dataclass(frozen=True)
+class ArmMean:
+    """The mean AUC of one arm over its seeds.
+
+    With two seeds or more the interval holds what other seeds would change (`seeds_random`), and
+    `seed_sd` is the standard deviation of the seeds' AUC; with one it is that of the model.
+    """
+
+    arm: str
+    seeds: int
+    auc: float | None
+    ci_low: float | None
+    ci_high: float | None
+    seed_sd: float | None
+    method: str
+    note: str
+
 
 @dataclass(frozen=True)
 class ArmComparison:
@@ -94,6 +136,7 @@ class ArmComparison:
     """
 
     estimate: AucEstimate
+    means: tuple[ArmMean, ...]
     curves: tuple[CurveAuc, ...]
     pairs: tuple[SeedPair, ...]
     combined: tuple[ArmPair, ...]
@@ -107,6 +150,7 @@ def compare_arms(
     clusters: ArrayLike | None = None,
     reference: str | None = None,
     level: float = 0.95,
+    method: IntervalMethod = "auto",
 ) -> ArmComparison:
     """Compare arms on the same cases, sorting every curve once.
 
@@ -125,6 +169,8 @@ def compare_arms(
         Every other arm minus this one; by default all pairs, each arm minus the later ones.
     level
         Of the intervals.
+    method
+        How the intervals of single curves are made, see `auc_intervals`.
 
     Raises
     ------
@@ -149,7 +195,8 @@ def compare_arms(
             over_seeds.append(_arm_pair(estimate, a, b, positions, test, level))
     return ArmComparison(
         estimate,
-        tuple(_curve_rows(estimate, curves, level)),
+        tuple(_arm_means(estimate, positions, level, method)),
+        tuple(_curve_rows(estimate, curves, level, method)),
         tuple(
             SeedPair(
                 a,
@@ -198,8 +245,36 @@ def _positions(curves: Sequence[Curve]) -> dict[str, dict[str | None, int]]:
     return positions
 
 
-def _curve_rows(estimate: AucEstimate, curves: Sequence[Curve], level: float) -> Iterator[CurveAuc]:
-    logit, wald = auc_intervals(estimate, level), auc_intervals(estimate, level, "wald")
+def _arm_means(
+    estimate: AucEstimate,
+    positions: dict[str, dict[str | None, int]],
+    level: float,
+    method: IntervalMethod,
+) -> Iterator[ArmMean]:
+    single = auc_intervals(estimate, level, method)
+    for arm, seeds in positions.items():
+        own = list(seeds.values())
+        values = estimate.auc[own]
+        if len(own) == 1:
+            low, high = single.low[own[0]], single.high[own[0]]
+            used, note, sd = single.method, estimate.notes[own[0]], None
+        else:
+            test = mean_over_seeds(estimate.auc, estimate.covariance, own, level, estimate.parts)
+            se = np.array([math.nan if test.se in (None, 0.0) else test.se])
+            c = critical_value(level, test.df)
+            (low,), (high,) = logit_interval(values.mean(keepdims=True), se, c)
+            used, note = f"{test.method}_logit_t", test.note
+            sd = _or_none(values.std(ddof=1))
+        yield ArmMean(
+            arm, len(own), _or_none(values.mean()), _or_none(low), _or_none(high), sd, used, note
+        )
+
+
+def _curve_rows(
+    estimate: AucEstimate, curves: Sequence[Curve], level: float, method: IntervalMethod
+) -> Iterator[CurveAuc]:
+    logit = auc_intervals(estimate, level, method)
+    wald = auc_intervals(estimate, level, "wald")
     for k, (arm, seed) in enumerate(curves):
         yield CurveAuc(
             arm=arm,
@@ -210,6 +285,7 @@ def _curve_rows(estimate: AucEstimate, curves: Sequence[Curve], level: float) ->
             ci_high=_or_none(logit.high[k]),
             wald_low=_or_none(wald.low[k]),
             wald_high=_or_none(wald.high[k]),
+            interval=logit.method,
             n_pos=estimate.n_pos,
             n_neg=estimate.n_neg,
             n_clusters=estimate.n_clusters,
@@ -259,7 +335,7 @@ def _arm_pair(
             Combined(method, exact.estimate, None, None, math.inf, None, None, None, reason)
             for method in (CROSSED, "strube", "stouffer_naive")
         ]
-    nested = obuchowski_rockette_nested(values, covariance, first, second, level)
+    nested = obuchowski_rockette_nested(values, covariance, first, second, level, estimate.parts)
     crossed, corrected, naive = by_seed
     return ArmPair(a, b, (nested, crossed, exact, corrected, ensemble, naive), exact, correlation)
 

@@ -17,6 +17,11 @@ def two_sided_p(statistic: float, df: float = math.inf) -> float:
     return float(2.0 * (ndtr(-size) if math.isinf(df) else stdtr(df, -size)))
 
 
+def one_sided_p(statistic: float, df: float = math.inf) -> float:
+    """Return P(T >= statistic) for Student's t with `df` degrees of freedom."""
+    return float(ndtr(-statistic) if math.isinf(df) else stdtr(df, -statistic))
+
+
 def two_sided_log10_p(z: float) -> float:
     """Return the decimal logarithm of the two-sided normal p-value, finite where p underflows."""
     return float((math.log(2.0) + log_ndtr(-abs(z))) / math.log(10.0))

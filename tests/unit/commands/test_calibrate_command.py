@@ -25,7 +25,7 @@ def predictions(seed: str, n: int = 200, temperature: float = 2.0, **more: objec
     return pd.DataFrame(
         {
             "case_id": [f"c{i}" for i in range(n)],
-            "patient_id": [f"p{i // 2}" for i in range(n)],
+            "patient_id": [f"{seed}{i // 2}" for i in range(n)],
             "label": (rng.random(n) < expit(true)).astype(int),
             "score": true * temperature,
             **more,
@@ -152,12 +152,40 @@ def test_a_reversed_source_is_an_error_that_names_its_file(tmp_path: Path) -> No
         run(target, "--fit-on", source)
 
 
-@pytest.mark.parametrize(
-    "arguments", [("--fit-on", "SELF"), ("--prevalence", "0.1"), ("--scale", "odds")]
-)
+@pytest.mark.parametrize("arguments", [("--prevalence", "0.1"), ("--scale", "odds")])
 def test_impossible_wishes_are_usage_errors(tmp_path: Path, arguments) -> None:
     table = tmp_path / "t.csv"
     predictions("usage").to_csv(table, index=False)
     given = [str(table) if a == "SELF" else a for a in arguments]
     result = CliRunner().invoke(app, [str(table), *given])
     assert result.exit_code == 2
+
+
+def test_what_is_fitted_on_must_hold_other_cases(tmp_path: Path) -> None:
+    table, copy, renamed = (tmp_path / name for name in ("t.csv", "copy.csv", "renamed.csv"))
+    frame = predictions("usage")
+    frame.to_csv(table, index=False)
+    frame.to_csv(copy, index=False)
+    frame[::-1].assign(case_id=range(200), patient_id=range(200)).to_csv(renamed, index=False)
+    for other in (table, copy, renamed):
+        with pytest.raises(TableError, match="the same labels and scores"):
+            run(table, "--fit-on", other)
+    part = pd.concat([frame[:20], predictions("other").assign(case_id=range(200))])
+    part.to_csv(tmp_path / "part.csv", index=False)
+    with pytest.raises(TableError, match="shares 20 cases"):
+        run(table, "--fit-on", tmp_path / "part.csv")
+    same = predictions("other").assign(patient_id=frame["patient_id"])
+    same.to_csv(tmp_path / "same.csv", index=False)
+    with pytest.raises(TableError, match="shares 100 patient identifiers"):
+        run(table, "--fit-on", tmp_path / "same.csv")
+    run(table, "--fit-on", tmp_path / "same.csv", "--other-patients")
+
+
+def test_scores_that_look_like_probabilities_are_said(tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    frame = predictions("probable")
+    frame.assign(score=expit(frame["score"])).to_csv(table, index=False)
+    text, _ = run(table)
+    assert "WARNING: all scores lie in [0, 1]" in text
+    assert "WARNING" not in run(table, "--scores", "probability")[0]
+    assert "WARNING" not in run(table, "--scores", "logit")[0]

@@ -109,7 +109,6 @@ def test_one_class_names_the_file_and_the_column(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("--threshold-from", "SELF"),
         ("--criterion", "youden"),
         ("--criterion", "accuracy"),
         ("--specificity", "1.5"),
@@ -122,3 +121,18 @@ def test_impossible_wishes_are_usage_errors(tmp_path: Path, arguments) -> None:
     predictions("usage").to_csv(table, index=False)
     given = [str(table) if a == "SELF" else a for a in arguments]
     assert CliRunner().invoke(app, [str(table), *given]).exit_code == 2
+
+
+def test_a_threshold_from_the_same_cases_is_refused(tmp_path: Path) -> None:
+    table, copy = tmp_path / "t.csv", tmp_path / "copy.csv"
+    predictions("usage").to_csv(table, index=False)
+    predictions("usage").to_csv(copy, index=False)
+    with pytest.raises(TableError, match="the same labels and scores"):
+        run(table, "--threshold-from", copy)
+
+
+def test_rounded_scores_with_the_same_numbers_are_other_cases(tmp_path: Path) -> None:
+    for name in ("v", "t"):
+        frame = predictions(name)
+        frame.assign(score=frame["score"].round(1)).to_csv(tmp_path / f"{name}.csv", index=False)
+    run(tmp_path / "t.csv", "--threshold-from", tmp_path / "v.csv")

@@ -72,6 +72,10 @@ def score(request):
     return np.zeros((len(request.models), len(request.cases)))
 '''
 MODEL = "src/mammoshift/configuration/model.py"
+INPUT = '    fit: Literal["pad", "stretch"] = "pad"'
+TRAINING = "    batch_size: Annotated[int, Field(ge=1)] = 8"
+BACKBONE = "    variable_size: bool = False"
+NEW_ERROR = "def new():\n    pass\n\n\nclass A"
 Growth = Callable[[Project], object]
 
 
@@ -94,13 +98,13 @@ def _second_study(project: Project) -> None:
     _write(project, "config/studies/other.yaml", study)
 
 
-def _field(after: str, field: str) -> Growth:
-    return lambda project: project.edit(MODEL, after, f"{after}\n    {field}: int | None = None")
+def _field(after: str) -> Growth:
+    return lambda project: project.edit(MODEL, after, f"{after}\n    new: int | None = None")
 
 
 def _new_metric(project: Project) -> None:
     project.edit(
-        "src/mammoshift/evaluation/evaluate.py",
+        "src/mammoshift/evaluation/thresholds.py",
         '    "balanced_accuracy",\n',
         '    "balanced_accuracy",\n    "npv",\n',
     )

@@ -123,7 +123,7 @@ def test_the_study_ends_in_a_report_and_has_nothing_left_to_do(machine: Project)
 
 def test_runs_are_seeds_and_folds(machine: Project) -> None:
     folder = machine.folder / "results" / "small"
-    found = {Run.of_path(path.parent) for path in folder.rglob("model.json")}
+    found = {Run.of_path(path.parent) for path in folder.glob("*/seed-*/fold-*/model.json")}
     trained = {run.arm: sum(r.arm == run.arm for r in found) for run in found}
     assert trained == {"base": 2, "tuned": 6, "masked": 2, "squares": 2}
 
@@ -184,14 +184,14 @@ def test_a_model_names_what_it_and_its_ancestors_learned_from(machine: Project) 
 
 def _same_archive_twice(study: dict[str, Any], datasets: dict[str, Any]) -> None:
     datasets["again"] = {**datasets["film"], "title": "The same under another name"}
-    study["domains"]["held_back"] = {"dataset": "again"}
+    study["domains"]["suspect"] = {"dataset": "again"}
 
 
 def _patients_imaged_again(study: dict[str, Any], datasets: dict[str, Any]) -> None:
     again = {**datasets["film"], "title": "The same patients, another scanner"}
     again["twin"] = {**again["twin"], "scanner": {"dose": 0.2}}
     datasets["again"] = again
-    study["domains"]["held_back"] = {"dataset": "again", "same_patients_as": ["film"]}
+    study["domains"]["suspect"] = {"dataset": "again", "same_patients_as": ["film"]}
 
 
 def _an_ancestors_patients(study: dict[str, Any], datasets: dict[str, Any]) -> None:
@@ -217,9 +217,9 @@ def test_what_a_model_learned_from_is_refused_as_its_test(
     )
     study["arms"] = {"base": study["arms"]["base"]}
     study["comparisons"] = []
-    for name in ("ffdm", "squares"):
+    for name in ("ffdm", "squares", "held_back"):
         del study["domains"][name]
-    study["judged_on"] = ["film", "held_back"]
+    study["judged_on"] = ["film", "suspect"]
     leak(study, datasets)
     _write(project, study, datasets)
     done = project.snakemake("--keep-going", check=False)

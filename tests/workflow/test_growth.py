@@ -59,6 +59,7 @@ class ConstantArm(ArmBase):
 ARM = ConstantArm
 CASE_COLUMNS = ()
 SCORED_COLUMNS = ()
+SCORES_UNITS = False
 
 
 def fit(request):

@@ -140,8 +140,6 @@ def create_features(
         apply_static_padding(features)
     if backbone.batch_norm_momentum is not None:
         _set_momentum(features, backbone)
-    if size is not None and (size != architecture.native_size or backbone.channels != COLOURS):
-        _check_takes(features, backbone, size)
     return features
 
 
@@ -154,30 +152,28 @@ def _patch_size(features: nn.Module) -> tuple[int, int] | None:
     return patch if isinstance(patch, tuple) and len(patch) == 2 and cut else None
 
 
-def _check_takes(features: nn.Module, backbone: Backbone, size: tuple[int, int]) -> None:
-    """Raise `ConfigurationError` when images of `size` do not pass through the network.
+def check_takes(features: nn.Module, channels: int, size: tuple[int, int]) -> None:
+    """Raise `ConfigurationError` when images of `size` do not pass through a network.
 
-    The network is followed by shapes alone, without values. One that cannot be followed so is not
-    judged.
+    The network is followed by shapes alone, without values, which takes seconds: for a network that
+    has failed. One that cannot be followed so is not judged.
     """
     shapes = copy.deepcopy(features).to("meta").eval()
     try:
         with torch.inference_mode():
-            shapes(torch.empty((1, backbone.channels, *size), device="meta"))
+            shapes(torch.empty((1, channels, *size), device="meta"))
     except NotImplementedError:
         return
     except (RuntimeError, AssertionError, ValueError, IndexError) as error:
         if "meta" in str(error):
             return
+        settings = getattr(features, "pretrained_cfg", {})
+        own_channels, *own = settings.get("input_size", (COLOURS,))
         raise ConfigurationError(
-            f"architecture {backbone.architecture}: does not take images of {list(size)} with "
-            f"{backbone.channels} channels; its own are {list(_native(backbone))} with {COLOURS} "
-            f"({str(error).splitlines()[0] if str(error) else type(error).__name__})"
+            f"architecture {settings.get('architecture', type(features).__name__)}: does not take "
+            f"images of {list(size)} with {channels} channels; its own are {own} with "
+            f"{own_channels} ({str(error).splitlines()[0] if str(error) else 'no reason given'})"
         ) from error
-
-
-def _native(backbone: Backbone) -> tuple[int, int]:
-    return describe_architecture(backbone.architecture).native_size
 
 
 def _set_momentum(features: nn.Module, backbone: Backbone) -> None:

@@ -538,23 +538,3 @@ def test_positions_of_another_size_keep_their_rows_and_columns(
 def test_state_of_another_architecture_is_refused() -> None:
     with pytest.raises(WeightsError):
         create_features(backbone("test_efficientnet"), (64, 32), random_state("test_resnet"))
-
-
-def test_overlapping_patches_do_not_bind_the_size() -> None:
-    create_features(backbone("pvt_v2_b1"), (512, 448))
-
-
-@pytest.mark.parametrize(
-    ("architecture", "size", "changes"),
-    [
-        ("csatv2", (300, 200), {}),
-        ("csatv2", (512, 512), {"channels": 1, "mean": (0.5,), "std": (0.2,)}),
-        ("crossvit_9_240", (256, 192), {}),
-    ],
-)
-@pytest.mark.filterwarnings("ignore:CSATv2 is designed for")
-def test_images_that_a_network_does_not_take_are_refused_in_words(
-    architecture: str, size: tuple[int, int], changes: dict[str, object]
-) -> None:
-    with pytest.raises(ConfigurationError, match=f"{architecture}: does not take images of"):
-        create_features(backbone(architecture, **changes), size)

@@ -47,6 +47,7 @@ FILTER_VALUES: Mapping[str, tuple[str, ...]] = {
     "density_scale": ("birads", "mias"),
     "birads": ("0", "1", "2", "3", "4", "4a", "4b", "4c", "5", "6"),
     "lesion_types": ("mass", "calcification", "distortion", "asymmetry", "enhancement", "other"),
+    "official_split": ("train", "test", "both"),
 }
 """What a column with a closed vocabulary can hold; `density` with its scale, as in the cases."""
 
@@ -173,6 +174,12 @@ def folds_of(domains: Mapping[str, DomainSettings], name: str) -> int:
     if split is None:
         return 1
     return split.folds if split.folds is not None else folds_of(domains, split.needs[0])
+
+
+def split_origin(domains: Mapping[str, DomainSettings], name: str) -> str:
+    """Return the domain whose split a domain has: itself, unless it takes another's."""
+    needed = domains[name].needs
+    return split_origin(domains, needed[0]) if needed else name
 
 
 def same_patient_groups(domains: Mapping[str, DomainSettings]) -> tuple[tuple[str, ...], ...]:

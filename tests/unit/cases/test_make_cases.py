@@ -222,6 +222,7 @@ def test_filters_know_the_columns_of_the_manifest() -> None:
     assert FILTER_VALUES["birads"] == contract.BIRADS
     assert FILTER_VALUES["lesion_types"] == contract.LESION_TYPES
     assert FILTER_VALUES["density_scale"] == contract.DENSITY_SCALES
+    assert FILTER_VALUES["official_split"] == contract.OFFICIAL_SPLITS
     assert {d[-1] for d in FILTER_VALUES["density"]} == set(contract.DENSITIES)
 
 

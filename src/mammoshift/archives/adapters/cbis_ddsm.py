@@ -97,10 +97,10 @@ def read_records(archive: Archive, _options: Options) -> Iterator[ImageRecord]:
 
     The worst pathology and the highest assessment of the lesions hold for the image. A film
     that was published twice, with the masses and with the calcifications, becomes one image.
-    A patient with films in both subsets is put in the test subset as a whole, so that no
-    patient of the official test set is trained on; a patient whose rows disagree on density
-    has none. A view with a row that is not understood is lost. Each lesion whose mask is there
-    becomes a region.
+    An image's official part is that of its tables, `both` for a film that is in both parts:
+    where its patient goes is the split's choice (`crossing` of the split `official`). A patient
+    whose rows disagree on density has none. A view with a row that is not understood is lost.
+    Each lesion whose mask is there becomes a region.
     """
     lesions, unclear = _read_tables(archive)
     roi_uids = {series.series_uid for lesion in lesions for series in lesion.roi}
@@ -108,7 +108,6 @@ def read_records(archive: Archive, _options: Options) -> Iterator[ImageRecord]:
     files = find_films(archive, {lesion.film for lesion in lesions}, roi_uids, folders)
     films = {row.roi: files[row.film] for row in lesions if row.film in files}
     masks = find_masks(archive, films, folders)
-    split = _patient_splits(lesions)
     density = _patient_densities(lesions)
     images: dict[tuple[str, str, str], list[Lesion]] = defaultdict(list)
     for lesion in lesions:
@@ -140,7 +139,7 @@ def read_records(archive: Archive, _options: Options) -> Iterator[ImageRecord]:
             density_scale="birads" if density[patient_id] else None,
             birads=highest_birads(row.birads for row in rows),
             lesion_types=joined_lesion_types(row.lesion_type for row in rows),
-            official_split=split[patient_id],
+            official_split=_official_split(rows),
             detector="film",
             regions=_regions(rows, masks),
         )
@@ -223,12 +222,10 @@ def _films(rows: Iterable[Lesion]) -> list[Series]:
     return list(dict.fromkeys(row.film for row in rows))
 
 
-def _patient_splits(lesions: Iterable[Lesion]) -> dict[str, str]:
-    splits: dict[str, str] = {}
-    for lesion in lesions:
-        if splits.get(lesion.patient_id) != "test":
-            splits[lesion.patient_id] = lesion.split
-    return splits
+def _official_split(rows: Iterable[Lesion]) -> str:
+    """Return the official part of one view, `both` where tables of both have it."""
+    first, *others = sorted({row.split for row in rows})
+    return "both" if others else first
 
 
 def _patient_densities(lesions: Iterable[Lesion]) -> dict[str, str | None]:

@@ -66,13 +66,11 @@ class Options(AdapterOptions):
     """What is done with cases that papers treat in different ways.
 
     `without_callback`: views of which every lesion is BENIGN_WITHOUT_CALLBACK, never recalled or
-    biopsied, count as benign or are left out. `crossing_patients`: the 31 patients with films in
-    both official subsets go to the one named, or are left out. `duplicate_films`: of a film that
-    was published with the masses and with the calcifications one is taken, or both.
+    biopsied, count as benign or are left out. `duplicate_films`: of a film that was published with
+    the masses and with the calcifications one is taken, or both.
     """
 
     without_callback: Literal["benign", "exclude"] = "benign"
-    crossing_patients: Literal["test", "train", "exclude"] = "test"
     duplicate_films: Literal["one", "both"] = "one"
 
 
@@ -96,7 +94,7 @@ class Lesion:
 
 def published(options: Options) -> Counts | None:
     """Return the counts of the four tables: views of a breast, each once, and their lesions."""
-    if "exclude" in (options.without_callback, options.crossing_patients):
+    if options.without_callback == "exclude":
         return None
     if options.duplicate_films == "both":
         return Counts(images=3103, patients=1566, annotations=3568)
@@ -112,7 +110,9 @@ def read_records(archive: Archive, options: Options) -> Iterator[ImageRecord]:
     """Yield one record for each view of a breast, with the labels of all its lesions.
 
     The worst pathology and the highest assessment of the lesions hold for the image; a patient
-    whose rows disagree on density has none. A view with a row that is not understood is lost.
+    whose rows disagree on density has none. An image's official part is that of its tables, `both`
+    for a film that is in both parts: where its patient goes is the choice of the split `official`
+    (`crossing`). A view with a row that is not understood is lost.
     Each lesion whose mask is there becomes a region. What else may be done with a film is said
     by the options.
     """
@@ -122,19 +122,18 @@ def read_records(archive: Archive, options: Options) -> Iterator[ImageRecord]:
     files = find_films(archive, {lesion.film for lesion in lesions}, roi_uids, folders)
     films = {row.roi: files[row.film] for row in lesions if row.film in files}
     masks = find_masks(archive, films, folders)
-    splits = _patient_splits(lesions, options)
     densities = _patient_densities(lesions)
     images: dict[tuple[str, str, str], list[Lesion]] = defaultdict(list)
     for lesion in lesions:
         images[lesion.patient_id, lesion.laterality, lesion.view].append(lesion)
     for place, rows in images.items():
         found = {film: files[film] for film in _films(rows) if film in files}
-        split, density = splits[rows[0].patient_id], densities[rows[0].patient_id]
+        density = densities[rows[0].patient_id]
         if place in unclear:
             for file in found.values():
                 archive.lose(file.path, "bad_row", "a row of the view cannot be used")
             continue
-        why = _why_left_out(rows, split, options)
+        why = _why_left_out(rows, options)
         for number, (film, file) in enumerate(found.items(), start=1):
             if why:
                 archive.leave_out(file.path, "left_out_by_option", why)
@@ -144,13 +143,11 @@ def read_records(archive: Archive, options: Options) -> Iterator[ImageRecord]:
             else:
                 apart = options.duplicate_films == "both" and len(found) > 1
                 own = [row for row in rows if row.film == film] if apart else rows
-                yield _record(number, file, rows, density, split, _regions(own, masks))
+                yield _record(number, file, rows, density, _regions(own, masks))
 
 
-def _why_left_out(rows: Iterable[Lesion], split: str | None, options: Options) -> str | None:
+def _why_left_out(rows: Iterable[Lesion], options: Options) -> str | None:
     """Return why the options leave a view out; None where they do not."""
-    if split is None:
-        return "films of the patient are in both subsets (crossing_patients: exclude)"
     if options.without_callback == "exclude" and not any(row.recalled for row in rows):
         return "no lesion was recalled (without_callback: exclude)"
     return None
@@ -161,7 +158,6 @@ def _record(
     file: InspectedFile,
     rows: list[Lesion],
     density: str | None,
-    split: str | None,
     regions: tuple[Region, ...],
 ) -> ImageRecord:
     """Return the record of one film of a view; `number` counts the films of that view."""
@@ -178,7 +174,7 @@ def _record(
         density_scale="birads" if density else None,
         birads=highest_birads(row.birads for row in rows),
         lesion_types=joined_lesion_types(row.lesion_type for row in rows),
-        official_split=split,
+        official_split=_official_split(rows),
         detector="film",
         regions=regions,
     )
@@ -262,16 +258,10 @@ def _films(rows: Iterable[Lesion]) -> list[Series]:
     return list(dict.fromkeys(row.film for row in rows))
 
 
-def _patient_splits(lesions: Iterable[Lesion], options: Options) -> dict[str, str | None]:
-    """Return the subset of each patient; None for one in both where these are left out."""
-    found: dict[str, set[str]] = defaultdict(set)
-    for lesion in lesions:
-        found[lesion.patient_id].add(lesion.split)
-    crossing = None if options.crossing_patients == "exclude" else options.crossing_patients
-    return {
-        patient: next(iter(splits)) if len(splits) == 1 else crossing
-        for patient, splits in found.items()
-    }
+def _official_split(rows: Iterable[Lesion]) -> str:
+    """Return the official part of one view, `both` where tables of both have it."""
+    first, *others = sorted({row.split for row in rows})
+    return "both" if others else first
 
 
 def _patient_densities(lesions: Iterable[Lesion]) -> dict[str, str | None]:

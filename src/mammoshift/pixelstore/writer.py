@@ -7,6 +7,7 @@ job. Only a few images are in flight at a time, and they are written in the mani
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,12 +25,14 @@ from mammoshift.contracts.manifest import Exclusion, write_exclusions
 from mammoshift.errors import UnreadableImageError
 from mammoshift.files import atomic_path
 from mammoshift.imaging.decode import decode_image
+from mammoshift.imaging.levels import LEAST_FILLED_SHARE
 from mammoshift.imaging.preprocess import Preprocessed, preprocess_image
 from mammoshift.imaging.tone import Tone
 from mammoshift.pixelstore.fingerprints import difference_hash, fine_difference_hash, pixel_hash
 from mammoshift.pixelstore.index import ARRAY_FILE, EXCLUSIONS_FILE, INDEX_FILE, write_index
 
 _STAGE = "preprocess"
+_LOG = logging.getLogger(__name__)
 _IN_FLIGHT_PER_WORKER = 2
 
 Item = TypeVar("Item")
@@ -60,6 +63,8 @@ class _Source(NamedTuple):
     dataset: str
     path: str
     pixel_spacing_mm: float
+    laterality: str | None
+    view: str | None
 
 
 class _Stored(NamedTuple):
@@ -111,6 +116,8 @@ def write_shard(
         manifest["dataset"],
         manifest["path"],
         manifest["pixel_spacing_mm"].astype("float64"),
+        _known(manifest, "laterality"),
+        _known(manifest, "view"),
     )
 
     def one(source: _Source) -> _Stored | Exclusion:
@@ -140,12 +147,18 @@ def write_shard(
 def _preprocess(source: _Source, root: Path, recipe: InputRecipe) -> _Stored | Exclusion:
     try:
         image = decode_image(_inside(root, source.path))
+        # The manifest has the file's own spacing, unless the archive's tables know better.
+        if source.pixel_spacing_mm > 0.0:
+            image = replace(image, pixel_spacing_mm=2 * (source.pixel_spacing_mm,))
+        done = preprocess_image(image, recipe, laterality=source.laterality, view=source.view)
     except UnreadableImageError as error:
         return Exclusion(source.dataset, source.path, _STAGE, str(error))
-    # The manifest has the file's own spacing, unless the archive's tables know better.
-    if source.pixel_spacing_mm > 0.0:
-        image = replace(image, pixel_spacing_mm=2 * (source.pixel_spacing_mm,))
-    done = preprocess_image(image, recipe)
+    if done.filled_share < LEAST_FILLED_SHARE:
+        _LOG.warning(
+            "%s: the breast fills %.0f%% of the range of its array; another tone may suit it",
+            source.image_id,
+            100.0 * done.filled_share,
+        )
     mean, std = cv2.meanStdDev(done.array)
     picture = done.content.of(done.array)
     spacing = done.pixel_spacing_mm or (None, None)
@@ -170,6 +183,13 @@ def _preprocess(source: _Source, root: Path, recipe: InputRecipe) -> _Stored | E
             "pixel_spacing_along_mm": spacing[1],
         },
     )
+
+
+def _known(manifest: pd.DataFrame, column: str) -> list[str | None]:
+    """Return a column's texts, None where one is missing or the whole column is."""
+    if column not in manifest:
+        return [None] * len(manifest)
+    return [None if pd.isna(value) else str(value) for value in manifest[column]]
 
 
 def _inside(root: Path, path: str) -> Path:

@@ -46,18 +46,55 @@ class InputRecipe(Strict):
     """How an image becomes an array of fixed size.
 
     `size` is (rows, columns) in pixels. `fit: pad` keeps the aspect ratio and fills with the
-    background; `stretch` does not. `mask: breast` sets everything outside the breast to zero.
+    background; `stretch` does not. `mask: breast` sets everything outside the breast to zero,
+    `breast_without_pectoral` the pectoral muscle too.
+
+    Of the tones, `dicom_voi` follows the file (VOI LUT, window, else its bits where the breast
+    fills them, else the breast's percentiles); `full_range` its bits; `percentile` and
+    `film_log` the breast's percentiles, linearly and logarithmically; `min_max` the image's
+    smallest and largest value; `clahe` is `percentile` followed by contrast-limited adaptive
+    histogram equalisation with the clip limit `clahe_clip` (2 when not set); `histogram_match`
+    gives the breast the distribution of `reference_quantiles`: intensities in [0, 1] at equally
+    spaced quantiles, the first at 0 and the last at 1 (see
+    `mammoshift.imaging.matching.reference_quantiles`).
+
+    `background` says what becomes of the air beside the breast: when it is not set, it stays as
+    it is and padding is zero; `padding_is_air` pads with the image's own air; `air_is_zero`
+    takes the air's level off every intensity, so that air and padding are both zero. Either way
+    no step shows where the image ends.
+
+    With `pitch_mm` the array's pixels have this size, whatever the detector's: an image that is
+    then larger than `size` is cut at its lower end and on the side away from the chest wall.
     `patch` comes from the domain whose unit is the patch.
     """
 
     unit: Literal["image"] = "image"
     patch: Patches | None = None
-    mask: Literal["none", "breast"] = "none"
+    mask: Literal["none", "breast", "breast_without_pectoral"] = "none"
     crop: Literal["none", "breast"] = "breast"
-    tone: Literal["dicom_voi", "full_range", "percentile", "film_log"] = "dicom_voi"
+    tone: Literal[
+        "dicom_voi", "full_range", "percentile", "film_log", "min_max", "clahe", "histogram_match"
+    ] = "dicom_voi"
     size: tuple[Annotated[int, Field(ge=16, le=8192)], Annotated[int, Field(ge=16, le=8192)]]
     fit: Literal["pad", "stretch"] = "pad"
     orientation: Literal["as_stored", "chest_wall_left"] = "chest_wall_left"
+    background: Literal["padding_is_air", "air_is_zero"] | None = None
+    pitch_mm: Annotated[float, Field(gt=0.0, le=10.0)] | None = None
+    clahe_clip: Annotated[float, Field(gt=0.0, le=100.0)] | None = None
+    reference_quantiles: Annotated[tuple[Share, ...], Field(min_length=2)] | None = None
+
+    @model_validator(mode="after")
+    def _optional_fields_have_their_use(self) -> InputRecipe:
+        quantiles = self.reference_quantiles
+        if (quantiles is None) == (self.tone == "histogram_match"):
+            raise ValueError("reference_quantiles go with tone: histogram_match, and it needs them")
+        if quantiles is not None and list(quantiles) != sorted(quantiles):
+            raise ValueError("reference_quantiles must not decrease")
+        if self.clahe_clip is not None and self.tone != "clahe":
+            raise ValueError("clahe_clip is only for tone: clahe")
+        if self.pitch_mm is not None and self.fit != "pad":
+            raise ValueError("pitch_mm keeps sizes in mm, which fit: stretch does not")
+        return self
 
 
 class Loss(Strict):

@@ -93,7 +93,7 @@ def audit_study_files(
     same_patients: Sequence[Collection[str]] = (),
     adapters: Mapping[str, str] | None = None,
     leaks: Mapping[str, str] | None = None,
-    judged_on: Collection[str] | None = None,
+    judged_on: Mapping[str, Collection[str]] | None = None,
 ) -> AuditReport:
     """Audit a study before scoring; see `mammoshift.cases.audit.audit_study`.
 

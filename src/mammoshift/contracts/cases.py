@@ -114,10 +114,17 @@ def subset_of(cases: pd.DataFrame, fold: int) -> pd.Series[str]:
 
 
 def patient_keys(cases: pd.DataFrame) -> pd.Series[str]:
-    """Return what identifies each case's patient; a case of unknown patient is its own."""
+    """Return what identifies each case's patient; a case of unknown patient is its own.
+
+    In a domain of several datasets, whose cases begin with the name of their dataset, an image
+    does so too: two archives may give the same name to different images.
+    """
     known = cases["patient_id"].notna()
     named = "patient " + cases["patient_id"].astype("string")
-    alone = "image " + cases["image_id"].astype("string")
+    image = cases["image_id"].astype("string")
+    prefixed = cases["dataset"].astype("string") + "/"
+    several = cases["case_id"].astype("string") == prefixed + cases["item_id"].astype("string")
+    alone = "image " + (prefixed + image).where(several, image)
     return named.where(known, alone).astype("str")
 
 

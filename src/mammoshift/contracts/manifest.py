@@ -68,7 +68,7 @@ density_scale     birads | mias
 birads            assessment category as text: 0 1 2 3 4 4a 4b 4c 5 6, the highest where several
 lesion_types      sorted, joined by "+", each of `LESION_TYPES`; null when there is no lesion
 age               years
-official_split    train | test where the archive has one
+official_split    train | test | both (an image in two parts) where the archive has parts
 manufacturer, detector
 pixel_spacing_mm  at the detector or on the film; null when unknown, never guessed
 bits              significant bits of a stored pixel

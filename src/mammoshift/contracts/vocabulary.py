@@ -11,6 +11,8 @@ DENSITIES = ("a", "b", "c", "d", "f", "g")
 BIRADS = ("0", "1", "2", "3", "4", "4a", "4b", "4c", "5", "6")
 """BI-RADS assessment categories, the least suspicious first; 0 (incomplete) says least."""
 
-OFFICIAL_SPLITS = ("train", "test")
+OFFICIAL_SPLITS = ("train", "test", "both")
+"""The archive's own parts; `both` of an image that the archive has in its two parts."""
+
 LESION_TYPES = ("mass", "calcification", "distortion", "asymmetry", "enhancement", "other")
 SHAPES = ("box", "polygon", "circle", "mask")

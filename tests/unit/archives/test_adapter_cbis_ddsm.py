@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from mammoshift.archives.adapters.cbis_ddsm import Options
+from mammoshift.archives.counts import counts_of, differences
+from mammoshift.archives.registry import load_adapter
 from mammoshift.errors import ArchiveError
 
 TABLES = [
@@ -227,20 +230,24 @@ def test_the_second_copy_stands_in_for_a_broken_first(tmp_path, write_file, dico
     assert result.manifest["lesion_types"].tolist() == ["calcification+mass"]
 
 
-def test_a_patient_of_both_subsets_is_tested_only(tmp_path, write_file, dicom_bytes, ingest):
+def test_each_image_has_its_own_official_part(tmp_path, write_file, dicom_bytes, ingest):
     cases = Cases()
     films = [
         cases.add(MASS_TRAIN, 1),
         cases.add(CALC_TEST, 1, side="RIGHT"),
         cases.add(CALC_TRAIN, 2),
+        cases.add(MASS_TRAIN, 3),
+        cases.add(CALC_TEST, 3),
     ]
     cases.write_tables(tmp_path)
     for film in films:
         write_file(tmp_path / _place("D", film), dicom_bytes())
-    manifest = ingest("cbis_ddsm", tmp_path).manifest
-    assert manifest.groupby("patient_id")["official_split"].agg(set).to_dict() == {
-        "P_00001": {"test"},
-        "P_00002": {"train"},
+    manifest = ingest("cbis_ddsm", tmp_path, maximum_lost_share=0.0).manifest
+    assert dict(zip(manifest["image_id"], manifest["official_split"], strict=True)) == {
+        "P_00001_LEFT_CC": "train",
+        "P_00001_RIGHT_CC": "test",
+        "P_00002_LEFT_CC": "train",
+        "P_00003_LEFT_CC": "both",
     }
 
 
@@ -346,9 +353,44 @@ def test_the_real_tables_give_the_published_counts(
     assert [e.reason for e in result.exclusions] == [
         "duplicate film: the same view is there already"
     ] * 71
+    published = load_adapter("cbis_ddsm").published_counts(Options())
+    # The masks are not there.
+    missing = ["3568 annotations were published and 0 were found"]
+    assert differences(counts_of(result), published) == missing
+    both = ingest("cbis_ddsm", tmp_path, cbis_ddsm={"duplicate_films": "both"})
+    assert len(both.manifest) == 3103
+    assert both.exclusions == []
     no_density = manifest.loc[manifest["density"].isna(), "patient_id"]
     assert set(no_density) == {"P_01264", "P_01743"}
-    assert (manifest.groupby("patient_id")["official_split"].nunique() == 1).all()
+    parts = manifest.groupby("patient_id")["official_split"].agg(set)
+    crossing = parts.map(lambda own: "both" in own or len(own) > 1)
+    assert crossing.sum() == 31
+
+
+def test_policies_for_films_that_papers_treat_differently(
+    tmp_path, write_file, dicom_bytes, ingest
+):
+    cases = Cases()
+    films = [
+        cases.add(MASS_TRAIN, 1),
+        cases.add(CALC_TEST, 1),
+        cases.add(MASS_TRAIN, 2, pathology="BENIGN_WITHOUT_CALLBACK"),
+        cases.add(MASS_TRAIN, 3, pathology="BENIGN_WITHOUT_CALLBACK"),
+    ]
+    cases.add(MASS_TRAIN, 3, lesion=2)
+    cases.write_tables(tmp_path)
+    for film in films:
+        write_file(tmp_path / _place("D", film), dicom_bytes())
+
+    def images(**options):
+        result = ingest("cbis_ddsm", tmp_path, maximum_lost_share=0.0, cbis_ddsm=options)
+        return result.manifest.set_index("image_id")["official_split"].to_dict()
+
+    rest = {"P_00002_LEFT_CC": "train", "P_00003_LEFT_CC": "train"}
+    assert images() == {"P_00001_LEFT_CC": "both", **rest}
+    twice = {"P_00001_LEFT_CC": "both", "P_00001_LEFT_CC_2": "both"}
+    assert images(duplicate_films="both") == {**twice, **rest}
+    assert set(images(without_callback="exclude")) == {"P_00001_LEFT_CC", "P_00003_LEFT_CC"}
 
 
 def _roi(cases, table, film):

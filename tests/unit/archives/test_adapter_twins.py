@@ -9,6 +9,7 @@ import pytest
 from mammoshift.configuration.dataset import Twin
 from mammoshift.phantoms.registry import twin_names
 from mammoshift.phantoms.twin import write_twin
+from mammoshift.phantoms.twins import cbis_ddsm
 from mammoshift.phantoms.twins.mias import write_patient, write_tables
 
 PATIENTS = 8
@@ -71,3 +72,15 @@ def test_a_large_twin_of_mias_has_longer_numbers(tmp_path, ingest):
     manifest = ingest("mias", tmp_path, maximum_lost_share=0.0).manifest
     assert manifest["image_id"].tolist() == ["mdb001", "mdb002", "mdb1001", "mdb1002"]
     assert manifest["patient_id"].tolist() == ["pair001", "pair001", "pair501", "pair501"]
+
+
+def test_patients_of_cbis_ddsm_cross_the_official_parts_by_film_and_by_breast(tmp_path, ingest):
+    twin = Twin(patients=25, seed=3, magnification_of_pitch=16.0)
+    rows = [cbis_ddsm.write_patient(twin, number, tmp_path) for number in (4, 25)]
+    cbis_ddsm.write_tables(twin, iter(rows), tmp_path)
+    manifest = ingest("cbis_ddsm", tmp_path, maximum_lost_share=0.0).manifest
+    parts = manifest.groupby(["patient_id", "laterality"])["official_split"].agg(set).to_dict()
+    by_film = [own for (patient, _), own in parts.items() if patient == "P_00004"]
+    assert by_film == [{"both"}]
+    assert parts["P_00025", "left"] == {"train"}
+    assert parts["P_00025", "right"] == {"test"}

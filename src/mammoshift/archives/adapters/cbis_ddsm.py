@@ -11,6 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from mammoshift.archives.adapters._cbis_ddsm_files import (
     Series,
@@ -18,7 +19,7 @@ from mammoshift.archives.adapters._cbis_ddsm_files import (
     find_masks,
     series_locations,
 )
-from mammoshift.archives.archive import Archive, ImageRecord, Region
+from mammoshift.archives.archive import Archive, ImageRecord, InspectedFile, Region
 from mammoshift.archives.counts import Counts
 from mammoshift.archives.registry import AdapterOptions
 from mammoshift.archives.tables import read_csv
@@ -62,7 +63,15 @@ Place = tuple[str, str | None, str | None]
 
 
 class Options(AdapterOptions):
-    """Nothing is left to choose."""
+    """What is done with cases that papers treat in different ways.
+
+    `without_callback`: views of which every lesion is BENIGN_WITHOUT_CALLBACK, never recalled or
+    biopsied, count as benign or are left out. `duplicate_films`: of a film that was published with
+    the masses and with the calcifications one is taken, or both.
+    """
+
+    without_callback: Literal["benign", "exclude"] = "benign"
+    duplicate_films: Literal["one", "both"] = "one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +88,16 @@ class Lesion:
     lesion_type: str
     birads: str | None
     pathology: str
+    recalled: bool
     split: str
 
 
-def published(_options: Options) -> Counts:
+def published(options: Options) -> Counts | None:
     """Return the counts of the four tables: views of a breast, each once, and their lesions."""
+    if options.without_callback == "exclude":
+        return None
+    if options.duplicate_films == "both":
+        return Counts(images=3103, patients=1566, annotations=3568)
     return Counts(
         images=3032,
         patients=1566,
@@ -92,15 +106,15 @@ def published(_options: Options) -> Counts:
     )
 
 
-def read_records(archive: Archive, _options: Options) -> Iterator[ImageRecord]:
+def read_records(archive: Archive, options: Options) -> Iterator[ImageRecord]:
     """Yield one record for each view of a breast, with the labels of all its lesions.
 
-    The worst pathology and the highest assessment of the lesions hold for the image. A film
-    that was published twice, with the masses and with the calcifications, becomes one image.
-    A patient with films in both subsets is put in the test subset as a whole, so that no
-    patient of the official test set is trained on; a patient whose rows disagree on density
-    has none. A view with a row that is not understood is lost. Each lesion whose mask is there
-    becomes a region.
+    The worst pathology and the highest assessment of the lesions hold for the image; a patient
+    whose rows disagree on density has none. An image's official part is that of its tables, `both`
+    for a film that is in both parts: where its patient goes is the choice of the split `official`
+    (`crossing`). A view with a row that is not understood is lost.
+    Each lesion whose mask is there becomes a region. What else may be done with a film is said
+    by the options.
     """
     lesions, unclear = _read_tables(archive)
     roi_uids = {series.series_uid for lesion in lesions for series in lesion.roi}
@@ -108,42 +122,62 @@ def read_records(archive: Archive, _options: Options) -> Iterator[ImageRecord]:
     files = find_films(archive, {lesion.film for lesion in lesions}, roi_uids, folders)
     films = {row.roi: files[row.film] for row in lesions if row.film in files}
     masks = find_masks(archive, films, folders)
-    split = _patient_splits(lesions)
-    density = _patient_densities(lesions)
+    densities = _patient_densities(lesions)
     images: dict[tuple[str, str, str], list[Lesion]] = defaultdict(list)
     for lesion in lesions:
         images[lesion.patient_id, lesion.laterality, lesion.view].append(lesion)
-    for (patient_id, laterality, view), rows in images.items():
-        film_files = [files[film] for film in _films(rows) if film in files]
-        if not film_files:
+    for place, rows in images.items():
+        found = {film: files[film] for film in _films(rows) if film in files}
+        density = densities[rows[0].patient_id]
+        if place in unclear:
+            for file in found.values():
+                archive.lose(file.path, "bad_row", "a row of the view cannot be used")
             continue
-        if (patient_id, laterality, view) in unclear:
-            for file in film_files:
-                archive.lose(
-                    file.path,
-                    "bad_row",
-                    "a row of the view cannot be used, so it has no sure label",
-                )
-            continue
-        for duplicate in film_files[1:]:
-            archive.leave_out(
-                duplicate.path, "duplicate", "duplicate film: the same view is there already"
-            )
-        yield ImageRecord(
-            image_id=f"{patient_id}_{laterality.upper()}_{view}",
-            file=film_files[0],
-            patient_id=patient_id,
-            laterality=laterality,
-            view=view,
-            pathology=worst_pathology(row.pathology for row in rows),
-            density=density[patient_id],
-            density_scale="birads" if density[patient_id] else None,
-            birads=highest_birads(row.birads for row in rows),
-            lesion_types=joined_lesion_types(row.lesion_type for row in rows),
-            official_split=split[patient_id],
-            detector="film",
-            regions=_regions(rows, masks),
-        )
+        why = _why_left_out(rows, options)
+        for number, (film, file) in enumerate(found.items(), start=1):
+            if why:
+                archive.leave_out(file.path, "left_out_by_option", why)
+            elif number > 1 and options.duplicate_films == "one":
+                reason = "duplicate film: the same view is there already"
+                archive.leave_out(file.path, "duplicate", reason)
+            else:
+                apart = options.duplicate_films == "both" and len(found) > 1
+                own = [row for row in rows if row.film == film] if apart else rows
+                yield _record(number, file, rows, density, _regions(own, masks))
+
+
+def _why_left_out(rows: Iterable[Lesion], options: Options) -> str | None:
+    """Return why the options leave a view out; None where they do not."""
+    if options.without_callback == "exclude" and not any(row.recalled for row in rows):
+        return "no lesion was recalled (without_callback: exclude)"
+    return None
+
+
+def _record(
+    number: int,
+    file: InspectedFile,
+    rows: list[Lesion],
+    density: str | None,
+    regions: tuple[Region, ...],
+) -> ImageRecord:
+    """Return the record of one film of a view; `number` counts the films of that view."""
+    first = rows[0]
+    repetition = f"_{number}" if number > 1 else ""
+    return ImageRecord(
+        image_id=f"{first.patient_id}_{first.laterality.upper()}_{first.view}{repetition}",
+        file=file,
+        patient_id=first.patient_id,
+        laterality=first.laterality,
+        view=first.view,
+        pathology=worst_pathology(row.pathology for row in rows),
+        density=density,
+        density_scale="birads" if density else None,
+        birads=highest_birads(row.birads for row in rows),
+        lesion_types=joined_lesion_types(row.lesion_type for row in rows),
+        official_split=_official_split(rows),
+        detector="film",
+        regions=regions,
+    )
 
 
 def _regions(rows: Iterable[Lesion], masks: Mapping[tuple[Series, ...], str]) -> tuple[Region, ...]:
@@ -209,6 +243,7 @@ def _lesion(cells: dict[str, str], kind: str, split: str, table: str) -> Lesion 
         lesion_type="mass" if kind == "mass" else "calcification",
         birads=birads_of(cells["assessment"]),
         pathology=pathology,
+        recalled=cells["pathology"].upper() != "BENIGN_WITHOUT_CALLBACK",
         split=split,
     )
 
@@ -223,12 +258,10 @@ def _films(rows: Iterable[Lesion]) -> list[Series]:
     return list(dict.fromkeys(row.film for row in rows))
 
 
-def _patient_splits(lesions: Iterable[Lesion]) -> dict[str, str]:
-    splits: dict[str, str] = {}
-    for lesion in lesions:
-        if splits.get(lesion.patient_id) != "test":
-            splits[lesion.patient_id] = lesion.split
-    return splits
+def _official_split(rows: Iterable[Lesion]) -> str:
+    """Return the official part of one view, `both` where tables of both have it."""
+    first, *others = sorted({row.split for row in rows})
+    return "both" if others else first
 
 
 def _patient_densities(lesions: Iterable[Lesion]) -> dict[str, str | None]:

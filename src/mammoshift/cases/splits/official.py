@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from mammoshift.cases.splits._assignment import Assignment
 from mammoshift.cases.splits._options import Seed, Strata, WithoutFolds
 from mammoshift.configuration.shares import Shares
+from mammoshift.contracts.vocabulary import OFFICIAL_SPLITS
 from mammoshift.errors import TableError
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def assign(cases: pd.DataFrame, options: Options, _: Mapping[str, pd.DataFrame])
 def _official_parts(cases: pd.DataFrame, keys: pd.Series[str]) -> pd.Series[str]:
     """Return `train`, `test` or `both` for each patient, sorted by name."""
     given = cases["official_split"]
-    wrong = given.notna() & ~given.isin(["train", "test", "both"])
+    wrong = given.notna() & ~given.isin(OFFICIAL_SPLITS)
     if wrong.any():
         case = cases.loc[wrong, "case_id"].iloc[0]
         raise TableError(f"case {case}: official_split must be train, test, both or null")

@@ -4,7 +4,7 @@ Layout A of the NBIA Data Retriever. Included defects: `breast_density` in one h
 `breast density` in the other; line feeds inside quoted cells; `000000.dcm` in the tables where
 the disk has `1-1.dcm`; patients in both the mass and the calcification tables whose film occurs
 twice under different UIDs, some of them in the training set of one and the test set of the
-other; density 0 and a patient with two densities; crop and mask in either order, in one series
+other; a patient whose breasts are in different sets; density 0 and a patient with two densities; crop and mask in either order, in one series
 or two; masks of another size than their image.
 
 The ROI series (crop and mask) are written for every fourth patient only; the tables name them for
@@ -144,7 +144,7 @@ def write_patient(twin: Twin, number: int, root: Path) -> CbisRows:
             )
             pixels = quantise(grey, 16)
             for kind in kinds:
-                table = (kind, _subset(twin, number, kind))
+                table = (kind, _subset(twin, number, kind, side))
                 full = _series(twin, number, _long_id(table, number, side, view), FULL)
                 _write(full, 1, pixels, side, view, root)
                 metadata.append(full.metadata(1, pixels.size))
@@ -199,8 +199,14 @@ def _views(number: int) -> tuple[View, ...]:
     return ("MLO",) if number % 16 == 3 else ("CC", "MLO")
 
 
-def _subset(twin: Twin, number: int, kind: LesionKind) -> Subset:
-    """Return the official subset; two places in sixty are in different ones as mass and as calc."""
+def _subset(twin: Twin, number: int, kind: LesionKind, side: Side) -> Subset:
+    """Return the official subset.
+
+    Two places in sixty are in different ones as mass and as calc, and one in 240, which has
+    lesions in both breasts, by the breast.
+    """
+    if number % 240 == 25:
+        return "Test" if side == "right" else "Training"
     crossing: dict[int, LesionKind] = {4: "calcification", 24: "mass"}
     if number % 60 in crossing:
         return "Test" if crossing[number % 60] == kind else "Training"

@@ -18,6 +18,7 @@ from mammoshift.configuration.domain import (
     same_patient_groups,
 )
 from mammoshift.contracts import manifest as contract
+from mammoshift.contracts import vocabulary
 from mammoshift.contracts.cases import CASES_SCHEMA, read_cases, write_cases
 from mammoshift.errors import ConfigurationError, TableError
 
@@ -216,14 +217,14 @@ def test_filters_know_the_columns_of_the_manifest() -> None:
     not_filtered = {"image_id", "dataset", "path", "content_key"}
     optional = {"pair_id", "site", "patient_pathology"}
     assert columns | not_filtered | optional == set(contract.MANIFEST_SCHEMA.names) | optional
-    assert FILTER_VALUES["view"] == contract.VIEWS
-    assert FILTER_VALUES["laterality"] == contract.LATERALITIES
-    assert FILTER_VALUES["pathology"] == contract.PATHOLOGIES
-    assert FILTER_VALUES["birads"] == contract.BIRADS
-    assert FILTER_VALUES["lesion_types"] == contract.LESION_TYPES
-    assert FILTER_VALUES["density_scale"] == contract.DENSITY_SCALES
-    assert FILTER_VALUES["official_split"] == contract.OFFICIAL_SPLITS
-    assert {d[-1] for d in FILTER_VALUES["density"]} == set(contract.DENSITIES)
+    assert FILTER_VALUES["view"] == vocabulary.VIEWS
+    assert FILTER_VALUES["laterality"] == vocabulary.LATERALITIES
+    assert FILTER_VALUES["pathology"] == vocabulary.PATHOLOGIES
+    assert FILTER_VALUES["birads"] == vocabulary.BIRADS
+    assert FILTER_VALUES["lesion_types"] == vocabulary.LESION_TYPES
+    assert FILTER_VALUES["density_scale"] == vocabulary.DENSITY_SCALES
+    assert FILTER_VALUES["official_split"] == vocabulary.OFFICIAL_SPLITS
+    assert {d[-1] for d in FILTER_VALUES["density"]} == set(vocabulary.DENSITIES)
 
 
 def test_short_forms_are_the_long_ones() -> None:

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from mammoshift.configuration.domain import same_patient_groups
+from mammoshift.configuration.domain import same_patient_groups, split_origin
 from mammoshift.configuration.judged import (
     CalibrationSettings,
     ComparisonSettings,
@@ -181,8 +181,10 @@ def _audited(
             name: {
                 "datasets": list(resolved.domains[name].datasets),
                 "leak": leak_of(resolved, name),
+                **({"split_of": origin} if origin != name else {}),
             }
             for name in names
+            for origin in (split_origin(resolved.domains, name),)
         },
         "judged": list(judged),
         "same_patients": [
@@ -261,6 +263,7 @@ def scoring_leaves(project: Project, study: str, arm: str, domain: str) -> Leave
         "kind": resolved.arms[arm].kind,
         "domain": domain,
         "own": resolved.own_domain(arm) == domain,
+        "own_fold": resolved.share_split(resolved.own_domain(arm), domain),
         "runs": [
             {"seed": run.seed, "fold": run.fold, "model": resolved.model_of(run).path}
             for run in sorted(resolved.runs(arm))
@@ -277,6 +280,11 @@ def backbone_of(project: Project, arm: ArmBase) -> Leaves | None:
 def judged_domains(study: ResolvedStudy) -> tuple[JudgedDomain, ...]:
     """Return the domains that results are reported for."""
     wanted = study.record.judged_on or tuple(study.domains)
+    same = {
+        name: tuple(other for other in group if other != name)
+        for group in same_patient_groups(study.domains)
+        for name in group
+    }
     return tuple(
         JudgedDomain(
             name=name,
@@ -284,6 +292,7 @@ def judged_domains(study: ResolvedStudy) -> tuple[JudgedDomain, ...]:
             combine=domain.combine,
             subsets=_judged_subsets(study, name),
             leak=leak_of(study, name),
+            same_patients_as=same.get(name),
         )
         for name, domain in study.domains.items()
         if name in wanted or name in {study.own_domain(arm) for arm in study.arms}

@@ -96,7 +96,7 @@ def fitting(wildcards):
 
 def scoring(wildcards):
     """Return what of an arm's kind a scoring reaches."""
-    return of_kind(wildcards, "score", "SCORED_COLUMNS")
+    return of_kind(wildcards, "score", "SCORED_COLUMNS", "SCORES_UNITS")
 
 
 def report_message():
@@ -224,12 +224,6 @@ def start_of(wildcards):
     if start is None:
         return []
     return f"<results>/{wildcards.study}/{study.model_of(start).path}/model.json"
-
-
-def read_predictions_of(study, arm, domain):
-    """Return the predictions that an arm reads of others."""
-    names = PROJECT.studies[study].arms[arm].scores_of
-    return [f"<results>/{study}/{name}/{domain}/predictions.parquet" for name in names]
 
 
 def applied_models(wildcards):

@@ -13,9 +13,6 @@ rule score_arm:
         models=applied_models,
         cases="<results>/{study}/domains/{domain}/cases.parquet",
         stores=scored_stores,
-        scores=lambda wildcards: read_predictions_of(
-            wildcards.study, wildcards.arm, wildcards.domain
-        ),
         audit=lineage_audit,
     output:
         "<results>/{study}/{arm}/{domain}/predictions.parquet",

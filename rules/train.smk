@@ -13,11 +13,6 @@ rule train_arm:
         cases=lambda wildcards: own_domain_file(wildcards, "cases.parquet"),
         stores=trained_stores,
         start=start_of,
-        scores=lambda wildcards: read_predictions_of(
-            wildcards.study,
-            wildcards.arm,
-            PROJECT.studies[wildcards.study].own_domain(wildcards.arm),
-        ),
         audit=lambda wildcards: own_domain_file(wildcards, "audit.csv"),
     output:
         model=f"{RUN}/model.safetensors",

@@ -20,7 +20,16 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from processes import MARK, ClusterError, alone, kill_jobs, kill_marked, terminate, wait_for
+from processes import (
+    MARK,
+    PATIENCE,
+    ClusterError,
+    alone,
+    kill_jobs,
+    kill_marked,
+    terminate,
+    wait_for,
+)
 from slurm_conf import (
     ADDRESS,
     CLIENTS,
@@ -82,8 +91,6 @@ class QueuedJob:
 class SlurmCluster:
     """A running private cluster: a node for CPU jobs and a node with fake GPUs.
 
-    Partitions: `cpu` (default), `gpu`, and `urgent`, whose jobs preempt those of `gpu`.
-
     Attributes
     ----------
     folder
@@ -107,7 +114,7 @@ class SlurmCluster:
     def client(self, *command: str) -> str:
         """Run one SLURM client; return its output, or raise ClusterError with what it said."""
         done = subprocess.run(
-            command, env=self.env, capture_output=True, text=True, timeout=60, check=False
+            command, env=self.env, capture_output=True, text=True, timeout=PATIENCE, check=False
         )
         if done.returncode != 0:
             raise ClusterError(f"{' '.join(command)}: {done.stderr.strip() or done.stdout.strip()}")
@@ -123,18 +130,14 @@ class SlurmCluster:
         lines = self.client("squeue", "--states=all", "--noheader", form, *named).splitlines()
         return [QueuedJob(*line.split("|", 3)) for line in lines]
 
-    def wait_until_ended(self, job_id: str, seconds: float = 60.0) -> None:
+    def wait_until_ended(self, job_id: str) -> None:
         """Wait until a job neither waits nor runs, nor is being cleaned up."""
         going = ("PENDING", "RUNNING", "COMPLETING")
-        wait_for(
-            lambda: self.details(job_id)["JobState"] not in going, f"job {job_id} to end", seconds
-        )
+        wait_for(lambda: self.details(job_id)["JobState"] not in going, f"job {job_id} to end")
 
-    def wait_until_requeued(self, job_id: str, seconds: float = 60.0) -> None:
+    def wait_until_requeued(self, job_id: str) -> None:
         """Wait until SLURM has put a job that ran back into the queue."""
-        wait_for(
-            lambda: self.details(job_id)["JobState"] == "PENDING", f"job {job_id} requeued", seconds
-        )
+        wait_for(lambda: self.details(job_id)["JobState"] == "PENDING", f"job {job_id} requeued")
 
     def details(self, job_id: str) -> dict[str, str]:
         """Return what `scontrol show job` says about one job."""
@@ -145,16 +148,14 @@ class SlurmCluster:
         """Cancel a job as its owner would."""
         self.client("scancel", job_id)
 
-    def preempt(self, job_id: str, seconds: float = 60.0) -> None:
+    def preempt(self, job_id: str) -> None:
         """Let an urgent job take the GPUs of a running job, until the latter has lost them."""
         urgent = self.client(
             "sbatch", "--parsable", "--partition=urgent", "--exclusive", "--output=/dev/null",
             "--wrap=sleep 1000",
         ).strip()  # fmt: skip
-        going = ("RUNNING", "COMPLETING")
-        wait_for(
-            lambda: self.details(job_id)["JobState"] not in going, f"job {job_id} to stop", seconds
-        )
+        runs = ("RUNNING", "COMPLETING")
+        wait_for(lambda: self.details(job_id)["JobState"] not in runs, f"job {job_id} to stop")
         self.scancel(urgent)
 
     def forbid_requeueing(self, job_id: str) -> None:
@@ -181,7 +182,7 @@ class SlurmCluster:
     def start_controller(self) -> None:
         """Start slurmctld and wait until it answers."""
         self._run("slurmctld", ["slurmctld", "-D"], files=("slurmctld.pid",))
-        wait_for(self._controller_answers, f"slurmctld; logs are in {self.folder}/log", 60)
+        wait_for(self._controller_answers, f"slurmctld; logs are in {self.folder}/log")
 
     def stop_database(self) -> None:
         """End slurmdbd and its database in order, as for an upgrade."""
@@ -218,7 +219,6 @@ class SlurmCluster:
             wait_for(
                 lambda name=node: self._node_state(name) in READY,
                 f"{node} to take jobs; logs are in {self.folder}/log",
-                60,
             )
 
     def drain_node(self, node: str) -> None:
@@ -248,7 +248,7 @@ class SlurmCluster:
         if "slurmctld" in self._daemons and self._daemons["slurmctld"].poll() is None:
             subprocess.run(
                 ["scancel", "--user=root"],
-                env=self.env, timeout=20, check=False, stderr=subprocess.DEVNULL,
+                env=self.env, timeout=60, check=False, stderr=subprocess.DEVNULL,
             )  # fmt: skip
         for name in (*NODES, "slurmctld", "slurmdbd", "mariadbd", "munged"):
             daemon = self._daemons.pop(name, None)
@@ -320,7 +320,7 @@ class SlurmCluster:
         subprocess.run(
             ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--user=root",
              "--auth-root-authentication-method=normal", "--skip-test-db"],
-            env=self.env, check=True, capture_output=True, timeout=120,
+            env=self.env, check=True, capture_output=True, timeout=PATIENCE,
         )  # fmt: skip
         setup = self.folder / "database.sql"
         write_private(
@@ -348,7 +348,7 @@ class SlurmCluster:
                 target = str(where) if isinstance(where, Path) else (ADDRESS, where)
                 return probe.connect_ex(target) == 0
 
-        wait_for(open_, f"{name}; logs are in {self.folder}/log", 60)
+        wait_for(open_, f"{name}; logs are in {self.folder}/log")
 
     def _write_files(self) -> None:
         for name in ("bin", "log", "state", "spool-node-cpu", "spool-node-gpu"):
@@ -376,7 +376,7 @@ def running_cluster(
     Raises
     ------
     ClusterError
-        If a daemon does not start, or another private cluster runs for more than 10 minutes.
+        If a daemon does not start, or another private cluster runs for more than half an hour.
     """
     if len(str(folder)) > MAX_SOCKET_PATH - len("/database.socket"):
         raise ClusterError(f"the path of {folder} is too long for Unix sockets")

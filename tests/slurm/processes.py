@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import IO
 
 MARK = "MAMMOSHIFT_TEST_CLUSTER"
+PATIENCE = 300.0
+"""Seconds until a test gives up; far more than is needed, since machines that test are busy."""
 
 
 class ClusterError(RuntimeError):
     """The private cluster could not be started, or did not do what it was asked for in time."""
 
 
-def wait_for(condition: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
+def wait_for(condition: Callable[[], bool], what: str, seconds: float = PATIENCE) -> None:
     """Return as soon as `condition` holds; raise ClusterError naming `what` after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -54,7 +56,7 @@ def kill_marked(mark: str) -> None:
                 os.kill(process, signal.SIGKILL)
         return not processes
 
-    wait_for(none_left, "the processes of the private cluster to end", 10)
+    wait_for(none_left, "the processes of the private cluster to end", 60)
 
 
 def kill_jobs(mark: str, jobs: Sequence[str]) -> None:
@@ -84,7 +86,7 @@ def alone(mark: str) -> Iterator[None]:
                 return False
             return True
 
-        wait_for(taken, f"the end of another private cluster (lock {path})", 600)
+        wait_for(taken, f"the end of another private cluster (lock {path})", 1800)
         left = lock.read().strip()
         if left:
             kill_marked(left)

@@ -13,14 +13,12 @@ from typing import Any
 
 import yaml
 from cluster import SlurmCluster
-from processes import wait_for
+from processes import PATIENCE, wait_for
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROFILE = REPOSITORY / "profiles" / "slurm"
 SNAKEMAKE = Path(__file__).parent / "steady_snakemake.py"
 SNAKEFILE = Path(__file__).parent / "workflow" / "Snakefile"
-PATIENCE = 300.0
-"""Seconds until a test gives up; far more than is needed, since machines that test are busy."""
 # What a test changes for speed: jobs here last seconds, and the disk is local.
 HASTE = ("--slurm-init-seconds-before-status-checks", "5", "--latency-wait", "5")
 

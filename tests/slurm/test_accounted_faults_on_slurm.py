@@ -8,7 +8,6 @@ import pytest
 from cluster import SlurmCluster
 from processes import wait_for
 from runs import (
-    PATIENCE,
     SnakemakeRun,
     assert_resumed,
     assert_trained_once,
@@ -59,7 +58,7 @@ def wait_for_scoring(cluster: SlurmCluster, run: SnakemakeRun, state: str = "") 
         jobs = cluster.squeue(run.slurm_id)
         return any("score_arm" in job.comment and state in job.state for job in jobs)
 
-    wait_for(submitted, f"a scoring job {state}", PATIENCE)
+    wait_for(submitted, f"a scoring job {state}")
 
 
 def test_a_cancelled_training_is_submitted_again(
@@ -83,7 +82,7 @@ def test_what_a_failed_node_did_goes_on_when_it_returns(
     accounted_cluster.fail_node(GPU_NODE)
     accounted_cluster.wait_until_requeued(job)
     # The database says for some seconds that the job failed; Snakemake asks meanwhile.
-    wait_for(lambda: accounted_cluster.recorded_state(job) == "PENDING", "the database", PATIENCE)
+    wait_for(lambda: accounted_cluster.recorded_state(job) == "PENDING", "the database")
     run.hurry()
     accounted_cluster.start_nodes(GPU_NODE)
     accounted_cluster.start_now(job)
@@ -151,7 +150,7 @@ def test_a_training_past_its_time_limit_gets_more_time_and_resumes(
     job = running_job(run, 2)
     assert accounted_cluster.details(job)["TimeLimit"] == "12:00:00"
     accounted_cluster.expire(job)
-    accounted_cluster.wait_until_ended(job, PATIENCE)
+    accounted_cluster.wait_until_ended(job)
     run.hurry()
     assert_ended(accounted_cluster, run, report, trainings=2)
     assert_resumed(run, EPOCHS, at_least=2)
@@ -170,7 +169,7 @@ def test_jobs_and_snakemake_outlive_a_crash_of_the_controller(
     running_job(run, 3)
     accounted_cluster.stop_controller()
     run.hurry()
-    wait_for(lambda: run.history()[-1].event == "end", "the end of the training", PATIENCE)
+    wait_for(lambda: run.history()[-1].event == "end", "the end of the training")
     accounted_cluster.start_controller()
     assert_ended(accounted_cluster, run, report, trainings=1)
     assert len(run.starts()) == 1

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from cluster import SlurmCluster
+from processes import PATIENCE
 
 sys.path.append(str(Path(__file__).parents[1] / "workflow"))
 
@@ -36,7 +37,7 @@ def test_the_miniature_runs_with_the_shipped_profile_and_gives_the_same_tables(
         capture_output=True,
         text=True,
         check=False,
-        timeout=500,
+        timeout=5 * PATIENCE,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     here.snakemake()

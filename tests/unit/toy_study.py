@@ -87,6 +87,7 @@ class CountingKind:
     ARM: type = Arm
     CASE_COLUMNS: tuple[str, ...] = ("label", "density")
     SCORED_COLUMNS: tuple[str, ...] = ()
+    SCORES_UNITS: bool = False
     fitted: list[FitRequest] = field(default_factory=list)
     scored: list[tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=list)
 

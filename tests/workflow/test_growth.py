@@ -59,6 +59,7 @@ class ConstantArm(ArmBase):
 ARM = ConstantArm
 CASE_COLUMNS = ()
 SCORED_COLUMNS = ()
+SCORES_UNITS = False
 
 
 def fit(request):
@@ -123,19 +124,11 @@ GROWTH: dict[str, tuple[Growth, set[str]]] = {
         set(),
     ),
     "a new kind of arm": (lambda p: _write(p, "src/mammoshift/kinds/constant.py", KIND), set()),
-    "an optional field of an input": (
-        _field('    fit: Literal["pad", "stretch"] = "pad"', "new"),
-        set(),
-    ),
-    "an optional field of a training": (
-        _field("    batch_size: Annotated[int, Field(ge=1)] = 8", "new"),
-        set(),
-    ),
-    "an optional field of a backbone": (_field("    variable_size: bool = False", "new"), set()),
+    "an optional field of an input": (_field(INPUT), set()),
+    "an optional field of a training": (_field(TRAINING), set()),
+    "an optional field of a backbone": (_field(BACKBONE), set()),
     "an unused function where training errors are": (
-        lambda p: p.edit(
-            "src/mammoshift/errors.py", "class A", "def new():\n    pass\n\n\nclass A"
-        ),
+        lambda p: p.edit("src/mammoshift/errors.py", "class A", NEW_ERROR),
         set(),
     ),
     "a metric column": (_new_metric, {"evaluate_study", "report_study"}),

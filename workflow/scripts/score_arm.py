@@ -18,6 +18,5 @@ with job_log(snakemake.log[0]):
         models=models,
         cases=Path(snakemake.input.cases),
         stores=stores_by_dataset(snakemake.input.get("stores", [])),
-        scores=tuple(Path(path) for path in snakemake.input.get("scores", [])),
     )
     run_scoring(job, Path(snakemake.output[0]))

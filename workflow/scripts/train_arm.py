@@ -17,7 +17,6 @@ with job_log(snakemake.log[0]):
             cases=Path(snakemake.input.cases),
             stores=stores_by_dataset(snakemake.input.get("stores", [])),
             start=starts[0] if starts else None,
-            scores=tuple(Path(path) for path in snakemake.input.get("scores", [])),
             folder=folder,
         )
     )

@@ -23,6 +23,9 @@ from mammoshift.contracts.lineage import Lineage
 Lineages = Mapping[tuple[str, int], Lineage]
 """The lineage of each arm's model in each of the arm's folds."""
 
+Runs = Mapping[tuple[Lineage, tuple[str, ...]], str]
+"""The names of the runs of each lineage that are judged on the same domains."""
+
 _UNUSED_CODE = ALL_SUBSETS.index(UNUSED)
 
 
@@ -64,7 +67,7 @@ def audit_study(
     splits: Mapping[str, str] | None = None,
     adapters: Mapping[str, str] | None = None,
     leaks: Mapping[str, str] | None = None,
-    judged_on: Collection[str] | None = None,
+    judged_on: Mapping[str, Collection[str]] | None = None,
     maximum_pairs: int = 100_000,
 ) -> AuditReport:
     """Check, before scoring, that no model is judged on what it or an ancestor has seen.
@@ -86,7 +89,7 @@ def audit_study(
     leaks
         Domains whose split lets leaks pass on purpose, with its name; findings are `declared`.
     judged_on
-        Domains that results are reported for; all when None.
+        The domains that each arm is judged on; all when None.
     maximum_pairs
         Near-duplicates beyond this number are not listed, and the summary says so.
 
@@ -96,17 +99,12 @@ def audit_study(
         If a lineage names a fold that its domain does not have.
     """
     pool = make_pool(cases, indexes, same_patients, splits)
-    judged_domains = [name for name in cases if judged_on is None or name in judged_on]
-    runs = _runs_of(lineages)
+    runs = _runs_of(lineages, list(cases), judged_on)
     return AuditReport.of(
         [
-            _learned_from(
-                "patient_learned_from", pool, pool.patient, runs, judged_domains, leaks or {}
-            ),
-            _learned_from(
-                "pixels_learned_from", pool, pool.pixels, runs, judged_domains, leaks or {}
-            ),
-            _third_party(pool, runs, judged_domains, adapters or {}),
+            _learned_from("patient_learned_from", pool, pool.patient, runs, leaks or {}),
+            _learned_from("pixels_learned_from", pool, pool.pixels, runs, leaks or {}),
+            _third_party(pool, runs, adapters or {}),
             _under_two_names(pool),
             _near_duplicates(pool, indexes, maximum_pairs),
             _patients_unknown(pool),
@@ -133,12 +131,16 @@ def judged_rows(pool: Pool, lineage: Lineage, domain: str) -> NDArray[np.bool_]:
     return np.any([pool.placed(domain, fold, JUDGED_SUBSETS) for fold in folds], axis=0)
 
 
-def _runs_of(lineages: Lineages) -> dict[Lineage, str]:
-    """Return the distinct lineages, each with the names of the runs that have it."""
-    runs: dict[Lineage, list[str]] = {}
+def _runs_of(
+    lineages: Lineages, domains: list[str], judged_on: Mapping[str, Collection[str]] | None
+) -> Runs:
+    """Return the distinct lineages and judged domains, each with the runs that have them."""
+    runs: dict[tuple[Lineage, tuple[str, ...]], list[str]] = {}
     for (arm, fold), lineage in lineages.items():
-        runs.setdefault(lineage, []).append(f"{arm} fold {fold}")
-    return {lineage: ", ".join(names) for lineage, names in runs.items()}
+        wanted = domains if judged_on is None else judged_on.get(arm, ())
+        judged = tuple(name for name in domains if name in wanted)
+        runs.setdefault((lineage, judged), []).append(f"{arm} fold {fold}")
+    return {key: ", ".join(names) for key, names in runs.items()}
 
 
 def _listed_once(pool: Pool) -> Result:
@@ -173,13 +175,12 @@ def _learned_from(
     check: Check,
     pool: Pool,
     codes: Codes,
-    runs: Mapping[Lineage, str],
-    judged_domains: Sequence[str],
+    runs: Runs,
     leaks: Mapping[str, str],
 ) -> Result:
     found = Counted(check, pool)
     examined = 0
-    for lineage, names in runs.items():
+    for (lineage, judged_domains), names in runs.items():
         learned = np.flatnonzero(learned_rows(pool, lineage) & (codes >= 0))
         first = _first_rows(codes, learned)
         for domain in judged_domains:
@@ -197,13 +198,12 @@ def _learned_from(
 
 def _third_party(
     pool: Pool,
-    runs: Mapping[Lineage, str],
-    judged_domains: Sequence[str],
+    runs: Runs,
     adapters: Mapping[str, str],
 ) -> Result:
     found = Counted("third_party_weights", pool)
     examined = 0
-    for lineage, names in runs.items():
+    for (lineage, judged_domains), names in runs.items():
         for domain in judged_domains if lineage.third_party else ():
             rows = pool.rows[domain]
             judged = rows.start + np.flatnonzero(judged_rows(pool, lineage, domain))

@@ -99,7 +99,7 @@ def audit_study_files(
     splits: Mapping[str, str] | None = None,
     adapters: Mapping[str, str] | None = None,
     leaks: Mapping[str, str] | None = None,
-    judged_on: Collection[str] | None = None,
+    judged_on: Mapping[str, Collection[str]] | None = None,
 ) -> AuditReport:
     """Audit a study before scoring; see `mammoshift.cases.audit.audit_study`.
 

@@ -126,6 +126,8 @@ def _dataset(adapter: str, options: dict[str, Any]) -> Dataset:
     """Return a record of the adapter that accepts any loss: a download is looked at, not used."""
     from pydantic import ValidationError
 
+    from mammoshift.archives.registry import load_adapter
+
     record: dict[str, Any] = {
         "adapter": adapter,
         "title": adapter,
@@ -142,6 +144,9 @@ def _dataset(adapter: str, options: dict[str, Any]) -> Dataset:
         for problem in error.errors(include_url=False):
             key = ".".join(str(part) for part in problem["loc"])
             message = problem["msg"].removeprefix("Value error, ")
+            if problem["type"] == "extra_forbidden" and len(problem["loc"]) == 2:
+                allowed = ", ".join(sorted(load_adapter(adapter).options.model_fields)) or "none"
+                message = f"there is no option {problem['loc'][-1]}. Allowed: {allowed}"
             lines.append(f"{key}: {message}" if key else message)
         raise ConfigurationError("\n".join(dict.fromkeys(lines))) from None
 

@@ -205,6 +205,20 @@ def as_logits(table: OneArmTable, scores: str | None) -> OneArmTable:
     return table
 
 
+def as_probable_logits(scores: FloatArray, where: str) -> FloatArray:
+    """Return the log-odds of probabilities, those of exactly 0 or 1 moved inside.
+
+    Raises
+    ------
+    TableError
+        If one lies outside [0, 1].
+    """
+    if ((scores < 0.0) | (scores > 1.0)).any():
+        raise TableError(f"{where}: holds a value outside [0, 1]; give logits with --scores logit")
+    inside = np.clip(scores, NEAREST_TO_CERTAIN, 1.0 - NEAREST_TO_CERTAIN)
+    return np.asarray(logit(inside))
+
+
 def look_like_probabilities(scores: Sequence[FloatArray]) -> bool:
     """Return whether all scores lie in [0, 1] without being all 0 or 1."""
     low, high = min(float(s.min()) for s in scores), max(float(s.max()) for s in scores)

@@ -144,7 +144,8 @@ def lineage_audit_leaves(project: Project, study: str, domain: str, lineage: str
     resolved = project.studies[study]
     arm = next(a for a in resolved.arms if lineage_name(project, study, a) == lineage)
     folds = [{"arm": "models", **step} for step in arm_lineages(project, study, arm)]
-    return _audited(project, study, folds, (*_learned_domains(resolved, arm), domain), (domain,))
+    domains = (*_learned_domains(resolved, arm), domain)
+    return _audited(project, study, folds, domains, {"models": [domain]})
 
 
 def audited_domains(project: Project, study: str, domain: str, lineage: str) -> tuple[str, ...]:
@@ -160,7 +161,8 @@ def study_audit_leaves(project: Project, study: str) -> Leaves:
     folds = [
         {"arm": arm, **step} for arm in resolved.arms for step in arm_lineages(project, study, arm)
     ]
-    return _audited(project, study, folds, tuple(resolved.domains), tuple(resolved.domains))
+    judged = {arm: list(resolved.judged_on(arm)) for arm in resolved.arms}
+    return _audited(project, study, folds, resolved.domains, judged)
 
 
 def _audited(
@@ -168,7 +170,7 @@ def _audited(
     study: str,
     lineages: list[Leaves],
     domains: Iterable[str],
-    judged: Iterable[str],
+    judged: Mapping[str, list[str]],
 ) -> Leaves:
     """Return what an audit of some lineages on some domains reads: who is who, and the limits."""
     resolved = project.studies[study]
@@ -177,16 +179,8 @@ def _audited(
     groups = same_patient_groups(resolved.domains)
     return {
         "lineages": lineages,
-        "domains": {
-            name: {
-                "datasets": list(resolved.domains[name].datasets),
-                "leak": leak_of(resolved, name),
-                **({"split_of": origin} if origin != name else {}),
-            }
-            for name in names
-            for origin in (split_origin(resolved.domains, name),)
-        },
-        "judged": list(judged),
+        "domains": {name: _audited_domain(resolved, name) for name in names},
+        "judged": dict(judged),
         "same_patients": [
             own for group in groups if len(own := [name for name in group if name in names]) > 1
         ],
@@ -195,6 +189,12 @@ def _audited(
             name: project.datasets[name].maximum_lost_share for name in datasets
         },
     }
+
+
+def _audited_domain(study: ResolvedStudy, name: str) -> Leaves:
+    origin = split_origin(study.domains, name)
+    record = {"datasets": list(study.domains[name].datasets), "leak": leak_of(study, name)}
+    return record if origin == name else {**record, "split_of": origin}
 
 
 def _learned_domains(study: ResolvedStudy, arm: str) -> tuple[str, ...]:

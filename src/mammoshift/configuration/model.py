@@ -274,11 +274,6 @@ class ArmBase(Strict):
         """Whether the arm is trained; one that is not applies what it starts from."""
         return True
 
-    @property
-    def scores_of(self) -> tuple[str, ...]:
-        """Arms whose predictions this one reads."""
-        return ()
-
 
 class Arm(ArmBase):
     """A network: a backbone, its input, a loss and how it is trained, every default filled in.

@@ -199,8 +199,6 @@ def _check_arm(
         raise ConfigurationError(
             f"{key}.train_on: the arm has no stages of training; leave train_on out, or give stages"
         )
-    for name in arm.scores_of:
-        known(f"{key}: scores_of", name, arms, "arm")
     if arm.parent is not None and arms[arm.parent.arm].kind != arm.kind:
         raise ConfigurationError(
             f"{key}.initialisation.arm: {arm.parent.arm} is of the kind "

@@ -109,6 +109,11 @@ def wait_for_controller(
 
 
 def _controller_answers() -> bool:
-    """Ask each controller of the site whether it is up."""
     done = subprocess.run(["scontrol", "ping"], capture_output=True, text=True, check=False)
-    return " UP" in done.stdout
+    return not is_down(done.stdout)
+
+
+def is_down(ping: str) -> bool:
+    """Return whether `scontrol ping` names a controller that is down and none that is up."""
+    words = ping.split()
+    return "DOWN" in words and "UP" not in words

@@ -41,9 +41,6 @@ class FitRequest:
         `subset` of the run's fold.
     pixels
         Their images; None for a kind without an input recipe.
-    scores
-        Arm -> logit of each case (by `case_id`), for the arms that `scores_of` names, made by
-        models that did not see the case.
     start
         Converted weights, or the folder of the model that the run starts from.
     folder
@@ -62,7 +59,6 @@ class FitRequest:
     task: str
     cases: pd.DataFrame
     pixels: CasePixels | None
-    scores: Mapping[str, pd.Series[float]]
     start: Path | None
     folder: Path
     run_folder: Path
@@ -79,15 +75,14 @@ class ScoreRequest:
     models
         Folders that `fit` wrote, one for each run.
     cases
-        Sorted by `case_id`; a kind that scores patients sees all cases of each.
-    pixels, scores
+        Sorted by `case_id`; a kind that scores units sees all cases of each.
+    pixels
         As in `FitRequest`.
     """
 
     models: tuple[Path, ...]
     cases: pd.DataFrame
     pixels: CasePixels | None
-    scores: Mapping[str, pd.Series[float]]
 
 
 class Kind(Protocol):
@@ -95,19 +90,21 @@ class Kind(Protocol):
 
     `ARM` is the class of its record, whose field `kind` names the module. `CASE_COLUMNS` are the
     columns of the cases that fitting reads beside `case_id` and `subset`, `SCORED_COLUMNS` those
-    that scoring reads: with the pixels, all that a result depends on.
+    that scoring reads: with the pixels, all that a result depends on. `SCORES_UNITS` tells whether
+    a score is of a unit (a patient, say) and not of each of its cases.
     """
 
     ARM: type[ArmBase]
     CASE_COLUMNS: tuple[str, ...]
     SCORED_COLUMNS: tuple[str, ...]
+    SCORES_UNITS: bool
 
     def fit(self, request: FitRequest) -> None:
         """Fit one run, or go on with an unfinished fit, and write its artefacts."""
         ...
 
     def score(self, request: ScoreRequest) -> NDArray[np.float64]:
-        """Return logits, shape (models, cases), float64."""
+        """Return logits, float64: (models, cases), or (models, units) by sorted `unit_id`."""
         ...
 
 

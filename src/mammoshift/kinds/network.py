@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 ARM = Arm
 CASE_COLUMNS = ("label", "density")
 SCORED_COLUMNS: tuple[str, ...] = ()
+SCORES_UNITS = False
 BATCH_SIZE = 32
 
 

@@ -5,6 +5,7 @@ Nothing here reaches the network: weights come in as a state dict or not at all.
 
 from __future__ import annotations
 
+import copy
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from mammoshift.models.lean_timm import timm
 from mammoshift.models.padding import apply_static_padding
 from mammoshift.models.positions import with_positions_for
 
+COLOURS = 3
 NAMES_SHOWN = 5
 _TIMM_POOLING = {"mean": "avg", "max": "max", "mean_max": "avgmax"}
 
@@ -128,8 +130,8 @@ def create_features(
         raise WeightsError(
             f"the weights do not fit the architecture {backbone.architecture}: {error}"
         ) from error
-    patch = getattr(getattr(features, "patch_embed", None), "patch_size", None)
-    if size is not None and isinstance(patch, tuple) and len(patch) == len(size):
+    patch = _patch_size(features)
+    if size is not None and patch is not None:
         # timm would leave out the last rows and columns without a word.
         _check_multiple(backbone.architecture, size, patch)
     if state is not None:
@@ -139,6 +141,39 @@ def create_features(
     if backbone.batch_norm_momentum is not None:
         _set_momentum(features, backbone)
     return features
+
+
+def _patch_size(features: nn.Module) -> tuple[int, int] | None:
+    """Return (rows, columns) of the patches that an image is cut into without overlap."""
+    embedding = getattr(features, "patch_embed", None)
+    patch = getattr(embedding, "patch_size", None)
+    convolution = getattr(embedding, "proj", None)
+    cut = isinstance(convolution, nn.Conv2d) and convolution.stride == convolution.kernel_size
+    return patch if isinstance(patch, tuple) and len(patch) == 2 and cut else None
+
+
+def check_takes(features: nn.Module, channels: int, size: tuple[int, int]) -> None:
+    """Raise `ConfigurationError` when images of `size` do not pass through a network.
+
+    The network is followed by shapes alone, without values, which takes seconds: for a network that
+    has failed. One that cannot be followed so is not judged.
+    """
+    shapes = copy.deepcopy(features).to("meta").eval()
+    try:
+        with torch.inference_mode():
+            shapes(torch.empty((1, channels, *size), device="meta"))
+    except NotImplementedError:
+        return
+    except (RuntimeError, AssertionError, ValueError, IndexError) as error:
+        if "meta" in str(error):
+            return
+        settings = getattr(features, "pretrained_cfg", {})
+        own_channels, *own = settings.get("input_size", (COLOURS,))
+        raise ConfigurationError(
+            f"architecture {settings.get('architecture', type(features).__name__)}: does not take "
+            f"images of {list(size)} with {channels} channels; its own are {own} with "
+            f"{own_channels} ({str(error).splitlines()[0] if str(error) else 'no reason given'})"
+        ) from error
 
 
 def _set_momentum(features: nn.Module, backbone: Backbone) -> None:

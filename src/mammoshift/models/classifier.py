@@ -13,6 +13,7 @@ from mammoshift.errors import WeightsError
 from mammoshift.models.architectures import (
     check_names,
     check_shapes,
+    check_takes,
     create_features,
     feature_count,
 )
@@ -104,13 +105,20 @@ class Classifier(nn.Module):
         return (intensities - self.mean) * self.scale
 
     def forward(self, images: Tensor) -> Output:
-        """Classify `images`, given as in `normalise`."""
+        """Classify `images`, given as in `normalise`.
+
+        Raises
+        ------
+        ConfigurationError
+            If the network does not take images of this size.
+        """
         inputs = self.normalise(images).contiguous(memory_format=torch.channels_last)
-        if self.frozen:
-            with torch.no_grad():
+        try:
+            with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
                 features = self.features(inputs)
-        else:
-            features = self.features(inputs)
+        except (RuntimeError, AssertionError, ValueError, IndexError):
+            check_takes(self.features, inputs.shape[1], (inputs.shape[2], inputs.shape[3]))
+            raise
         # The heads are small: in float32 also where the features were computed in bfloat16.
         with torch.autocast(images.device.type, enabled=False):
             features = self.dropout(features.float())

@@ -13,7 +13,9 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mammoshift.configuration.model import InputRecipe
@@ -26,6 +28,7 @@ from mammoshift.pixelstore.writer import write_shard
 
 IMAGES_PER_SHARD = 256
 RECORD_FILE = "shard.json"
+READ_OF_A_REGION = ("annotation_id", "image_id", "shape", "points", "radius")
 READ_OF_AN_IMAGE = ("image_id", "dataset", "path", "pixel_spacing_mm", "laterality", "content_key")
 
 
@@ -127,14 +130,21 @@ def _key(
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for row in _rows(part[list(READ_OF_AN_IMAGE)]):
         digest.update(row)
-    for row in _rows(regions):
+    for row in _rows(regions[list(READ_OF_A_REGION)].sort_values("annotation_id")):
         digest.update(row)
     return digest.hexdigest()[:32]
 
 
 def _rows(table: pd.DataFrame) -> Iterator[bytes]:
     for values in table.itertuples(index=False, name=None):
-        yield repr(tuple(None if v is None or v != v else v for v in values)).encode() + b"\n"
+        yield repr(tuple(map(_plain, values))).encode() + b"\n"
+
+
+def _plain(value: Any) -> object:
+    """Return a cell as a value that is written the same for the same content."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return None if value is None or value != value else value
 
 
 def _known(folder: Path) -> ShardRecord | None:

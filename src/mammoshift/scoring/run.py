@@ -55,8 +55,6 @@ class ScoringJob:
         Table of the domain.
     stores
         Dataset -> receipt of its pixel store; empty for a kind without images.
-    scores
-        Prediction tables of the arms that this one reads.
     """
 
     settings: Mapping[str, Any]
@@ -64,7 +62,6 @@ class ScoringJob:
     models: Mapping[Run, Path]
     cases: Path
     stores: Mapping[str, Path]
-    scores: tuple[Path, ...]
 
 
 def run_scoring(job: ScoringJob, output: Path) -> None:
@@ -130,6 +127,14 @@ def _cases_of(job: ScoringJob, run: Run, table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(subset=subset)[scored.to_numpy()].reset_index(drop=True)
 
 
+def _named(job: ScoringJob, cases: pd.DataFrame) -> pd.DataFrame:
+    """Return what a run's scores are of, as `case_id` and `subset`: the cases, or their units."""
+    if not kind_of(job.settings["kind"]).SCORES_UNITS:
+        return cases[["case_id", "subset"]]
+    units = cases.groupby("unit_id", sort=True)["subset"].first()
+    return pd.DataFrame({"case_id": units.index, "subset": units.to_numpy()})
+
+
 def _key(job: ScoringJob, run: Run, cases: pd.DataFrame, pixels: CasePixels | None) -> str:
     digest = hashlib.sha256("\n".join(cases["case_id"]).encode())
     columns = kind_of(job.settings["kind"]).SCORED_COLUMNS
@@ -138,7 +143,7 @@ def _key(job: ScoringJob, run: Run, cases: pd.DataFrame, pixels: CasePixels | No
     for value in pixels.hashes(cases) if pixels is not None else ():
         digest.update(value.encode())
     folder = job.models[run]
-    files = [folder / MODEL_RECORD, folder / "model.safetensors", *job.scores]
+    files = [folder / MODEL_RECORD, folder / "model.safetensors"]
     parameters = {"code": dict(job.code), "cases": digest.hexdigest()}
     return result_key(parameters, files)
 
@@ -147,7 +152,7 @@ def _scored(
     job: ScoringJob, runs: Sequence[Run], cases: pd.DataFrame, pixels: CasePixels | None
 ) -> NDArray[np.float64]:
     models = tuple(job.models[run] for run in runs)
-    request = ScoreRequest(models=models, cases=cases, pixels=pixels, scores={})
+    request = ScoreRequest(models=models, cases=cases, pixels=pixels)
     return kind_of(job.settings["kind"]).score(request)
 
 
@@ -156,6 +161,7 @@ def _table(
     wanted: Mapping[Run, pd.DataFrame],
     logits: Mapping[Run, NDArray[np.float64]],
 ) -> pd.DataFrame:
+    named = {run: _named(job, cases) for run, cases in wanted.items()}
     parts = [
         pd.DataFrame(
             {
@@ -163,8 +169,8 @@ def _table(
                 "seed": run.seed,
                 "fold": run.fold,
                 "domain": job.settings["domain"],
-                "subset": wanted[run]["subset"].to_numpy(),
-                "case_id": wanted[run]["case_id"].to_numpy(),
+                "subset": named[run]["subset"].to_numpy(),
+                "case_id": named[run]["case_id"].to_numpy(),
                 "logit": logits[run],
             }
         )

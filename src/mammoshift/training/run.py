@@ -45,8 +45,6 @@ class TrainingJob:
         Dataset -> receipt of its pixel store; empty for a kind without images.
     start
         Converted weights, or the record `model.json` of the run to start from; None without.
-    scores
-        Prediction tables of the arms that this one reads.
     folder
         Where the run's files are written.
     """
@@ -58,7 +56,6 @@ class TrainingJob:
     cases: Path
     stores: Mapping[str, Path]
     start: Path | None
-    scores: tuple[Path, ...]
     folder: Path
 
 
@@ -81,7 +78,7 @@ def run_training(job: TrainingJob) -> None:
             "seed": job.run.seed,
             "cases": _digest(cases, kind.CASE_COLUMNS, pixels),
         },
-        [*_files_of_start(job.start), *job.scores],
+        _files_of_start(job.start),
     )
     if restore(job.folder / "kept", key, outputs):
         print(f"restored the finished training {key}")
@@ -95,7 +92,6 @@ def run_training(job: TrainingJob) -> None:
             task=job.settings["task"],
             cases=cases,
             pixels=pixels,
-            scores={},
             start=_start(job.start),
             folder=job.folder,
             run_folder=job.folder / "run",

@@ -32,11 +32,14 @@ from mammoshift.weights.key_maps import (
     from_mammo_clip,
     from_timm,
 )
+from mammoshift.weights.pickle_limits import check_work
 from mammoshift.weights.restricted import CheckpointArchive, StoredTensor
 
 Kind = TypeVar("Kind", Tensor, StoredTensor)
 
 METADATA_KEY = "mammoshift"
+OLD_FILE_PICKLES = 5
+"""Magic number, version, system, content and storages; the tensors come after them."""
 STATE_DICT_NAMES = ("state_dict", "model_state_dict", "model", "teacher")
 """Where a checkpoint that holds more than a state dict keeps it; the first found is used."""
 
@@ -131,6 +134,7 @@ def _read_state(source: Path, wanted: Callable[[str], bool]) -> dict[str, Tensor
         with CheckpointArchive(source) as archive:
             stored = _find_state_dict(archive.content, StoredTensor)
             return {name: archive.load(stored[name]) for name in stored if wanted(name)}
+    _check_old_file(source)
     # Files of before PyTorch 1.6 are no archives; torch's own restricted loader reads them.
     try:
         content = torch.load(source, map_location="cpu", weights_only=True)
@@ -141,6 +145,16 @@ def _read_state(source: Path, wanted: Callable[[str], bool]) -> dict[str, Tensor
             f"save its state dict again with a current PyTorch ({type(error).__name__})"
         ) from error
     return {n: tensor for n, tensor in _find_state_dict(content, Tensor).items() if wanted(n)}
+
+
+def _check_old_file(source: Path) -> None:
+    """Refuse a file of several pickles, one after the other, that asks for too much work."""
+    with source.open("rb") as stream:
+        for _ in range(OLD_FILE_PICKLES):
+            try:
+                check_work(stream, source.stat().st_size)
+            except (ValueError, KeyError, IndexError, OverflowError, MemoryError):
+                return  # No pickle from here on; what that means is said by the loader.
 
 
 def _is_archive(source: Path) -> bool:

@@ -1,17 +1,17 @@
 """Reading tensors out of a PyTorch checkpoint without running anything that the file names.
 
 A checkpoint is a zip archive with one pickle, which may name any class or function of any package
-and have it called. This reader resolves a fixed list of names to its own inert stand-ins and every
-other name to a placeholder that swallows whatever is done to it. No module is ever imported on
-behalf of the file. Tensors are read from the archive only when they are asked for, so that an
-optimiser's state in the same file costs nothing.
+and have it called. This reader resolves a fixed list of names to its own inert stand-ins, the names
+of settings and optimisers to a placeholder that swallows whatever is done to it, and refuses a file
+that names anything else. No module is ever imported on behalf of the file. Tensors are read from
+the archive only when they are asked for, so that an optimiser's state in the same file costs
+nothing.
 """
 
 from __future__ import annotations
 
 import math
 import pickle
-import pickletools
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -24,7 +24,10 @@ import torch
 from torch import Tensor
 
 from mammoshift.errors import WeightsError
+from mammoshift.weights.pickle_limits import check_work, is_known
 
+NAMES_SHOWN = 5
+NAME_LENGTH = 100
 PICKLE_LIMIT = 256 * 2**20
 """Largest pickle, in bytes, that is looked at; a checkpoint's tensors lie outside it."""
 
@@ -188,8 +191,11 @@ class CheckpointArchive:
     def _unpickle(self) -> Any:
         try:
             content = self._read("data.pkl", PICKLE_LIMIT)
-            _check_memo(content)
-            return _InertUnpickler(BytesIO(content)).load()
+            check_work(BytesIO(content), len(content))
+            unpickler = _InertUnpickler(BytesIO(content))
+            found = unpickler.load()
+            unpickler.refuse_foreign_names()
+            return found
         except WeightsError:
             raise
         # A hostile or damaged pickle can fail in any way; none of them may pass as another error.
@@ -197,18 +203,6 @@ class CheckpointArchive:
             raise WeightsError(
                 f"the checkpoint's pickle is damaged or of no known form: {error}"
             ) from error
-
-
-def _check_memo(content: bytes) -> None:
-    """Refuse a pickle that numbers an object higher than it has bytes.
-
-    The unpickler's table of objects is as long as their highest number, so that a pickle of ten
-    bytes could have it fill the memory of the machine.
-    """
-    for opcode, number, _ in pickletools.genops(content):
-        too_high = isinstance(number, int) and number > len(content)
-        if too_high and opcode.name in ("PUT", "LONG_BINPUT"):
-            raise WeightsError(f"the pickle of {len(content)} bytes has an object {number}")
 
 
 def _empty(stored: StoredTensor) -> Tensor:
@@ -221,7 +215,24 @@ def _empty(stored: StoredTensor) -> Tensor:
 class _InertUnpickler(pickle.Unpickler):
     """An unpickler that imports nothing and calls nothing but this module's own stand-ins."""
 
+    def __init__(self, stream: BytesIO) -> None:
+        super().__init__(stream)
+        self._foreign: set[str] = set()
+
+    def refuse_foreign_names(self) -> None:
+        """Raise `WeightsError` listing the names that no checkpoint of tensors needs."""
+        if self._foreign:
+            names = sorted(self._foreign)
+            more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+            raise WeightsError(
+                f"the file names {', '.join(names[:NAMES_SHOWN])}{more}, which no checkpoint of "
+                "tensors needs and which would run when it is opened in another way; if you trust "
+                "its source, save its state dict alone and use that"
+            )
+
     def find_class(self, module_name: str, global_name: str, /) -> Any:
+        if not is_known(module_name, global_name):
+            self._foreign.add(f"{module_name}.{global_name}"[:NAME_LENGTH])
         if module_name == "torch" and global_name in _STORAGES:
             return _STORAGES[global_name]
         return _STAND_INS.get((module_name, global_name), Placeholder)

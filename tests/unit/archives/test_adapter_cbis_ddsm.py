@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from mammoshift.archives.adapters.cbis_ddsm import Options
+from mammoshift.archives.counts import counts_of, differences
+from mammoshift.archives.registry import load_adapter
 from mammoshift.errors import ArchiveError
 
 TABLES = [
@@ -350,11 +353,52 @@ def test_the_real_tables_give_the_published_counts(
     assert [e.reason for e in result.exclusions] == [
         "duplicate film: the same view is there already"
     ] * 71
+    published = load_adapter("cbis_ddsm").published_counts(Options())
+    # The masks are not there.
+    missing = ["3568 annotations were published and 0 were found"]
+    assert differences(counts_of(result), published) == missing
+    both = ingest("cbis_ddsm", tmp_path, cbis_ddsm={"duplicate_films": "both"})
+    assert len(both.manifest) == 3103
+    assert both.exclusions == []
+    apart = ingest("cbis_ddsm", tmp_path, cbis_ddsm={"crossing_patients": "exclude"})
+    crossing = set(manifest["patient_id"]) - set(apart.manifest["patient_id"])
+    assert len(crossing) == 31
     no_density = manifest.loc[manifest["density"].isna(), "patient_id"]
     assert set(no_density) == {"P_01264", "P_01743"}
     parts = manifest.groupby("patient_id")["official_split"].agg(set)
     crossing = parts.map(lambda own: "both" in own or len(own) > 1)
     assert crossing.sum() == 31
+
+
+def test_policies_for_films_that_papers_treat_differently(
+    tmp_path, write_file, dicom_bytes, ingest
+):
+    cases = Cases()
+    films = [
+        cases.add(MASS_TRAIN, 1),
+        cases.add(CALC_TEST, 1),
+        cases.add(MASS_TRAIN, 2, pathology="BENIGN_WITHOUT_CALLBACK"),
+        cases.add(MASS_TRAIN, 3, pathology="BENIGN_WITHOUT_CALLBACK"),
+    ]
+    cases.add(MASS_TRAIN, 3, lesion=2)
+    cases.write_tables(tmp_path)
+    for film in films:
+        write_file(tmp_path / _place("D", film), dicom_bytes())
+
+    def images(**options):
+        result = ingest("cbis_ddsm", tmp_path, maximum_lost_share=0.0, cbis_ddsm=options)
+        return result.manifest.set_index("image_id")["official_split"].to_dict()
+
+    rest = {"P_00002_LEFT_CC": "train", "P_00003_LEFT_CC": "train"}
+    assert images() == {"P_00001_LEFT_CC": "both", **rest}
+    assert images(crossing_patients="test") == {"P_00001_LEFT_CC": "test", **rest}
+    assert images(crossing_patients="train") == {"P_00001_LEFT_CC": "train", **rest}
+    assert images(crossing_patients="exclude") == rest
+    films = images(duplicate_films="both")
+    assert films == {"P_00001_LEFT_CC": "train", "P_00001_LEFT_CC_2": "test", **rest}
+    twice = {"P_00001_LEFT_CC": "test", "P_00001_LEFT_CC_2": "test"}
+    assert images(duplicate_films="both") == {**twice, **rest}
+    assert set(images(without_callback="exclude")) == {"P_00001_LEFT_CC", "P_00003_LEFT_CC"}
 
 
 def _roi(cases, table, film):

@@ -8,6 +8,9 @@ import pydicom
 import pytest
 from pydicom.sequence import Sequence
 
+from mammoshift.archives.adapters.cmmd import Options
+from mammoshift.archives.counts import counts_of, differences
+from mammoshift.archives.registry import load_adapter
 from mammoshift.errors import ArchiveError
 
 HEADER = ("ID1", "LeftRight", "Age", "number", "abnormality", "classification", "subtype")
@@ -204,6 +207,10 @@ def test_the_real_workbook_gives_the_published_counts(tmp_path, real_archive, in
     manifest = result.manifest
     assert manifest["pathology"].value_counts().to_dict() == {"malignant": 2632, "benign": 1112}
     assert manifest["patient_id"].nunique() == 1775
+    for options in ({}, {"unlabelled": "normal"}, {"first_part_alone": True}):
+        taken = ingest("cmmd", tmp_path, maximum_lost_share=0.0, cmmd=options)
+        published = load_adapter("cmmd").published_counts(Options(**options))
+        assert differences(counts_of(taken), published) == []
     assert len(result.exclusions) == 1458
     assert {e.stage for e in result.exclusions} == {"selection"}
     malignant = manifest["pathology"].eq("malignant").groupby(manifest["patient_id"]).any()

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from mammoshift.archives.archive import Archive, InspectedFile
 from mammoshift.archives.registry import adapter_names, load_adapter
+from mammoshift.contracts.exclusion import ReasonCode
 from mammoshift.contracts.manifest import (
     MANIFEST_SCHEMA,
     read_exclusions,
@@ -124,3 +127,17 @@ def test_a_manifest_outside_its_vocabulary_is_refused(tmp_path, mias, ingest, co
     manifest.loc[1, column] = value
     with pytest.raises(TableError, match=column):
         write_manifest(manifest, tmp_path / "manifest.parquet")
+
+
+def test_every_adapter_and_each_of_its_choices_is_documented():
+    page = (Path(__file__).resolve().parents[3] / "docs" / "datasets.md").read_text("utf-8")
+    for name in adapter_names():
+        assert f"`{name}`" in page
+        if name != "csv":
+            options = load_adapter(name).options.model_fields
+            assert [option for option in options if f"`{option}`" not in page] == []
+
+
+def test_every_code_of_an_exclusion_is_documented():
+    page = (Path(__file__).resolve().parents[3] / "docs" / "datasets.md").read_text("utf-8")
+    assert [code for code in get_args(ReasonCode) if f"`{code}`" not in page] == []

@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mammoshift.archives.adapters.mias import Options
+from mammoshift.archives.counts import counts_of, differences
+from mammoshift.archives.registry import load_adapter
 from mammoshift.errors import ArchiveError
 
 PGM = b"P5\n4 4\n255\n" + bytes(16)
@@ -120,6 +123,9 @@ def test_the_real_archive(tmp_path, shared_data, ingest):
     assert (manifest.groupby("patient_id")["density"].nunique() == 1).all()
     assert manifest.set_index("image_id").loc["mdb144", "pathology"] == "malignant"
     assert manifest["pixel_spacing_mm"].to_numpy() == pytest.approx(0.2)
+
+    published = load_adapter("mias").published_counts(Options())
+    assert differences(counts_of(result), published) == []
 
     circles = result.annotations.set_index("image_id")
     paths = manifest.set_index("image_id")["path"]

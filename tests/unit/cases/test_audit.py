@@ -171,7 +171,7 @@ def test_patients_of_the_training_imaged_again_are_found_when_declared() -> None
     with pytest.raises(LeakageError, match=r"6 leaks, such as .*arm fold 0.*site00_0"):
         report.raise_on_leak()
     assert study(
-        cases=cases, indexes=indexes, same_patients=[("film", "site")], judged_on=["film"]
+        cases=cases, indexes=indexes, same_patients=[("film", "site")], judged_on={"arm": ["film"]}
     ).passed
 
 
@@ -192,7 +192,7 @@ def test_patients_of_an_ancestor_in_the_test_of_a_descendant() -> None:
     cases, indexes = tables(second=second)
     own = Lineage(steps=(LearnedFrom(domain="second"),))
     chain = Lineage(steps=(LearnedFrom(domain="film"), LearnedFrom(domain="second")))
-    options = {"cases": cases, "indexes": indexes, "judged_on": ["second"]}
+    options = {"cases": cases, "indexes": indexes, "judged_on": {"arm": ["second"]}}
     assert study(own, **options).passed
     report = study(chain, **options)
     assert {f.case_id[:6] for f in found(report, "patient_learned_from")} == {

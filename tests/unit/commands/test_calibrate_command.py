@@ -147,7 +147,7 @@ def test_a_reversed_source_is_an_error_that_names_its_file(tmp_path: Path) -> No
     source, target = tmp_path / "reversed.csv", tmp_path / "t.csv"
     table = predictions("source")
     table.assign(score=-table["score"]).to_csv(source, index=False)
-    table.to_csv(target, index=False)
+    predictions("target").to_csv(target, index=False)
     with pytest.raises(TableError, match=r"reversed\.csv: columns label and score: temperature"):
         run(target, "--fit-on", source)
 

@@ -14,7 +14,9 @@ from rich.console import Console
 from scipy.stats import false_discovery_control
 from typer.testing import CliRunner
 
-from mammoshift.commands.compare import compare, compare_predictions, print_report
+from mammoshift.commands.compare import compare
+from mammoshift.commands.compare_rows import Wishes, compare_predictions
+from mammoshift.commands.compare_text import print_everything, print_headline
 from mammoshift.contracts.external_predictions import read_external_predictions
 from mammoshift.errors import MammoshiftError, StatisticsError, TableError
 from mammoshift.statistics.arm_comparison import compare_arms
@@ -97,7 +99,7 @@ def test_two_arms_without_seeds(tmp_path):
     labels = frame["label"].to_numpy()[:80]
     scores = frame["score"].to_numpy().reshape(2, 80)
     estimate = auc_covariance(labels, scores)
-    interval = auc_intervals(estimate)
+    interval = auc_intervals(estimate, method="auto")
     assert found["curves"][0].keys() >= CURVE_KEYS
     for k, row in enumerate(found["curves"]):
         assert row["auc"] == pytest.approx(estimate.auc[k], abs=1e-12)
@@ -162,13 +164,18 @@ def test_adjustment_is_by_family(tmp_path):
 def test_datasets_are_combined_for_each_pair(tmp_path):
     found, _ = _run(tmp_path, _frame({"a": [1, 2], "b": [1, 2]}, datasets=("x", "y", "z")))
     rows = [row for row in found["combined"] if row["dataset"] == "all"]
-    assert [row["method"] for row in rows] == ["weighted_stouffer", "random_effects"]
+    assert [row["method"] for row in rows] == [
+        "equal_weights_t",
+        "weighted_stouffer",
+        "random_effects",
+    ]
     exact = [row for row in found["combined"] if row["method"] == "exact_fixed"]
     weights = np.array([1 / row["se"] ** 2 for row in exact])
     mean = weights @ [row["estimate"] for row in exact] / weights.sum()
-    assert rows[0]["estimate"] == pytest.approx(mean)
-    assert rows[1]["df"] == 2
-    assert 0.0 <= rows[1]["i2"] <= 1.0
+    assert rows[1]["estimate"] == pytest.approx(mean)
+    assert rows[0]["estimate"] == pytest.approx(np.mean([row["estimate"] for row in exact]))
+    assert rows[2]["df"] == 2
+    assert 0.0 <= rows[2]["i2"] <= 1.0
 
 
 def test_clusters_can_be_switched_off(tmp_path):
@@ -270,9 +277,10 @@ def test_printing_is_safe_with_hostile_names(tmp_path):
     frame = _frame({"[red]a[/red]": [0, 1], "b\x1b[31m": [0, 1]})
     path = tmp_path / "table.csv"
     frame.to_csv(path, index=False)
-    report = compare_predictions(read_external_predictions(path), None, "bh", 0.95, "table.csv")
+    report = compare_predictions(read_external_predictions(path), Wishes(), "table.csv")
     stream = io.StringIO()
-    print_report(report, Console(file=stream, width=200))
+    print_headline(report, Console(file=stream, width=200))
+    print_everything(report, Console(file=stream, width=200))
     printed = stream.getvalue()
     assert "[red]a[/red]" in printed
     assert "\x1b" not in printed
@@ -284,3 +292,74 @@ def test_a_result_that_cannot_be_written_names_the_file(tmp_path):
     _frame({"a": (None,), "b": (None,)}).to_csv(path, index=False)
     with pytest.raises(TableError, match=r"cannot be written .*give --json another file"):
         compare(path, json_out=tmp_path)
+
+
+def test_the_headline_is_one_table_after_a_conclusion(tmp_path):
+    arms = {name: [0, 1, 2] for name in "abcde"}
+    frame = _frame(arms, datasets=("w", "x", "y", "z"), patients=True)
+    found, printed = _run(tmp_path, frame)
+    lines = printed.splitlines()
+    assert len(lines) < 45
+    assert "supported, with seeds as random" in lines[0]
+    assert len(found["headline"]) == 40
+    assert {row["method"] for row in found["headline"]} == {"obuchowski_rockette_nested"}
+    assert "stouffer_naive" not in printed
+    _, everything = _run(tmp_path, frame, "--all")
+    assert "stouffer_naive" in everything
+    assert len(everything.splitlines()) > 300
+
+
+def test_one_run_speaks_of_its_own_models(tmp_path):
+    found, printed = _run(tmp_path, _frame({"a": [None], "b": [None]}))
+    assert "of these models alone" in printed
+    assert found["headline"][0]["method"] == "exact_fixed"
+    assert "one run of an arm" in found["headline"][0]["note"]
+
+
+def test_drops_and_margins(tmp_path):
+    frame = _frame({"a": [0, 1, 2], "b": [0, 1, 2]}, datasets=("home", "away", "far"), n=300)
+    found, printed = _run(tmp_path, frame, "--source", "home", "--margin", "0.4")
+    assert [(row["dataset"], row["arm_a"]) for row in found["drops"]] == [
+        ("away", "a"),
+        ("away", "b"),
+        ("far", "a"),
+        ("far", "b"),
+    ]
+    for row in found["drops"]:
+        assert row["method"] == "seeds_random"
+        assert row["simultaneous_low"] < row["ci_low"] < row["ci_high"] < row["simultaneous_high"]
+        assert row["verdict"] == "non-inferior"
+        assert row["family_size"] == 4
+    assert "Losses from home against a margin of 0.4: 4 non-inferior" in printed
+    _, without = _run(tmp_path, frame, "--source", "home")
+    assert "was not defined" in without
+    with pytest.raises(TableError, match="needs that dataset and another"):
+        _run(tmp_path, frame, "--source", "nowhere")
+
+
+def test_the_same_cases_under_two_names_are_refused(tmp_path):
+    frame = _frame({"a": [0, 1], "b": [0, 1]}, datasets=("x",))
+    twice = pd.concat([frame, frame.assign(dataset="y")])
+    with pytest.raises(TableError, match="'x' and 'y' share 80 cases"):
+        _run(tmp_path, twice)
+    renamed = frame.assign(dataset="y", case_id=frame["case_id"] + 1000)
+    with pytest.raises(TableError, match="share the same labels and scores"):
+        _run(tmp_path, pd.concat([frame, renamed]))
+
+
+def test_probabilities_are_said_and_turned_into_log_odds(tmp_path):
+    frame = _frame({"a": [0, 1], "b": [0, 1]})
+    logits, plain = _run(tmp_path, frame)
+    probable = frame.assign(score=1.0 / (1.0 + np.exp(-frame["score"])))
+    _, warned = _run(tmp_path, probable)
+    assert "WARNING: all scores lie in [0, 1]" in warned
+    assert "WARNING" not in plain
+    turned, silent = _run(tmp_path, probable, "--scores", "probability")
+    assert "WARNING" not in silent
+    ensembles = [
+        next(row for row in found["combined"] if row["method"] == "ensemble")
+        for found in (logits, turned)
+    ]
+    assert ensembles[0]["p"] == pytest.approx(ensembles[1]["p"])
+    with pytest.raises(TableError, match="outside"):
+        _run(tmp_path, frame, "--scores", "probability")

@@ -103,6 +103,20 @@ def test_an_account_is_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert checked == ["a", "b"]
 
 
+@pytest.mark.parametrize(
+    ("ping", "down"),
+    [
+        ("Slurmctld(primary) at head is UP\n", False),
+        ("Slurmctld(primary) at head is DOWN\nSlurmctld(backup) at spare is UP\n", False),
+        ("Slurmctld(primary) at head is DOWN\n** RESTORE SLURMCTLD DAEMON TO SERVICE **\n", True),
+        # Not understood, as of another version: nothing is held up.
+        ("", False),
+    ],
+)
+def test_a_controller_is_down_when_none_is_up(ping: str, down: bool) -> None:
+    assert slurm_plugin.is_down(ping) == down
+
+
 def test_a_submission_waits_for_a_controller_that_restarts() -> None:
     answers = iter([False, False, True])
     slurm_plugin.wait_for_controller(lambda: next(answers), pause=0.0)

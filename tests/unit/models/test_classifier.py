@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mammoshift.configuration.model import Backbone
-from mammoshift.errors import WeightsError
+from mammoshift.errors import ConfigurationError, WeightsError
 from mammoshift.models.classifier import Classifier, build_classifier, unit_intensities
 
 
@@ -78,3 +78,39 @@ def test_start_from_another_model_takes_over_every_tensor() -> None:
 
 def test_normalisation_is_not_among_the_weights() -> None:
     assert not {"mean", "scale"} & set(classifier().state_dict())
+
+
+def test_overlapping_patches_do_not_bind_the_size() -> None:
+    backbone = Backbone(architecture="pvt_v2_b1", mean=(0.5,) * 3, std=(0.2,) * 3)
+    assert build_classifier(backbone, (512, 448)).features.num_features
+
+
+@pytest.mark.parametrize(
+    ("architecture", "size", "channels"),
+    [("csatv2", (300, 200), 3), ("csatv2", (64, 64), 1), ("crossvit_9_240", (256, 192), 3)],
+)
+@pytest.mark.filterwarnings("ignore:CSATv2 is designed for")
+def test_images_that_a_network_does_not_take_are_refused_in_words(
+    architecture: str, size: tuple[int, int], channels: int
+) -> None:
+    backbone = Backbone(
+        architecture=architecture,
+        channels=channels,
+        mean=(0.5,) * channels,
+        std=(0.2,) * channels,
+    )
+    model = build_classifier(backbone, size)
+    with pytest.raises(ConfigurationError, match=f"{architecture}: does not take images of"):
+        model(torch.rand(1, *size))
+
+
+def test_another_failure_stays_what_it_is() -> None:
+    model = classifier()
+    model.features.conv1.register_forward_pre_hook(fail)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        model(torch.rand(1, 32, 32))
+
+
+def fail(_module: torch.nn.Module, inputs: tuple[torch.Tensor]) -> None:
+    if not inputs[0].is_meta:
+        raise RuntimeError("out of memory")

@@ -159,7 +159,7 @@ def test_patches_are_items_of_their_own(tmp_path: Path, files: pd.DataFrame) -> 
             "image_id": ["im001"],
             "dataset": ["tests"],
             "shape": ["box"],
-            "points": [[20.0, 30.0, 22.0, 32.0]],
+            "points": [np.array([20.0, 30.0, 22.0, 32.0])],
         }
     )
     store = _write(tmp_path, files, recipe, region)

@@ -54,7 +54,6 @@ def job(tmp_path: Path, kind: CountingKind) -> ScoringJob:
         models=models,
         cases=write_case_table(tmp_path / "cases", case_table("film", "a", NAMES, FOLDS)),
         stores={"a": write_store(tmp_path, "a", NAMES)},
-        scores=(),
     )
 
 

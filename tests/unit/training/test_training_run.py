@@ -41,7 +41,6 @@ def job(tmp_path: Path, kind: CountingKind) -> TrainingJob:
         cases=write_case_table(tmp_path / "cases", _table()),
         stores={"a": write_store(tmp_path, "a", NAMES)},
         start=None,
-        scores=(),
         folder=tmp_path / "toy" / "seed-3" / "fold-0",
     )
 

@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import json
 import pickle
+import sys
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -25,6 +28,7 @@ from mammoshift.models.architectures import (
     feature_count,
     reference_state,
 )
+from mammoshift.weights import pickle_limits
 from mammoshift.weights.convert import METADATA_KEY, convert_weights, read_converted
 from mammoshift.weights.restricted import CheckpointArchive, StoredTensor
 
@@ -64,10 +68,20 @@ class Malicious:
 
 
 class ForeignSettings:
-    """Stands for the configuration object of another package."""
+    """Stands for the configuration object of another package, under that package's name."""
 
     def __init__(self) -> None:
         self.values = {"name": "tf_efficientnet_b0"}
+
+
+@pytest.fixture
+def omegaconf(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have `ForeignSettings` pickled as `omegaconf.dictconfig.ForeignSettings`."""
+    for name in ("omegaconf", "omegaconf.dictconfig"):
+        module = ModuleType(name)
+        vars(module)["ForeignSettings"] = ForeignSettings
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setattr(ForeignSettings, "__module__", "omegaconf.dictconfig")
 
 
 def test_timm_checkpoint_keeps_every_tensor_but_the_head(tmp_path: Path) -> None:
@@ -203,6 +217,7 @@ def as_efficientnet_pytorch(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return theirs
 
 
+@pytest.mark.usefixtures("omegaconf")
 def test_mammo_clip_checkpoint_with_foreign_objects(tmp_path: Path) -> None:
     state = random_state("tf_efficientnet_b0")
     theirs = as_efficientnet_pytorch(state)
@@ -232,17 +247,61 @@ def test_b5_maps_all_852_tensors() -> None:
     assert all(mapped[name] is expected[name] for name in expected)
 
 
-def test_malicious_pickle_runs_nothing(tmp_path: Path) -> None:
+def test_a_file_with_foreign_names_is_refused_and_runs_nothing(tmp_path: Path) -> None:
     target = tmp_path / "made_by_the_pickle"
-    state = random_state("test_resnet")
     source = tmp_path / "weights.pth"
-    torch.save({"state_dict": state, "config": Malicious(target)}, source)
-    convert_weights(source, weights_file("weights.pth"), backbone("test_resnet"), tmp_path / "out")
+    torch.save({"state_dict": random_state("test_resnet"), "config": Malicious(target)}, source)
+    with pytest.raises(WeightsError, match=r"file names \w+\.getattr, which no"):
+        convert_weights(source, weights_file("w"), backbone("test_resnet"), tmp_path / "out")
     assert not target.exists()
-    assert same(read_converted(tmp_path / "out"), state)
     with pytest.raises(AttributeError):
         torch.load(source, weights_only=False)["config"].values  # noqa: B018
     assert target.exists(), "the pickle would have done nothing, so the test proves nothing"
+
+
+@pytest.mark.parametrize("name", ["posix system", "builtins eval", "builtins exec", "torch load"])
+def test_a_name_that_is_never_called_is_refused_too(tmp_path: Path, name: str) -> None:
+    module, function = name.split()
+    named = f"c{module}\n{function}\n".encode()
+    # A dictionary with the name as its only value.
+    path = archive_of(tmp_path / "weights.pth", b"\x80\x02}X\x01\x00\x00\x00a" + named + b"s.")
+    with pytest.raises(WeightsError, match=f"names {module}.{function}, which"):
+        CheckpointArchive(path)
+
+
+def archive_of(path: Path, content: bytes) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", content)
+    return path
+
+
+def nested(levels: int) -> bytes:
+    """A dictionary whose key is a tuple of two tuples, each of two tuples, and so on."""
+    level = b"".join(b"h%c" % n + b"h%c\x86q%c" % (n, n + 1) + b"0" for n in range(levels))
+    return b"\x80\x02K\x01\x85q\x000" + level + b"}h%cK\x01s." % levels
+
+
+@pytest.mark.parametrize("form", ["archive", "plain"])
+def test_hashes_that_would_take_hours_are_refused_at_once(tmp_path: Path, form: str) -> None:
+    hostile = nested(60)
+    assert len(hostile) < 600
+    path = tmp_path / "weights.pth"
+    if form == "archive":
+        archive_of(path, hostile)
+    else:
+        path.write_bytes(hostile)
+    began = time.process_time()
+    with pytest.raises(WeightsError, match="would take hours"):
+        convert_weights(path, weights_file("w"), backbone("test_resnet"), tmp_path / "out")
+    assert time.process_time() - began < 5
+    assert CheckpointArchive(archive_of(path, nested(3))).content
+
+
+def test_endless_operations_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pickle_limits, "OPERATIONS_LIMIT", 10_000)
+    path = archive_of(tmp_path / "weights.pth", b"\x80\x02" + b"N0" * 10_000 + b"N.")
+    with pytest.raises(WeightsError, match="more than 10000 operations"):
+        CheckpointArchive(path)
 
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")

@@ -11,6 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from mammoshift.archives.adapters._cbis_ddsm_files import (
     Series,
@@ -18,7 +19,7 @@ from mammoshift.archives.adapters._cbis_ddsm_files import (
     find_masks,
     series_locations,
 )
-from mammoshift.archives.archive import Archive, ImageRecord, Region
+from mammoshift.archives.archive import Archive, ImageRecord, InspectedFile, Region
 from mammoshift.archives.counts import Counts
 from mammoshift.archives.registry import AdapterOptions
 from mammoshift.archives.tables import read_csv
@@ -62,7 +63,18 @@ Place = tuple[str, str | None, str | None]
 
 
 class Options(AdapterOptions):
-    """Nothing is left to choose."""
+    """What is done with cases that papers treat in different ways.
+
+    `without_callback`: views of which every lesion is BENIGN_WITHOUT_CALLBACK, never recalled or
+    biopsied, count as benign or are left out. `crossing_patients`: of the 31 patients with films in
+    both official subsets each film keeps its own (`both` for one in two tables), so that a split
+    decides about them; or they go to the one named, or are left out. `duplicate_films`: of a film that
+    was published with the masses and with the calcifications one is taken, or both.
+    """
+
+    without_callback: Literal["benign", "exclude"] = "benign"
+    crossing_patients: Literal["as_published", "test", "train", "exclude"] = "as_published"
+    duplicate_films: Literal["one", "both"] = "one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +91,16 @@ class Lesion:
     lesion_type: str
     birads: str | None
     pathology: str
+    recalled: bool
     split: str
 
 
-def published(_options: Options) -> Counts:
+def published(options: Options) -> Counts | None:
     """Return the counts of the four tables: views of a breast, each once, and their lesions."""
+    if "exclude" in (options.without_callback, options.crossing_patients):
+        return None
+    if options.duplicate_films == "both":
+        return Counts(images=3103, patients=1566, annotations=3568)
     return Counts(
         images=3032,
         patients=1566,
@@ -92,15 +109,13 @@ def published(_options: Options) -> Counts:
     )
 
 
-def read_records(archive: Archive, _options: Options) -> Iterator[ImageRecord]:
+def read_records(archive: Archive, options: Options) -> Iterator[ImageRecord]:
     """Yield one record for each view of a breast, with the labels of all its lesions.
 
-    The worst pathology and the highest assessment of the lesions hold for the image. A film
-    that was published twice, with the masses and with the calcifications, becomes one image.
-    An image's official part is that of its tables, `both` for a film that is in both parts:
-    where its patient goes is the split's choice (`crossing` of the split `official`). A patient
+    The worst pathology and the highest assessment of the lesions hold for the image; a patient
     whose rows disagree on density has none. A view with a row that is not understood is lost.
-    Each lesion whose mask is there becomes a region.
+    Each lesion whose mask is there becomes a region. What else may be done with a film is said
+    by the options.
     """
     lesions, unclear = _read_tables(archive)
     roi_uids = {series.series_uid for lesion in lesions for series in lesion.roi}
@@ -108,41 +123,69 @@ def read_records(archive: Archive, _options: Options) -> Iterator[ImageRecord]:
     files = find_films(archive, {lesion.film for lesion in lesions}, roi_uids, folders)
     films = {row.roi: files[row.film] for row in lesions if row.film in files}
     masks = find_masks(archive, films, folders)
-    density = _patient_densities(lesions)
+    moved = _moved_patients(lesions, options)
+    densities = _patient_densities(lesions)
     images: dict[tuple[str, str, str], list[Lesion]] = defaultdict(list)
     for lesion in lesions:
         images[lesion.patient_id, lesion.laterality, lesion.view].append(lesion)
-    for (patient_id, laterality, view), rows in images.items():
-        film_files = [files[film] for film in _films(rows) if film in files]
-        if not film_files:
+    for place, rows in images.items():
+        found = {film: files[film] for film in _films(rows) if film in files}
+        density = densities[rows[0].patient_id]
+        if place in unclear:
+            for file in found.values():
+                archive.lose(file.path, "bad_row", "a row of the view cannot be used")
             continue
-        if (patient_id, laterality, view) in unclear:
-            for file in film_files:
-                archive.lose(
-                    file.path,
-                    "bad_row",
-                    "a row of the view cannot be used, so it has no sure label",
-                )
-            continue
-        for duplicate in film_files[1:]:
-            archive.leave_out(
-                duplicate.path, "duplicate", "duplicate film: the same view is there already"
-            )
-        yield ImageRecord(
-            image_id=f"{patient_id}_{laterality.upper()}_{view}",
-            file=film_files[0],
-            patient_id=patient_id,
-            laterality=laterality,
-            view=view,
-            pathology=worst_pathology(row.pathology for row in rows),
-            density=density[patient_id],
-            density_scale="birads" if density[patient_id] else None,
-            birads=highest_birads(row.birads for row in rows),
-            lesion_types=joined_lesion_types(row.lesion_type for row in rows),
-            official_split=_official_split(rows),
-            detector="film",
-            regions=_regions(rows, masks),
-        )
+        why = _why_left_out(rows, moved, options)
+        for number, (film, file) in enumerate(found.items(), start=1):
+            if why:
+                archive.leave_out(file.path, "left_out_by_option", why)
+            elif number > 1 and options.duplicate_films == "one":
+                reason = "duplicate film: the same view is there already"
+                archive.leave_out(file.path, "duplicate", reason)
+            else:
+                apart = options.duplicate_films == "both" and len(found) > 1
+                own = [row for row in rows if row.film == film] if apart else rows
+                split = moved.get(rows[0].patient_id) or _official_split(own)
+                yield _record(number, file, rows, density, split, _regions(own, masks))
+
+
+def _why_left_out(
+    rows: list[Lesion], moved: Mapping[str, str | None], options: Options
+) -> str | None:
+    """Return why the options leave a view out; None where they do not."""
+    if moved.get(rows[0].patient_id, "") is None:
+        return "films of the patient are in both subsets (crossing_patients: exclude)"
+    if options.without_callback == "exclude" and not any(row.recalled for row in rows):
+        return "no lesion was recalled (without_callback: exclude)"
+    return None
+
+
+def _record(
+    number: int,
+    file: InspectedFile,
+    rows: list[Lesion],
+    density: str | None,
+    split: str,
+    regions: tuple[Region, ...],
+) -> ImageRecord:
+    """Return the record of one film of a view; `number` counts the films of that view."""
+    first = rows[0]
+    repetition = f"_{number}" if number > 1 else ""
+    return ImageRecord(
+        image_id=f"{first.patient_id}_{first.laterality.upper()}_{first.view}{repetition}",
+        file=file,
+        patient_id=first.patient_id,
+        laterality=first.laterality,
+        view=first.view,
+        pathology=worst_pathology(row.pathology for row in rows),
+        density=density,
+        density_scale="birads" if density else None,
+        birads=highest_birads(row.birads for row in rows),
+        lesion_types=joined_lesion_types(row.lesion_type for row in rows),
+        official_split=split,
+        detector="film",
+        regions=regions,
+    )
 
 
 def _regions(rows: Iterable[Lesion], masks: Mapping[tuple[Series, ...], str]) -> tuple[Region, ...]:
@@ -208,6 +251,7 @@ def _lesion(cells: dict[str, str], kind: str, split: str, table: str) -> Lesion 
         lesion_type="mass" if kind == "mass" else "calcification",
         birads=birads_of(cells["assessment"]),
         pathology=pathology,
+        recalled=cells["pathology"].upper() != "BENIGN_WITHOUT_CALLBACK",
         split=split,
     )
 
@@ -223,9 +267,23 @@ def _films(rows: Iterable[Lesion]) -> list[Series]:
 
 
 def _official_split(rows: Iterable[Lesion]) -> str:
-    """Return the official part of one view, `both` where tables of both have it."""
+    """Return the official subset of a film, `both` where tables of both have it."""
     first, *others = sorted({row.split for row in rows})
     return "both" if others else first
+
+
+def _moved_patients(lesions: Iterable[Lesion], options: Options) -> dict[str, str | None]:
+    """Return the subset that the options put patients of both in, None where they leave them out.
+
+    Nobody is moved where films keep their own.
+    """
+    if options.crossing_patients == "as_published":
+        return {}
+    found: dict[str, set[str]] = defaultdict(set)
+    for lesion in lesions:
+        found[lesion.patient_id].add(lesion.split)
+    goes = None if options.crossing_patients == "exclude" else options.crossing_patients
+    return {patient: goes for patient, splits in found.items() if len(splits) > 1}
 
 
 def _patient_densities(lesions: Iterable[Lesion]) -> dict[str, str | None]:

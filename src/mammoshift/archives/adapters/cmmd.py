@@ -45,9 +45,14 @@ Breast = tuple[str, str]
 
 
 class Options(AdapterOptions):
-    """What the unlabelled contralateral breasts of CMMD's D2 part are taken for."""
+    """What the unlabelled contralateral breasts of CMMD's D2 part are taken for, and which part.
+
+    With `first_part_alone` the part D2 is left out: 98 % of it is malignant, so that a classifier
+    that tells the parts apart seems to tell cancer.
+    """
 
     unlabelled: Literal["exclude", "normal"] = "exclude"
+    first_part_alone: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,10 @@ class Label:
 def published(options: Options) -> Counts:
     """Return the counts of the revised workbook, with or without the breasts that it leaves out."""
     labels = {"malignant": 2632, "benign": 1112}
+    if options.first_part_alone:
+        labels = {"malignant": 1126, "benign": 1088}
+        views = {"CC": 1107, "MLO": 1107}
+        return Counts(images=2214, patients=1026, by={"view": views, "pathology": labels})
     if options.unlabelled == "exclude":
         sides, views = {"left": 1976, "right": 1768}, {"CC": 1872, "MLO": 1872}
     else:
@@ -96,6 +105,10 @@ def read_records(archive: Archive, options: Options) -> Iterator[ImageRecord]:
             archive.lose(file.path, "bad_row", "the workbook's row of the breast cannot be used")
             continue
         label = labels.get((patient, side))
+        if options.first_part_alone and patient.startswith("D2"):
+            reason = "the patient is of the second part (cmmd.first_part_alone)"
+            archive.leave_out(file.path, "left_out_by_option", reason)
+            continue
         if patient not in patients:
             archive.lose(file.path, "no_row", "the patient is not in the clinical workbook")
             continue
@@ -121,6 +134,8 @@ def read_records(archive: Archive, options: Options) -> Iterator[ImageRecord]:
             lesion_types=joined_lesion_types(label.lesion_types) if label else None,
             age=label.age if label else None,
         )
+    if options.first_part_alone:
+        labels = {place: label for place, label in labels.items() if place[0].startswith("D1")}
     _lose_missing_views(archive, labels, views_seen)
 
 

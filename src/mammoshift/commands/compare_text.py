@@ -1,0 +1,270 @@
+"""What `mammoshift compare` prints: the conclusion and one table, or everything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from rich.console import Console
+
+from mammoshift.commands.compare_rows import Report
+from mammoshift.commands.options import Row
+from mammoshift.commands.text_tables import (
+    number,
+    p_value,
+    print_notes,
+    print_table,
+    with_interval,
+)
+from mammoshift.statistics.margins import NOT_DEFINED
+from mammoshift.statistics.multireader import NESTED
+
+ROWS_OF_A_SCREEN = 24
+NAMED = 4
+"""Differences that the conclusion names; the rest is counted."""
+SCOPE = (
+    f"{NESTED} is the test for claims about architectures (seeds random), "
+    "exact_fixed that for these checkpoints (seeds fixed)"
+)
+
+
+def print_headline(report: Report, console: Console) -> None:
+    """Print the conclusion, and the arms and their differences in one table."""
+    print_notes(console, [report.settings["warning"], *conclusion(report)])
+    console.print()
+    percent = f"{100.0 * report.settings['level']:g} %"
+    datasets = list(dict.fromkeys(row["dataset"] for row in report.arms))
+    if len(report.arms) + len(report.headline) + len(report.drops) <= ROWS_OF_A_SCREEN:
+        _long_table(report, console, percent)
+    else:
+        _wide_table(report, console, percent, datasets)
+    print_notes(
+        console,
+        [
+            *dict.fromkeys(row["note"] for row in (*report.headline, *report.drops)),
+            report.settings["note"],
+            "--all prints every seed and method, --json FILE writes them",
+        ],
+    )
+
+
+def conclusion(report: Report) -> list[str]:
+    """Return the conclusions as sentences without their full stop."""
+    sentences = []
+    if report.headline:
+        sentences.append(_on_differences(report))
+    if report.drops:
+        sentences.append(_on_drops(report))
+    if report.settings["source"] is not None and report.settings["margin"] is None:
+        sentences.append(NOT_DEFINED[0].upper() + NOT_DEFINED[1:])
+    return sentences
+
+
+def _on_differences(report: Report) -> str:
+    alpha = 1.0 - report.settings["level"]
+    known = [row for row in report.headline if row["p_adjusted"] is not None]
+    found = sorted(
+        (row for row in known if row["p_adjusted"] < alpha), key=lambda row: row["p_adjusted"]
+    )
+    scope = (
+        "with seeds as random"
+        if any(row["method"] == NESTED for row in report.headline)
+        else "of these models alone"
+    )
+    total = f"{len(report.headline)} difference{'s' if len(report.headline) != 1 else ''} of AUC"
+    if not found:
+        least = min((row["p_adjusted"] for row in known), default=None)
+        smallest = "none could be tested" if least is None else f"smallest adjusted p {_p(least)}"
+        return f"No difference between arms is supported, {scope}: {total}, {smallest}"
+    named = []
+    for row in found[:NAMED]:
+        up = row["estimate"] > 0
+        better, worse = (row["arm_a"], row["arm_b"])[:: 1 if up else -1]
+        where = f" on {row['dataset']}" if row["dataset"] else ""
+        named.append(
+            f"{better} above {worse} by {abs(row['estimate']):.3f}{where} "
+            f"(adjusted p {_p(row['p_adjusted'])})"
+        )
+    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+    return f"{len(found)} of {total} supported, {scope}: {'; '.join(named)}{more}"
+
+
+def _on_drops(report: Report) -> str:
+    source, margin = report.settings["source"], report.settings["margin"]
+    if margin is not None:
+        counts = {
+            verdict: sum(row["verdict"] == verdict for row in report.drops)
+            for verdict in ("non-inferior", "inferior", "undecided", "undefined")
+        }
+        said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
+        return f"Losses from {source} against a margin of {margin:g}: {said}"
+    alpha = 1.0 - report.settings["level"]
+    lost = [
+        row
+        for row in report.drops
+        if row["p_adjusted"] is not None and row["p_adjusted"] < alpha and row["estimate"] > 0
+    ]
+    if not lost:
+        return f"No loss of AUC from {source} is supported among {len(report.drops)}"
+    worst = max(lost, key=lambda row: row["estimate"])
+    return (
+        f"{len(lost)} of {len(report.drops)} losses of AUC from {source} are supported; the "
+        f"largest is that of {worst['arm_a']} to {worst['dataset']}, {worst['estimate']:.3f}"
+    )
+
+
+def _long_table(report: Report, console: Console, percent: str) -> None:
+    """Print one row for each arm, difference and drop."""
+    several = len({row["dataset"] for row in report.arms}) > 1
+    rows = []
+    for row in report.arms:
+        value = with_interval(row["auc"], row["ci_low"], row["ci_high"])
+        seeds = f"{row['seeds']} seeds" if row["seeds"] > 1 else None
+        rows.append((row["dataset"], f"AUC {row['arm']}", value, None, None, seeds))
+    for row in report.headline:
+        what = f"{row['arm_a']} - {row['arm_b']}"
+        rows.append((row["dataset"], what, _difference(row), *_ps(row), row.get("verdict")))
+    for row in report.drops:
+        what = f"{row['arm_a']}: {row['source']} - {row['dataset']}"
+        rows.append((row["dataset"], what, _difference(row), *_ps(row), row.get("verdict")))
+    header = ("dataset", "what", f"value ({percent})", "p", "adjusted", "")
+    if not several:
+        header, rows = header[1:], [row[1:] for row in rows]
+    print_table(console, "Mean AUC and its differences", header, rows, names=1 + several)
+
+
+def _wide_table(
+    report: Report, console: Console, percent: str, datasets: Sequence[str | None]
+) -> None:
+    """Print one row for each arm, pair and drop, and a column for each dataset."""
+    alpha = 1.0 - report.settings["level"]
+    rows: dict[str, dict[str | None, str]] = {}
+    for row in report.arms:
+        half = None if row["ci_low"] is None else (row["ci_high"] - row["ci_low"]) / 2.0
+        cell = (number(row["auc"]) or "-") + ("" if half is None else f" ±{half:.3f}")
+        rows.setdefault(f"AUC {row['arm']}", {})[row["dataset"]] = cell
+    for row in (*report.headline, *report.drops):
+        what = f"{row['arm_a']} - {row['arm_b']}" if row["arm_b"] else f"loss of {row['arm_a']}"
+        half = None if row["ci_low"] is None else (row["ci_high"] - row["ci_low"]) / 2.0
+        cell = (number(row["estimate"], sign=True) or "-") + (
+            "" if half is None else f" ±{half:.3f}"
+        )
+        supported = row["p_adjusted"] is not None and row["p_adjusted"] < alpha
+        rows.setdefault(what, {})[row["dataset"]] = cell + ("*" if supported else " ")
+    print_table(
+        console,
+        f"Mean AUC and its differences, ± half of the {percent} interval; "
+        f"* adjusted p < {alpha:.2g}",
+        ("", *(str(name or "value") for name in datasets)),
+        [(what, *(cells.get(name) for name in datasets)) for what, cells in rows.items()],
+    )
+
+
+def print_everything(report: Report, console: Console) -> None:
+    """Print all rows as tables, with the notes numbered below each."""
+    percent = f"{100.0 * report.settings['level']:g} %"
+    correction = f"p adjusted by {report.settings['correction']} among m tests"
+    _print_table(
+        console,
+        f"AUC with {percent} interval ({report.settings['method']})",
+        ("dataset", "arm", "seed"),
+        report.curves,
+        lambda row: {
+            "AUC": number(row["auc"]),
+            "interval": _interval(row),
+            "positives": str(row["n_pos"]),
+            "negatives": str(row["n_neg"]),
+            "patients": str(row["n_clusters"]),
+        },
+    )
+    _print_table(
+        console,
+        f"Difference of AUC at each seed, paired; {percent} interval, {correction}",
+        ("dataset", "arm_a", "arm_b", "seed"),
+        report.pairs,
+        lambda row: {
+            "a - b": number(row["difference"], sign=True),
+            "interval": _interval(row, sign=True),
+            "z": number(row["z"], digits=2, sign=True),
+            **_p_cells(row),
+            "detectable": number(row["detectable_difference"]),
+        },
+    )
+    _print_table(
+        console,
+        f"Difference of AUC over seeds or datasets; {percent} interval, {correction}",
+        ("dataset", "arm_a", "arm_b", "method"),
+        report.combined,
+        lambda row: {
+            "a - b": number(row["estimate"], sign=True),
+            "interval": _interval(row, sign=True),
+            "statistic": number(row["statistic"], digits=2, sign=True),
+            "df": number(row["df"], digits=1),
+            **_p_cells(row),
+        },
+    )
+    _print_table(
+        console,
+        "Are all arms equal? (means over these seeds)",
+        ("dataset",),
+        report.omnibus,
+        lambda row: {
+            "chi-square": number(row["statistic"], digits=2),
+            "df": str(row["df"]),
+            "p": p_value(row["p"]),
+        },
+    )
+    nested = any(row["method"] == NESTED for row in report.combined)
+    print_notes(console, [SCOPE if nested else ""])
+
+
+def _print_table(
+    console: Console,
+    title: str,
+    names: Sequence[str],
+    rows: Sequence[Row],
+    cells: Callable[[Row], dict[str, str | None]],
+) -> None:
+    """Print the named columns that are filled, then `cells` of each row."""
+    if not rows:
+        return
+    named = [name for name in names if any(row[name] is not None for row in rows)]
+    print_table(
+        console,
+        title,
+        [*(name.replace("_", " ") for name in named), *cells(rows[0])],
+        [
+            [
+                *(None if row[name] is None else str(row[name]) for name in named),
+                *cells(row).values(),
+            ]
+            for row in rows
+        ],
+        names=len(named),
+        notes=[row["note"] for row in rows],
+    )
+
+
+def _p_cells(row: Row) -> dict[str, str | None]:
+    return {
+        "p": p_value(row["p"]),
+        "adjusted": p_value(row["p_adjusted"]),
+        "m": str(row["family_size"]),
+    }
+
+
+def _ps(row: Row) -> tuple[str | None, str | None]:
+    return p_value(row["p"]), p_value(row["p_adjusted"])
+
+
+def _p(p: float) -> str:
+    return p_value(p) or "-"
+
+
+def _difference(row: Row) -> str | None:
+    value, interval = number(row["estimate"], sign=True), _interval(row, sign=True)
+    return value if interval is None else f"{value} ({interval})"
+
+
+def _interval(row: Row, sign: bool = False) -> str | None:
+    low, high = number(row["ci_low"], sign=sign), number(row["ci_high"], sign=sign)
+    return None if low is None or high is None else f"{low} to {high}"

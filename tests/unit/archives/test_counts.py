@@ -1,0 +1,43 @@
+"""Counts of what was found, beside what was published."""
+
+from __future__ import annotations
+
+import pytest
+
+from mammoshift.archives.counts import Counts, counts_of, differences
+from mammoshift.archives.registry import adapter_names, load_adapter
+
+ROWS = "mdb001 G CIRC M 1 2 1\nmdb002 G NORM\nmdb003 F NORM\n"
+
+
+@pytest.fixture
+def found(tmp_path, write_file, ingest):
+    write_file(tmp_path / "Info.txt", ROWS)
+    for number in (1, 2, 3):
+        write_file(tmp_path / f"mdb{number:03d}.pgm", b"P5\n4 4\n255\n" + bytes(16))
+    return counts_of(ingest("mias", tmp_path))
+
+
+def test_images_are_counted_by_what_is_known(found):
+    assert (found.images, found.patients, found.annotations) == (3, 2, 1)
+    assert found.by["pathology"] == {"malignant": 1, "normal": 2}
+    assert found.by["density"] == {"f": 1, "g": 2}
+    assert "site" not in found.by
+
+
+def test_each_difference_is_a_sentence(found):
+    published = Counts(3, patients=5, by={"pathology": {"normal": 2, "benign": 4}})
+    assert differences(found, published) == [
+        "5 patients were published and 2 were found",
+        "4 images with pathology benign were published and 0 were found",
+    ]
+    assert differences(found, Counts(3)) == []
+
+
+@pytest.mark.parametrize("name", [n for n in adapter_names() if n not in {"csv", "mexbreast"}])
+def test_published_counts_add_up(name):
+    adapter = load_adapter(name)
+    published = adapter.published_counts(adapter.options())
+    assert published is not None
+    for column in {"view", "laterality", "birads"} & published.by.keys():
+        assert sum(published.by[column].values()) == published.images

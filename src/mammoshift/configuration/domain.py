@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from mammoshift.cases.tasks import TaskName
 from mammoshift.configuration.model import Name, Patches, Strict
+from mammoshift.contracts import vocabulary
 from mammoshift.errors import ConfigurationError
 from mammoshift.registry import load_all
 
@@ -37,17 +38,16 @@ NumberColumn = Literal["age", "pixel_spacing_mm", "bits", "rows", "columns"]
 FilterColumn = Literal[TextColumn, NumberColumn]
 NUMBER_COLUMNS = ("age", "pixel_spacing_mm", "bits", "rows", "columns")
 
-_PATHOLOGIES = ("normal", "benign", "malignant")
 FILTER_VALUES: Mapping[str, tuple[str, ...]] = {
-    "laterality": ("left", "right"),
-    "view": ("CC", "MLO", "ML", "LM", "AT", "XCCL", "other"),
-    "pathology": _PATHOLOGIES,
-    "patient_pathology": _PATHOLOGIES,
+    "laterality": vocabulary.LATERALITIES,
+    "view": vocabulary.VIEWS,
+    "pathology": vocabulary.PATHOLOGIES,
+    "patient_pathology": vocabulary.PATHOLOGIES,
     "density": ("a", "b", "c", "d", "mias_d", "mias_f", "mias_g"),
-    "density_scale": ("birads", "mias"),
-    "birads": ("0", "1", "2", "3", "4", "4a", "4b", "4c", "5", "6"),
-    "lesion_types": ("mass", "calcification", "distortion", "asymmetry", "enhancement", "other"),
-    "official_split": ("train", "test", "both"),
+    "density_scale": vocabulary.DENSITY_SCALES,
+    "birads": vocabulary.BIRADS,
+    "lesion_types": vocabulary.LESION_TYPES,
+    "official_split": vocabulary.OFFICIAL_SPLITS,
 }
 """What a column with a closed vocabulary can hold; `density` with its scale, as in the cases."""
 

@@ -360,9 +360,6 @@ def test_the_real_tables_give_the_published_counts(
     both = ingest("cbis_ddsm", tmp_path, cbis_ddsm={"duplicate_films": "both"})
     assert len(both.manifest) == 3103
     assert both.exclusions == []
-    apart = ingest("cbis_ddsm", tmp_path, cbis_ddsm={"crossing_patients": "exclude"})
-    crossing = set(manifest["patient_id"]) - set(apart.manifest["patient_id"])
-    assert len(crossing) == 31
     no_density = manifest.loc[manifest["density"].isna(), "patient_id"]
     assert set(no_density) == {"P_01264", "P_01743"}
     parts = manifest.groupby("patient_id")["official_split"].agg(set)
@@ -391,12 +388,7 @@ def test_policies_for_films_that_papers_treat_differently(
 
     rest = {"P_00002_LEFT_CC": "train", "P_00003_LEFT_CC": "train"}
     assert images() == {"P_00001_LEFT_CC": "both", **rest}
-    assert images(crossing_patients="test") == {"P_00001_LEFT_CC": "test", **rest}
-    assert images(crossing_patients="train") == {"P_00001_LEFT_CC": "train", **rest}
-    assert images(crossing_patients="exclude") == rest
-    films = images(duplicate_films="both")
-    assert films == {"P_00001_LEFT_CC": "train", "P_00001_LEFT_CC_2": "test", **rest}
-    twice = {"P_00001_LEFT_CC": "test", "P_00001_LEFT_CC_2": "test"}
+    twice = {"P_00001_LEFT_CC": "both", "P_00001_LEFT_CC_2": "both"}
     assert images(duplicate_films="both") == {**twice, **rest}
     assert set(images(without_callback="exclude")) == {"P_00001_LEFT_CC", "P_00003_LEFT_CC"}
 

@@ -18,8 +18,8 @@ from mammoshift.configuration.domain import (
     same_patient_groups,
 )
 from mammoshift.contracts import manifest as contract
-from mammoshift.contracts import vocabulary
 from mammoshift.contracts.cases import CASES_SCHEMA, read_cases, write_cases
+from mammoshift.contracts.vocabulary import DENSITIES
 from mammoshift.errors import ConfigurationError, TableError
 
 
@@ -173,6 +173,7 @@ def test_patches_are_labelled_from_regions(mark: dict, positive: list[str] | str
         PATCHES,
         pd.DataFrame([mark]),
         unit="patch",
+        patches={},
         task="calcification_vs_rest",
     )
     assert len(cases) == 8
@@ -184,7 +185,7 @@ def test_patches_are_labelled_from_regions(mark: dict, positive: list[str] | str
 
 
 def test_patches_of_an_image_task_have_the_label_of_the_image() -> None:
-    cases = cases_of(four_films(), PATCHES, unit="patch")
+    cases = cases_of(four_films(), PATCHES, unit="patch", patches={})
     assert cases.groupby("image_id")["label"].unique().map(list).to_dict() == {"a1": [1], "b1": [0]}
 
 
@@ -199,7 +200,7 @@ def test_images_are_labelled_from_annotations_too() -> None:
 
 
 def test_what_a_patch_task_lacks_is_said() -> None:
-    settings = {"unit": "patch", "task": "lesion_vs_rest"}
+    settings = {"unit": "patch", "patches": {}, "task": "lesion_vs_rest"}
     with pytest.raises(ConfigurationError, match="m has none"):
         cases_of(four_films(), PATCHES, **settings)
     with pytest.raises(TableError, match="annotation x of image a1 has no points"):
@@ -215,16 +216,8 @@ def test_what_a_patch_task_lacks_is_said() -> None:
 def test_filters_know_the_columns_of_the_manifest() -> None:
     columns = set(FilterColumn.__args__)  # type: ignore[attr-defined]
     not_filtered = {"image_id", "dataset", "path", "content_key"}
-    optional = {"pair_id", "site", "patient_pathology"}
-    assert columns | not_filtered | optional == set(contract.MANIFEST_SCHEMA.names) | optional
-    assert FILTER_VALUES["view"] == vocabulary.VIEWS
-    assert FILTER_VALUES["laterality"] == vocabulary.LATERALITIES
-    assert FILTER_VALUES["pathology"] == vocabulary.PATHOLOGIES
-    assert FILTER_VALUES["birads"] == vocabulary.BIRADS
-    assert FILTER_VALUES["lesion_types"] == vocabulary.LESION_TYPES
-    assert FILTER_VALUES["density_scale"] == vocabulary.DENSITY_SCALES
-    assert FILTER_VALUES["official_split"] == vocabulary.OFFICIAL_SPLITS
-    assert {d[-1] for d in FILTER_VALUES["density"]} == set(vocabulary.DENSITIES)
+    assert columns | not_filtered == set(contract.MANIFEST_SCHEMA.names)
+    assert {d[-1] for d in FILTER_VALUES["density"]} == set(DENSITIES)
 
 
 def test_short_forms_are_the_long_ones() -> None:

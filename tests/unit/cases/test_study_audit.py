@@ -15,12 +15,7 @@ from mammoshift.cases.study_audit import (
 )
 from mammoshift.contracts.cases import write_cases
 from mammoshift.contracts.lineage import LearnedFrom, Lineage
-from mammoshift.contracts.manifest import (
-    MANIFEST_SCHEMA,
-    Exclusion,
-    write_exclusions,
-    write_manifest,
-)
+from mammoshift.contracts.manifest import Exclusion, write_exclusions
 from mammoshift.contracts.predictions import write_predictions
 from mammoshift.errors import ArchiveError, LeakageError
 from mammoshift.pixelstore.index import INDEX_SCHEMA, write_index
@@ -31,11 +26,8 @@ LINEAGES = {("arm", 0): Lineage(steps=(LearnedFrom(domain="film"),))}
 def stored(folder: Path, images: list[str], lost: int = 0) -> StoredDataset:
     """A manifest of the images, and their store in two shards without the last `lost`."""
     generator = np.random.default_rng(0)
-    usual = dict.fromkeys(MANIFEST_SCHEMA.names)
-    usual.update(dataset="d", path="x.dcm", content_key="k")
-    write_manifest(
-        pd.DataFrame([{**usual, "image_id": name} for name in images]), folder / "manifest.parquet"
-    )
+    files = folder / "files.parquet"
+    pd.DataFrame({"image_id": images, "dataset": "d"}).to_parquet(files)
     kept = images[: len(images) - lost]
     for number in range(2):
         shard = folder / "shards" / str(number)
@@ -43,14 +35,21 @@ def stored(folder: Path, images: list[str], lost: int = 0) -> StoredDataset:
         rows = []
         for name in kept[number::2]:
             row: dict[str, object] = dict.fromkeys(INDEX_SCHEMA.names, 0)
-            row.update(image_id=name, max=9, pixel_hash=name, flipped=False, breast_found=True)
+            row.update(
+                item_id=name,
+                image_id=name,
+                max=9,
+                pixel_hash=name,
+                flipped=False,
+                breast_found=True,
+            )
             row.update(perceptual_hash=int(generator.integers(0, 1 << 63)))
             rows.append({**row, "fine_hash": generator.bytes(64)})
         write_index(rows, shard / "index.parquet")
         gone = [Exclusion("d", name, "preprocess", "truncated") for name in images[len(kept) :]]
         write_exclusions(gone if number == 0 else [], shard / "exclusions.csv")
     shards = tuple(folder / "shards" / str(number) for number in range(2))
-    return StoredDataset(folder / "manifest.parquet", shards, 0.05)
+    return StoredDataset(files, shards, 0.05)
 
 
 @pytest.fixture

@@ -35,9 +35,22 @@ def before(project: Path) -> dict[str, str]:
     return keys(project)
 
 
+BY_NAME = {
+    "ingest_dataset.py": ("mammoshift.archives.adapters.cmmd",),
+    "make_twin.py": ("mammoshift.phantoms.twins.cmmd",),
+    "make_cases.py": ("mammoshift.cases.splits.patient_stratified",),
+    "train_arm.py": ("mammoshift.kinds.network:fit", "mammoshift.kinds.network:CASE_COLUMNS"),
+    "score_arm.py": ("mammoshift.kinds.network:score", "mammoshift.kinds.network:SCORED_COLUMNS"),
+}
+"""What the rules name of the modules that are looked up by name."""
+
+
 def keys(project: Path) -> dict[str, str]:
     scripts = project / "workflow" / "scripts"
-    return {name: code_key(scripts / name, project / "src") for name in SCRIPTS}
+    library = project / "src"
+    return {
+        name: code_key(scripts / name, library, by_name=BY_NAME.get(name, ())) for name in SCRIPTS
+    }
 
 
 def touched(project: Path, before: dict[str, str], file: str, old: str, new: str) -> set[str]:

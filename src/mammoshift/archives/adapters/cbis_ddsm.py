@@ -66,14 +66,11 @@ class Options(AdapterOptions):
     """What is done with cases that papers treat in different ways.
 
     `without_callback`: views of which every lesion is BENIGN_WITHOUT_CALLBACK, never recalled or
-    biopsied, count as benign or are left out. `crossing_patients`: of the 31 patients with films in
-    both official subsets each film keeps its own (`both` for one in two tables), so that a split
-    decides about them; or they go to the one named, or are left out. `duplicate_films`: of a film that
-    was published with the masses and with the calcifications one is taken, or both.
+    biopsied, count as benign or are left out. `duplicate_films`: of a film that was published with
+    the masses and with the calcifications one is taken, or both.
     """
 
     without_callback: Literal["benign", "exclude"] = "benign"
-    crossing_patients: Literal["as_published", "test", "train", "exclude"] = "as_published"
     duplicate_films: Literal["one", "both"] = "one"
 
 
@@ -97,7 +94,7 @@ class Lesion:
 
 def published(options: Options) -> Counts | None:
     """Return the counts of the four tables: views of a breast, each once, and their lesions."""
-    if "exclude" in (options.without_callback, options.crossing_patients):
+    if options.without_callback == "exclude":
         return None
     if options.duplicate_films == "both":
         return Counts(images=3103, patients=1566, annotations=3568)
@@ -113,7 +110,9 @@ def read_records(archive: Archive, options: Options) -> Iterator[ImageRecord]:
     """Yield one record for each view of a breast, with the labels of all its lesions.
 
     The worst pathology and the highest assessment of the lesions hold for the image; a patient
-    whose rows disagree on density has none. A view with a row that is not understood is lost.
+    whose rows disagree on density has none. An image's official part is that of its tables, `both`
+    for a film that is in both parts: where its patient goes is the choice of the split `official`
+    (`crossing`). A view with a row that is not understood is lost.
     Each lesion whose mask is there becomes a region. What else may be done with a film is said
     by the options.
     """
@@ -123,7 +122,6 @@ def read_records(archive: Archive, options: Options) -> Iterator[ImageRecord]:
     files = find_films(archive, {lesion.film for lesion in lesions}, roi_uids, folders)
     films = {row.roi: files[row.film] for row in lesions if row.film in files}
     masks = find_masks(archive, films, folders)
-    moved = _moved_patients(lesions, options)
     densities = _patient_densities(lesions)
     images: dict[tuple[str, str, str], list[Lesion]] = defaultdict(list)
     for lesion in lesions:
@@ -135,7 +133,7 @@ def read_records(archive: Archive, options: Options) -> Iterator[ImageRecord]:
             for file in found.values():
                 archive.lose(file.path, "bad_row", "a row of the view cannot be used")
             continue
-        why = _why_left_out(rows, moved, options)
+        why = _why_left_out(rows, options)
         for number, (film, file) in enumerate(found.items(), start=1):
             if why:
                 archive.leave_out(file.path, "left_out_by_option", why)
@@ -145,16 +143,11 @@ def read_records(archive: Archive, options: Options) -> Iterator[ImageRecord]:
             else:
                 apart = options.duplicate_films == "both" and len(found) > 1
                 own = [row for row in rows if row.film == film] if apart else rows
-                split = moved.get(rows[0].patient_id) or _official_split(own)
-                yield _record(number, file, rows, density, split, _regions(own, masks))
+                yield _record(number, file, rows, density, _regions(own, masks))
 
 
-def _why_left_out(
-    rows: list[Lesion], moved: Mapping[str, str | None], options: Options
-) -> str | None:
+def _why_left_out(rows: Iterable[Lesion], options: Options) -> str | None:
     """Return why the options leave a view out; None where they do not."""
-    if moved.get(rows[0].patient_id, "") is None:
-        return "films of the patient are in both subsets (crossing_patients: exclude)"
     if options.without_callback == "exclude" and not any(row.recalled for row in rows):
         return "no lesion was recalled (without_callback: exclude)"
     return None
@@ -165,7 +158,6 @@ def _record(
     file: InspectedFile,
     rows: list[Lesion],
     density: str | None,
-    split: str,
     regions: tuple[Region, ...],
 ) -> ImageRecord:
     """Return the record of one film of a view; `number` counts the films of that view."""
@@ -182,7 +174,7 @@ def _record(
         density_scale="birads" if density else None,
         birads=highest_birads(row.birads for row in rows),
         lesion_types=joined_lesion_types(row.lesion_type for row in rows),
-        official_split=split,
+        official_split=_official_split(rows),
         detector="film",
         regions=regions,
     )
@@ -267,23 +259,9 @@ def _films(rows: Iterable[Lesion]) -> list[Series]:
 
 
 def _official_split(rows: Iterable[Lesion]) -> str:
-    """Return the official subset of a film, `both` where tables of both have it."""
+    """Return the official part of one view, `both` where tables of both have it."""
     first, *others = sorted({row.split for row in rows})
     return "both" if others else first
-
-
-def _moved_patients(lesions: Iterable[Lesion], options: Options) -> dict[str, str | None]:
-    """Return the subset that the options put patients of both in, None where they leave them out.
-
-    Nobody is moved where films keep their own.
-    """
-    if options.crossing_patients == "as_published":
-        return {}
-    found: dict[str, set[str]] = defaultdict(set)
-    for lesion in lesions:
-        found[lesion.patient_id].add(lesion.split)
-    goes = None if options.crossing_patients == "exclude" else options.crossing_patients
-    return {patient: goes for patient, splits in found.items() if len(splits) > 1}
 
 
 def _patient_densities(lesions: Iterable[Lesion]) -> dict[str, str | None]:

@@ -255,7 +255,9 @@ def _read_entries(archive: Archive, options: Options) -> Iterator[Entry]:
             birads=reader.parsed("birads", birads_of, f"{', '.join(BIRADS)} or empty"),
             age=reader.parsed("age", whole_years, "whole years from 0 to 120 or empty"),
             official_split=reader.parsed(
-                "official_split", lambda text: _SPLITS.get(text.lower()), "train, test, both or empty"
+                "official_split",
+                lambda text: _SPLITS.get(text.lower()),
+                "train, test, both or empty",
             ),
             manufacturer=reader.text("manufacturer"),
             pixel_spacing_mm=reader.parsed(

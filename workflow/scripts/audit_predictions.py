@@ -1,13 +1,20 @@
 from pathlib import Path
 
 from mammoshift.cases.findings import write_audit
-from mammoshift.cases.study_audit import audit_prediction_files, case_files, lineages_of
+from mammoshift.cases.study_audit import (
+    audit_prediction_files,
+    case_files,
+    lineages_of,
+    taken_splits,
+)
 from mammoshift.execution.job import job_log
 
 with job_log(snakemake.log[0]):
+    audit = snakemake.params.audit
     report = audit_prediction_files(
-        lineages_of(snakemake.params.audit["lineages"]),
+        lineages_of(audit["lineages"]),
         case_files(snakemake.input.cases),
         [Path(path) for path in snakemake.input.predictions],
+        taken_splits(audit["domains"]),
     )
     write_audit(report, Path(snakemake.output[0]))

@@ -6,6 +6,7 @@ from mammoshift.cases.study_audit import (
     case_files,
     lineages_of,
     stored_datasets,
+    taken_splits,
 )
 from mammoshift.execution.job import job_log
 
@@ -18,6 +19,7 @@ with job_log(snakemake.log[0]):
         stored_datasets(snakemake.input.stores, snakemake.input.files, audit["maximum_lost_share"]),
         same_patients=audit["same_patients"],
         adapters=audit["adapters"],
+        splits=taken_splits(audit["domains"]),
         leaks=leaks,
         judged_on=audit["judged"],
     )

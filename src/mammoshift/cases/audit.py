@@ -64,6 +64,7 @@ def audit_study(
     indexes: Mapping[str, pd.DataFrame],
     *,
     same_patients: Sequence[Collection[str]] = (),
+    splits: Mapping[str, str] | None = None,
     adapters: Mapping[str, str] | None = None,
     leaks: Mapping[str, str] | None = None,
     judged_on: Mapping[str, Collection[str]] | None = None,
@@ -81,6 +82,8 @@ def audit_study(
         Index tables of the pixel store, by dataset.
     same_patients
         Groups of domains that are declared to hold the same patients.
+    splits
+        For each domain that takes the split of another, that one.
     adapters
         The adapter of each dataset, for weights from elsewhere.
     leaks
@@ -95,7 +98,7 @@ def audit_study(
     TableError
         If a lineage names a fold that its domain does not have.
     """
-    pool = make_pool(cases, indexes, same_patients)
+    pool = make_pool(cases, indexes, same_patients, splits)
     runs = _runs_of(lineages, list(cases), judged_on)
     return AuditReport.of(
         [
@@ -120,9 +123,10 @@ def learned_rows(pool: Pool, lineage: Lineage) -> NDArray[np.bool_]:
 def judged_rows(pool: Pool, lineage: Lineage, domain: str) -> NDArray[np.bool_]:
     """Return which cases of a domain a model is judged on.
 
-    On a domain of its lineage those of its own fold, elsewhere those of any fold.
+    On a domain of its lineage, or with the split of one, those of its own fold, elsewhere those
+    of any fold.
     """
-    own = {step.fold for step in lineage.steps if step.domain == domain}
+    own = {step.fold for step in lineage.steps if pool.share_split(step.domain, domain)}
     folds = sorted(own) if own else range(pool.folds(domain))
     return np.any([pool.placed(domain, fold, JUDGED_SUBSETS) for fold in folds], axis=0)
 

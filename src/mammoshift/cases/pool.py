@@ -40,6 +40,8 @@ class Pool:
         patient is its own), and equal pixels (-1 where they are not known or all one value).
     known
         Whether the archive names the patient.
+    splits
+        For each domain that takes the split of another, that one.
     """
 
     table: pd.DataFrame
@@ -50,6 +52,7 @@ class Pool:
     patient: Codes
     pixels: Codes
     known: NDArray[np.bool_]
+    splits: Mapping[str, str]
 
     def subset(self, row: int, fold: int) -> str:
         """Return the name of the subset of one case; of all folds, joined, for a fold of -1."""
@@ -58,6 +61,10 @@ class Pool:
         if fold >= 0:
             return ALL_SUBSETS[codes[fold]]
         return " ".join(dict.fromkeys(ALL_SUBSETS[code] for code in codes))
+
+    def share_split(self, one: str, other: str) -> bool:
+        """Return whether two domains have one split."""
+        return self.splits.get(one, one) == self.splits.get(other, other)
 
     def folds(self, domain: str) -> int:
         """Return the number of folds of a domain."""
@@ -81,6 +88,7 @@ def make_pool(
     cases: Mapping[str, pd.DataFrame],
     indexes: Mapping[str, pd.DataFrame],
     same_patients: Sequence[Collection[str]] = (),
+    splits: Mapping[str, str] | None = None,
 ) -> Pool:
     """Put the cases of domains together.
 
@@ -93,6 +101,8 @@ def make_pool(
         `item_id` of the cases.
     same_patients
         Groups of domains that hold the same patients, by the names that their archives give.
+    splits
+        For each domain that takes the split of another, that one.
     """
     columns = ["dataset", "case_id", "item_id", "image_id"]
     names = list(cases)
@@ -119,6 +129,7 @@ def make_pool(
         patient=_codes(person),
         pixels=_codes(_pixel_hashes(table, indexes)),
         known=known,
+        splits=splits or {},
     )
 
 

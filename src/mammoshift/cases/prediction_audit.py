@@ -21,7 +21,10 @@ _NOWHERE = len(ALL_SUBSETS)
 
 
 def audit_predictions(
-    lineages: Lineages, cases: Mapping[str, pd.DataFrame], predictions: Iterable[pd.DataFrame]
+    lineages: Lineages,
+    cases: Mapping[str, pd.DataFrame],
+    predictions: Iterable[pd.DataFrame],
+    splits: Mapping[str, str] | None = None,
 ) -> AuditReport:
     """Check that every prediction is of a case of the subset that it states, none of a seen one.
 
@@ -34,21 +37,23 @@ def audit_predictions(
     predictions
         Columns of `mammoshift.contracts.predictions.PREDICTION_SCHEMA`; they are looked at one
         at a time. A `case_id` is that of a case, or of a unit.
+    splits
+        For each domain that takes the split of another, that one.
 
     Returns
     -------
     AuditReport
         A prediction is a leak unless its case is, in the run's own split, in the stated subset
         and not in train; and, for a judged subset, in no subset that the model or an ancestor
-        learned from. On a domain that the model did not learn from, only cases that are judged
-        for any model are predicted.
+        learned from. On a domain that the model did not learn from, and that has not the split
+        of one that it did, only cases that are judged for any model are predicted.
 
     Raises
     ------
     TableError
         If a run has no lineage, or a predicted case is in no table of cases.
     """
-    pool = make_pool(cases, {})
+    pool = make_pool(cases, {}, splits=splits)
     findings: list[Finding] = []
     examined = leaks = 0
     for table in predictions:
@@ -113,7 +118,7 @@ def _seen(pool: Pool, lineage: Lineage, domain: str) -> NDArray[np.bool_]:
 def _actual(pool: Pool, lineage: Lineage, domain: str) -> Codes:
     """Return the subset of each case of a domain for a model, by its place in `ALL_SUBSETS`."""
     subsets = pool.subsets[domain].astype(np.int64)
-    own = [step.fold for step in lineage.steps if step.domain == domain]
+    own = [step.fold for step in lineage.steps if pool.share_split(step.domain, domain)]
     if own:
         return subsets[:, own[-1]]
     judged = np.isin(subsets, _JUDGED)

@@ -69,6 +69,11 @@ def case_files(paths: Iterable[str | Path]) -> dict[str, Path]:
     }
 
 
+def taken_splits(domains: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Return, for each domain of an audit's leaves that takes the split of another, that one."""
+    return {name: leaf["split_of"] for name, leaf in domains.items() if "split_of" in leaf}
+
+
 def audit_domain_files(
     name: str, cases: Path, datasets: Mapping[str, StoredDataset], leak: str | None = None
 ) -> AuditReport:
@@ -91,6 +96,7 @@ def audit_study_files(
     datasets: Mapping[str, StoredDataset],
     *,
     same_patients: Sequence[Collection[str]] = (),
+    splits: Mapping[str, str] | None = None,
     adapters: Mapping[str, str] | None = None,
     leaks: Mapping[str, str] | None = None,
     judged_on: Mapping[str, Collection[str]] | None = None,
@@ -109,6 +115,7 @@ def audit_study_files(
         {name: read_cases(path) for name, path in cases.items()},
         _indexes(datasets),
         same_patients=same_patients,
+        splits=splits,
         adapters=adapters,
         leaks=leaks,
         judged_on=judged_on,
@@ -117,7 +124,10 @@ def audit_study_files(
 
 
 def audit_prediction_files(
-    lineages: Lineages, cases: Mapping[str, Path], predictions: Iterable[Path]
+    lineages: Lineages,
+    cases: Mapping[str, Path],
+    predictions: Iterable[Path],
+    splits: Mapping[str, str] | None = None,
 ) -> AuditReport:
     """Audit the prediction tables of a study; see `audit_predictions`.
 
@@ -127,7 +137,7 @@ def audit_prediction_files(
         If a model was judged on a case that it learned from, or under another subset's name.
     """
     tables = {name: read_cases(path) for name, path in cases.items()}
-    return _raised(audit_predictions(lineages, tables, map(read_predictions, predictions)))
+    return _raised(audit_predictions(lineages, tables, map(read_predictions, predictions), splits))
 
 
 def _raised(report: AuditReport) -> AuditReport:

@@ -42,7 +42,8 @@ class JudgedDomain(Strict):
     `subsets` are those that are reported: `target` of a domain without a split; `test`, and with
     folds `out_of_fold`, of one with a split, the one that leads first. `leak` names the split by
     rows or patches that puts one patient into several subsets: its numbers get no headline and
-    no verdict.
+    no verdict. `same_patients_as` are the other domains that are declared to hold the same
+    patients.
     """
 
     name: Name
@@ -50,6 +51,7 @@ class JudgedDomain(Strict):
     combine: Combine = "mean"
     subsets: tuple[JudgedSubset, ...]
     leak: Literal["by_row", "by_patch"] | None = None
+    same_patients_as: tuple[Name, ...] | None = None
 
 
 class JudgedArm(Strict):

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from mammoshift.configuration.domain import same_patient_groups
+from mammoshift.configuration.domain import same_patient_groups, split_origin
 from mammoshift.configuration.judged import (
     CalibrationSettings,
     ComparisonSettings,
@@ -179,13 +179,7 @@ def _audited(
     groups = same_patient_groups(resolved.domains)
     return {
         "lineages": lineages,
-        "domains": {
-            name: {
-                "datasets": list(resolved.domains[name].datasets),
-                "leak": leak_of(resolved, name),
-            }
-            for name in names
-        },
+        "domains": {name: _audited_domain(resolved, name) for name in names},
         "judged": dict(judged),
         "same_patients": [
             own for group in groups if len(own := [name for name in group if name in names]) > 1
@@ -195,6 +189,12 @@ def _audited(
             name: project.datasets[name].maximum_lost_share for name in datasets
         },
     }
+
+
+def _audited_domain(study: ResolvedStudy, name: str) -> Leaves:
+    origin = split_origin(study.domains, name)
+    record = {"datasets": list(study.domains[name].datasets), "leak": leak_of(study, name)}
+    return record if origin == name else {**record, "split_of": origin}
 
 
 def _learned_domains(study: ResolvedStudy, arm: str) -> tuple[str, ...]:
@@ -263,6 +263,7 @@ def scoring_leaves(project: Project, study: str, arm: str, domain: str) -> Leave
         "kind": resolved.arms[arm].kind,
         "domain": domain,
         "own": resolved.own_domain(arm) == domain,
+        "own_fold": resolved.share_split(resolved.own_domain(arm), domain),
         "runs": [
             {"seed": run.seed, "fold": run.fold, "model": resolved.model_of(run).path}
             for run in sorted(resolved.runs(arm))
@@ -279,6 +280,11 @@ def backbone_of(project: Project, arm: ArmBase) -> Leaves | None:
 def judged_domains(study: ResolvedStudy) -> tuple[JudgedDomain, ...]:
     """Return the domains that results are reported for."""
     wanted = study.record.judged_on or tuple(study.domains)
+    same = {
+        name: tuple(other for other in group if other != name)
+        for group in same_patient_groups(study.domains)
+        for name in group
+    }
     return tuple(
         JudgedDomain(
             name=name,
@@ -286,6 +292,7 @@ def judged_domains(study: ResolvedStudy) -> tuple[JudgedDomain, ...]:
             combine=domain.combine,
             subsets=_judged_subsets(study, name),
             leak=leak_of(study, name),
+            same_patients_as=same.get(name),
         )
         for name, domain in study.domains.items()
         if name in wanted or name in {study.own_domain(arm) for arm in study.arms}

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from mammoshift.configuration.arms import factor_pairs, resolve_arms
-from mammoshift.configuration.domain import DomainSettings, check_domains, folds_of
+from mammoshift.configuration.domain import (
+    DomainSettings,
+    check_domains,
+    folds_of,
+    split_origin,
+)
 from mammoshift.configuration.judged import Family, Pair
 from mammoshift.configuration.model import Arm, ArmBase, InputRecipe
 from mammoshift.configuration.naming import known
@@ -62,6 +67,10 @@ class ResolvedStudy:
         """Return the number of folds of a domain's split, 1 without folds or split."""
         return folds_of(self.domains, domain)
 
+    def share_split(self, one: str, other: str) -> bool:
+        """Return whether two domains have one split, so that a fold holds out the same patients."""
+        return split_origin(self.domains, one) == split_origin(self.domains, other)
+
     def runs(self, arm: str) -> tuple[Run, ...]:
         """Return the runs of an arm: seeds x folds of its own domain."""
         folds = range(self.folds(self.own_domain(arm)))
@@ -77,7 +86,7 @@ class ResolvedStudy:
         parent = self.arms[run.arm].parent
         if parent is None:
             return None
-        same = self.own_domain(parent.arm) == self.own_domain(run.arm)
+        same = self.share_split(self.own_domain(parent.arm), self.own_domain(run.arm))
         fold = run.fold if same and parent.fold is None else parent.fold or 0
         return Run(parent.arm, run.seed, fold)
 

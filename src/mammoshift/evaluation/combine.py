@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ from mammoshift.evaluation.families import (
 )
 from mammoshift.evaluation.grid import Grid
 from mammoshift.evaluation.rows import LEAKS, ComparisonRow, joined_notes
+from mammoshift.statistics.comparisons import Combined
 from mammoshift.statistics.meta_analysis import random_effects, weighted_stouffer
 
 SEEDS_RANDOM = "obuchowski_rockette_nested"
@@ -58,8 +60,8 @@ def _over_targets(
 ) -> Iterator[ComparisonRow]:
     """Combine the differences of each pair over domains that are foreign to both arms.
 
-    Their patients differ. They share the seeds, so that only differences of these checkpoints are
-    independent.
+    Their patients differ, or else there is no number. They share the seeds, so that only
+    differences of these checkpoints are independent.
     """
     fixed = [row for row in rows if row.method == SEEDS_FIXED]
     for arm, reference in dict.fromkeys((row.arm, row.reference) for row in fixed):
@@ -70,6 +72,10 @@ def _over_targets(
             if (row.arm, row.reference) == (arm, reference) and row.domain not in trained_on
         ]
         if len(own) < 2:
+            continue
+        shared = _shared_patients(settings, own)
+        if shared:
+            yield from _left_out(settings, own[0], shared)
             continue
         estimates = [_or_nan(row.estimate) for row in own]
         ses = [_or_nan(row.se) for row in own]
@@ -92,6 +98,35 @@ def _over_targets(
                 n_clusters=sum(row.n_clusters or 0 for row in own),
                 **test_numbers(test, test.method),
             )
+
+
+def _shared_patients(settings: ComparisonSettings, rows: list[ComparisonRow]) -> str:
+    """Return why differences on some domains are not independent; empty where they are."""
+    names = [row.domain for row in rows]
+    for name in names:
+        same = settings.domain(name).same_patients_as or ()
+        shared = next((other for other in same if other in names), None)
+        if shared is not None:
+            return f"undefined: {name} and {shared} hold the same patients"
+    return ""
+
+
+def _left_out(
+    settings: ComparisonSettings, row: ComparisonRow, reason: str
+) -> Iterator[ComparisonRow]:
+    for method in ("weighted_stouffer", "random_effects"):
+        nothing = Combined(method, None, None, None, math.inf, None, None, None, reason)
+        yield ComparisonRow(
+            study=settings.study,
+            family=row.family,
+            domain=ALL_TARGETS,
+            subset="target",
+            arm=row.arm,
+            reference=row.reference,
+            seed="all",
+            note=reason,
+            **test_numbers(nothing, method),
+        )
 
 
 def _or_nan(value: float | None) -> float:

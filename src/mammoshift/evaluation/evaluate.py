@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from mammoshift.configuration.judged import EvaluationSettings, Subgroup
-from mammoshift.evaluation.drops import arm_weights, mean_drop
+from mammoshift.evaluation.drops import arm_weights, mean_drop, share_patients
 from mammoshift.evaluation.grid import OVERLAPPING, Cell, Grid, why_not_judged
 from mammoshift.evaluation.rows import INDEPENDENCE, LEAKS, MetricRow, defined, metric_row
 from mammoshift.evaluation.thresholds import curves_of, operating_points
@@ -161,15 +161,15 @@ def _drops(study: str, grid: Grid) -> Iterator[MetricRow]:
                 yield metric_row(study, cell, arm, "mean", "transfer_drop", nothing)
                 continue
             drop = mean_drop(own, cell, arm)
+            paired = share_patients(own, cell)
+            method = "paired_obuchowski" if paired else "unpaired_obuchowski"
             yield metric_row(
                 study,
                 cell,
                 arm,
                 "mean",
                 "transfer_drop",
-                Estimate(
-                    drop.estimate, drop.ci_low, drop.ci_high, "unpaired_obuchowski", drop.note
-                ),
+                Estimate(drop.estimate, drop.ci_low, drop.ci_high, method, drop.note),
                 INDEPENDENCE if own.patients_unknown else "",
                 LEAKS[own.leak],
                 se=drop.se,

@@ -40,6 +40,8 @@ class Cell:
         What the first two axes are.
     leak
         The split by rows or patches that put one patient into several subsets, or None.
+    same_patients_as
+        Other domains that hold the same patients; a patient's `cluster` is the same there.
     """
 
     domain: str
@@ -49,6 +51,7 @@ class Cell:
     arms: tuple[str, ...]
     seeds: tuple[int, ...]
     leak: Literal["by_row", "by_patch"] | None = None
+    same_patients_as: tuple[str, ...] = ()
 
     @cached_property
     def labels(self) -> NDArray[np.int8]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from mammoshift.cases.identity import archive_patients
 from mammoshift.configuration.judged import JudgedDomain, JudgedStudy
 from mammoshift.contracts.cases import VALIDATION, patient_keys, read_cases
 from mammoshift.contracts.predictions import read_predictions
@@ -256,7 +257,16 @@ def _cell(
         combined = table.groupby(owner).agg(domain.combine)
         logits.append(combined.loc[order].to_numpy(dtype=np.float64).T)
     names = tuple(arm.arm for arm in present)
-    return Cell(domain.name, subset, described, np.stack(logits), names, tuple(seeds), domain.leak)
+    return Cell(
+        domain.name,
+        subset,
+        described,
+        np.stack(logits),
+        names,
+        tuple(seeds),
+        domain.leak,
+        domain.same_patients_as or (),
+    )
 
 
 def _units(domain: JudgedDomain, cases: pd.DataFrame) -> pd.Series[str]:
@@ -310,7 +320,7 @@ def _described(
     if set(units.loc[rows["case_id"]]) != judged:
         inside = np.array([subset in own for own in cases["subsets"]], dtype=bool)
         rows = cases[inside & cases["unit_id"].isin(judged)]
-    rows = rows.assign(cluster=patient_keys(rows), label=rows["unit_label"])
+    rows = rows.assign(cluster=_clusters(domain, rows), label=rows["unit_label"])
     columns = ["case_id", "cluster", "label", *_DESCRIBED, "lesion_types"]
     if domain.unit in _NOT_AGGREGATED:
         return rows[columns].sort_values("case_id", kind="stable").reset_index(drop=True)
@@ -329,6 +339,19 @@ def _described(
     combined["label"] = groups["label"].first()
     combined["lesion_types"] = groups["lesion_types"].agg(_all_types)
     return combined.reset_index()[columns]
+
+
+def _clusters(domain: JudgedDomain, cases: pd.DataFrame) -> pd.Series[str]:
+    """Return what identifies each case's patient, in all domains that hold the same patients.
+
+    Of those the names are the archives' own, as the audits compare them; an image of unknown
+    patient is told from one of another dataset.
+    """
+    if domain.same_patients_as is None:
+        return patient_keys(cases)
+    patients = archive_patients(cases)
+    images = "image " + cases["dataset"].astype("string") + "/" + cases["image_id"].astype("string")
+    return ("patient " + patients).where(patients.notna(), images).astype("str")
 
 
 def _all_types(texts: pd.Series) -> str | None:

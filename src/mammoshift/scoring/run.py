@@ -44,7 +44,9 @@ class ScoringJob:
     Attributes
     ----------
     settings
-        The leaves `arm`, `kind`, `domain` and `own` (whether the arm was trained on the domain).
+        The leaves `arm`, `kind`, `domain`, `own` (whether the arm was trained on the domain) and
+        `own_fold` (whether it was, or on one with the same split: each run then scores what its
+        own fold leaves out).
     code
         Fingerprint of the code.
     models
@@ -93,7 +95,7 @@ def run_scoring(job: ScoringJob, output: Path) -> None:
 
 
 def judged_subset(cases: pd.DataFrame) -> pd.Series[str]:
-    """Return what each case is for a model that was not trained on its domain.
+    """Return what each case is for a model that learned from no domain with its domain's split.
 
     `target` without a split, `test` where it is held out in every fold, `out_of_fold` where some
     fold leaves it out; empty for the others, which no such model is judged on.
@@ -120,7 +122,7 @@ def _decoded(job: ScoringJob) -> tuple[pd.DataFrame, CasePixels | None]:
 def _cases_of(job: ScoringJob, run: Run, table: pd.DataFrame) -> pd.DataFrame:
     """Return the cases that a run scores, with its view of their subset."""
     own = job.settings["own"]
-    subset = subset_of(table, run.fold) if own else judged_subset(table)
+    subset = subset_of(table, run.fold) if job.settings["own_fold"] else judged_subset(table)
     scored = subset.isin(SCORED_ON_OWN if own else JUDGED_SUBSETS)
     return table.assign(subset=subset)[scored.to_numpy()].reset_index(drop=True)
 

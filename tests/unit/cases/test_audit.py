@@ -234,6 +234,25 @@ def test_folds_are_judged_by_their_own_part_and_by_all_for_others() -> None:
         study(Lineage(steps=(LearnedFrom(domain="film", fold=2),)), cases=cases, indexes=indexes)
 
 
+def test_where_a_split_is_taken_a_model_is_judged_by_its_own_fold() -> None:
+    folds = [("train", "out_of_fold")] * 6 + [("out_of_fold", "train")] * 6
+    cases, indexes = tables(film=domain("film", folds), site=domain("site", folds))
+    groups = [("film", "site")]
+    fold = Lineage(steps=(LearnedFrom(domain="film", fold=1),))
+    apart = study(fold, 1, cases=cases, indexes=indexes, same_patients=groups)
+    assert not apart.passed
+    taken = study(
+        fold, 1, cases=cases, indexes=indexes, same_patients=groups, splits={"site": "film"}
+    )
+    assert taken.passed
+    assert taken.checks[0].examined == 12 + 12
+    own = predictions(in_subset(cases["site"], "out_of_fold", 1), "out_of_fold", 1)
+    other = predictions(in_subset(cases["site"], "out_of_fold", 0), "out_of_fold", 1)
+    lineages = {("arm", 1): fold}
+    assert audit_predictions(lineages, cases, [own], {"site": "film"}).passed
+    assert not audit_predictions(lineages, cases, [other], {"site": "film"}).passed
+
+
 def test_a_declared_leak_is_no_failure_on_its_own_domain_alone() -> None:
     cases, indexes = tables()
     cases["film"].loc[59, "patient_id"] = "p0"

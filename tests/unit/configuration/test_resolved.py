@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from mammoshift.configuration.leaves import scoring_leaves
+from mammoshift.configuration.load import Project, Settings
 from mammoshift.configuration.resolved import ResolvedStudy, resolve_study
 from mammoshift.configuration.study import Study
 from mammoshift.contracts.run import Run
@@ -60,6 +62,24 @@ def test_a_fold_starts_from_its_own_on_one_domain_and_from_the_named_one_on_anot
     assert study.start_of(Run("again", 1, 0)) == Run("tuned", 1, 0)
     arms = {**LONG["arms"], "again": {"initialisation": {"arm": "tuned", "fold": 2}}}
     assert _resolve(arms=arms).start_of(Run("again", 1, 0)) == Run("tuned", 1, 2)
+
+
+def test_domains_with_one_split_have_the_same_folds() -> None:
+    again = {"dataset": "clinic", "split": {"method": "same_as", "domain": "ffdm"}}
+    arms = {**LONG["arms"], "further": {"initialisation": {"arm": "tuned"}, "train_on": "again"}}
+    study = _resolve(domains={**LONG["domains"], "again": again}, arms=arms)
+    assert study.share_split("again", "ffdm")
+    assert study.share_split("film", "film")
+    assert not study.share_split("again", "clinic")
+    assert study.start_of(Run("further", 1, 2)) == Run("tuned", 1, 2)
+    project = Project(Settings(studies=(), datasets="", backbones=""), {}, {}, {"study": study})
+    for domain, own, own_fold in (
+        ("ffdm", True, True),
+        ("again", False, True),
+        ("clinic", False, False),
+    ):
+        found = scoring_leaves(project, "study", "tuned", domain)
+        assert (found["own"], found["own_fold"]) == (own, own_fold)
 
 
 def test_lineage_names_every_training_behind_a_model() -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from fabricated_tables import LONG, Fabricated, fabricate
 
 from mammoshift.configuration.judged import ComparisonSettings
-from mammoshift.contracts.cases import read_cases
+from mammoshift.contracts.cases import read_cases, write_cases
+from mammoshift.contracts.predictions import read_predictions, write_predictions
 from mammoshift.contracts.results import (
     METRIC_COLUMNS,
     read_comparisons,
@@ -329,3 +331,80 @@ def test_domains_are_combined_where_they_are_foreign_to_both_arms(
     settings = ComparisonSettings.model_validate(chain.settings(families=families))
     table = as_table(combine_seeds(settings, grid), ComparisonRow)
     assert set(table["domain"]) == {"film", "clinic"}
+
+
+# Domains that hold the same patients
+
+
+def _again(tables: Fabricated) -> tuple[Fabricated, Grid]:
+    """Declare that `film` and `digital`, whose patients have the same names, are the same."""
+    domains = [dict(domain) for domain in tables.judged["domains"]]
+    domains[0]["same_patients_as"], domains[1]["same_patients_as"] = ["digital"], ["film"]
+    declared = Fabricated({**tables.judged, "domains": domains}, tables.cases, tables.predictions)
+    return declared, declared.grid()
+
+
+def _drops(metrics: pd.DataFrame) -> pd.DataFrame:
+    return metrics[metrics["metric"] == "transfer_drop"].set_index(["arm", "domain"])
+
+
+def test_a_drop_between_the_same_patients_counts_their_covariance(short: Fabricated) -> None:
+    digital, film = (short.cases[name] for name in ("digital", "film"))
+    labels = read_cases(film).set_index("image_id")["label"].to_numpy()
+    same = read_cases(digital).assign(label=labels, unit_label=labels)
+    write_cases(same, digital)
+    for arm in ("plain", "better"):
+        own = read_predictions(short.predictions[arm, "film"])
+        logit = dict(zip(zip(own["seed"], own["case_id"], strict=True), own["logit"], strict=True))
+        path = short.predictions[arm, "digital"]
+        foreign = read_predictions(path)
+        generator = np.random.default_rng(1)
+        foreign["logit"] = [
+            logit.get((seed, case.replace("digital", "film")), 0.0) + 0.5 * generator.normal()
+            for seed, case in zip(foreign["seed"], foreign["case_id"], strict=True)
+        ]
+        write_predictions(foreign, path)
+    settings = {"subgroups": [], "bootstrap_resamples": 20}
+    before = _drops(
+        as_table(evaluate_study(short.evaluation(**settings), short.grid()), MetricRow)
+    )
+    declared, grid = _again(short)
+    after = _drops(as_table(evaluate_study(declared.evaluation(**settings), grid), MetricRow))
+    here = ("plain", "digital")
+    assert after.loc[here, "value"] == pytest.approx(before.loc[here, "value"])
+    assert after.loc[here, "se"] < 0.8 * before.loc[here, "se"]
+    assert after.loc[here, "method"] == "paired_obuchowski"
+    elsewhere = ("plain", "other")
+    pd.testing.assert_series_equal(after.loc[elsewhere], before.loc[elsewhere])
+
+
+def test_the_same_patients_are_not_combined_as_independent(short: Fabricated) -> None:
+    domains = [dict(domain) for domain in short.judged["domains"]]
+    domains[1]["same_patients_as"], domains[2]["same_patients_as"] = ["other"], ["digital"]
+    declared = Fabricated({**short.judged, "domains": domains}, short.cases, short.predictions)
+    table = as_table(combine_seeds(declared.comparison(), declared.grid()), ComparisonRow)
+    over = table[table["domain"] == "all_targets"]
+    assert over["method"].tolist() == ["weighted_stouffer", "random_effects"]
+    assert over[["estimate", "statistic", "p", "p_adjusted"]].isna().all(axis=None)
+    assert over["note"].str.contains("digital and other hold the same patients").all()
+    before = as_table(combine_seeds(short.comparison(), short.grid()), ComparisonRow)
+    assert before.loc[before["domain"] == "all_targets", "p"].notna().all()
+
+
+def test_patients_of_several_datasets_are_the_same_as_in_another_domain(
+    short: Fabricated,
+) -> None:
+    def prefixed(table: pd.DataFrame) -> pd.DataFrame:
+        named = {
+            column: table["dataset"] + "/" + table[column] for column in ("case_id", "patient_id")
+        }
+        return table.assign(**named, unit_id=table["dataset"] + "/" + table["unit_id"])
+
+    short.edit_cases(prefixed, ["digital"])
+    for arm in ("plain", "better"):
+        path = short.predictions[arm, "digital"]
+        table = read_predictions(path)
+        write_predictions(table.assign(case_id="digital/" + table["case_id"]), path)
+    _, grid = _again(short)
+    film, digital = grid.cells["film", "test"], grid.cells["digital", "target"]
+    assert set(film.cases["cluster"]) <= set(digital.cases["cluster"])

@@ -18,6 +18,7 @@ from mammoshift.errors import DamagedFileError
 from mammoshift.scoring import run
 from mammoshift.scoring.run import ScoringJob, run_scoring
 
+OWN, FOREIGN = {"own": True, "own_fold": True}, {"own": False, "own_fold": False}
 NAMES = [f"im{number}" for number in range(6)]
 FOLDS = [
     ("out_of_fold", "train"),
@@ -48,7 +49,7 @@ def job(tmp_path: Path, kind: CountingKind) -> ScoringJob:
             (folder / "model.safetensors").write_text("weights", encoding="utf-8")
             models[Run("toy", seed, fold)] = folder
     return ScoringJob(
-        settings={"arm": "toy", "kind": "network", "domain": "film", "own": True},
+        settings={"arm": "toy", "kind": "network", "domain": "film", **OWN},
         code={"score": "1"},
         models=models,
         cases=write_case_table(tmp_path / "cases", case_table("film", "a", NAMES, FOLDS)),
@@ -79,12 +80,23 @@ def test_on_its_own_domain_a_run_scores_what_its_fold_leaves_out(
 
 
 def test_elsewhere_every_run_scores_all_that_is_held_out(job: ScoringJob, tmp_path: Path) -> None:
-    foreign = replace(job, settings={**job.settings, "own": False})
+    foreign = replace(job, settings={**job.settings, **FOREIGN})
     run_scoring(foreign, tmp_path / "out" / "predictions.parquet")
     table = read_predictions(tmp_path / "out" / "predictions.parquet")
     for _run, part in table.groupby(["seed", "fold"]):
         assert part["case_id"].tolist() == NAMES
         assert part["subset"].tolist() == 4 * ["out_of_fold"] + 2 * ["test"]
+
+
+def test_where_a_split_is_taken_a_run_scores_what_is_judged_of_its_own_fold(
+    job: ScoringJob, tmp_path: Path
+) -> None:
+    again = replace(job, settings={**job.settings, "own": False, "own_fold": True})
+    run_scoring(again, tmp_path / "out" / "predictions.parquet")
+    table = read_predictions(tmp_path / "out" / "predictions.parquet")
+    found = {fold: set(part["case_id"]) for fold, part in table.groupby("fold")}
+    assert found == {0: {"im0", "im1", "im4", "im5"}, 1: {"im2", "im3", "im4", "im5"}}
+    assert set(table["subset"]) == {"out_of_fold", "test"}
 
 
 def test_an_image_that_could_not_be_decoded_is_no_case(job: ScoringJob, tmp_path: Path) -> None:

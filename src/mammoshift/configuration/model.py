@@ -222,6 +222,25 @@ class FromArm(Strict):
     part: Literal["model", "features"] | None = None
 
 
+class Head(Strict):
+    """What turns features into a logit.
+
+    `linear` and `mlp` take the pooled features, the latter through `units` hidden units (512).
+    `flatten_dense` takes every place of the last feature map into `units` (2048), so that it fits
+    images of one size alone (the MEXBreast study); `end2end_512x1` puts two 3 x 3 convolutions and
+    a mean on the map (Shen et al. 2019). The stage's dropout is that of all of them.
+    """
+
+    kind: Literal["linear", "flatten_dense", "end2end_512x1", "mlp"] = "linear"
+    units: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _units_have_a_layer(self) -> Head:
+        if self.units is not None and self.kind not in ("flatten_dense", "mlp"):
+            raise ValueError(f"units are for flatten_dense and mlp, not for {self.kind}")
+        return self
+
+
 Initialisation = Literal["random", "pretrained"] | FromArm
 
 
@@ -230,7 +249,8 @@ class Arm(Strict):
 
     `backbone` is a name in the backbones file; the record behind it is added by
     `mammoshift.configuration.study.resolve_arms` where a stage needs it. `normalisation` replaces
-    the backbone's. `scoring_precision` is that of training when it is left out.
+    the backbone's; `head` is linear and `scoring_precision` that of training when they are left
+    out.
     """
 
     name: Name
@@ -240,6 +260,7 @@ class Arm(Strict):
     loss: Loss = Loss()
     training: Training
     normalisation: Normalisation | None = None
+    head: Head | None = None
     scoring_precision: Precision | None = None
 
     @property

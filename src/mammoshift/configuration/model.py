@@ -283,6 +283,25 @@ class FromArm(Strict):
     part: Literal["model", "features"] | None = None
 
 
+class Head(Strict):
+    """What turns features into a logit.
+
+    `linear` and `mlp` take the pooled features, the latter through `units` hidden units (512).
+    `flatten_dense` takes every place of the last feature map into `units` (2048), so that it fits
+    images of one size alone (the MEXBreast study); `end2end_512x1` puts two 3 x 3 convolutions and
+    a mean on the map (Shen et al. 2019). The stage's dropout is that of all of them.
+    """
+
+    kind: Literal["linear", "flatten_dense", "end2end_512x1", "mlp"] = "linear"
+    units: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _units_have_a_layer(self) -> Head:
+        if self.units is not None and self.kind not in ("flatten_dense", "mlp"):
+            raise ValueError(f"units are for flatten_dense and mlp, not for {self.kind}")
+        return self
+
+
 Initialisation = Literal["random", "pretrained"] | FromArm
 
 
@@ -317,7 +336,7 @@ class Arm(ArmBase):
 
     `backbone` is a name in the backbones file. Without stages of training the arm applies the
     model of the arm that it starts from. `normalisation` replaces the backbone's.
-    `scoring_precision` is that of training when it is left out.
+    `head` is linear and `scoring_precision` that of training when they are left out.
     """
 
     kind: Literal["network"] = "network"  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -326,6 +345,7 @@ class Arm(ArmBase):
     loss: Loss = Loss()
     training: Training
     normalisation: Normalisation | None = None
+    head: Head | None = None
     scoring_precision: Precision | None = None
 
     @property

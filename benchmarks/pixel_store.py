@@ -33,7 +33,7 @@ def main() -> None:
         store = PixelStore.open(folders)
         plain = [np.load(folder / ARRAY_FILE, mmap_mode="r") for folder in folders]
         generator = np.random.default_rng(0)
-        names = generator.choice(np.array(store.image_ids), READS).tolist()
+        names = generator.choice(np.array(store.item_ids), READS).tolist()
         places = generator.integers(0, SHARDS * IMAGES_PER_SHARD, READS).tolist()
         floor = times_ms(
             lambda place: np.array(plain[place // IMAGES_PER_SHARD][place % IMAGES_PER_SHARD]),
@@ -59,6 +59,7 @@ def write_store(root: Path) -> list[Path]:
             {
                 "image_id": [f"image{shard}_{number}" for number in range(IMAGES_PER_SHARD)],
                 "dataset": "benchmark",
+                "laterality": None,
                 "path": raw.name,
                 "pixel_spacing_mm": np.nan,
             }

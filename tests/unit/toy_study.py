@@ -41,6 +41,7 @@ def write_store(folder: Path, dataset: str, names: list[str]) -> Path:
             "path": [f"{name}.pgm" for name in names],
             "pixel_spacing_mm": np.float32(0.5),
             "laterality": None,
+            "view": None,
             "content_key": names,
             "owner": names,
         }

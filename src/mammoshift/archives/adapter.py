@@ -12,6 +12,7 @@ import pyarrow as pa
 from mammoshift.archives.archive import LOST, Archive, ImageRecord
 from mammoshift.archives.memory import ContentMemory
 from mammoshift.archives.registry import load_adapter
+from mammoshift.archives.vocabulary import device_of
 from mammoshift.configuration.dataset import Dataset
 from mammoshift.contracts.annotations import ANNOTATIONS_SCHEMA, check_annotations
 from mammoshift.contracts.exclusion import Exclusion
@@ -86,8 +87,8 @@ def _append(columns: dict[str, list[object]], record: ImageRecord, dataset_name:
     from_file = {
         "dataset": dataset_name,
         "age": header.age if record.age is None else record.age,
-        "manufacturer": record.manufacturer or header.manufacturer,
-        "detector": record.detector or header.detector,
+        "manufacturer": record.manufacturer or device_of(header.manufacturer),
+        "detector": record.detector or device_of(header.detector),
         "pixel_spacing_mm": record.pixel_spacing_mm or header.pixel_spacing_mm,
         "bits": header.bits,
         "rows": header.rows,

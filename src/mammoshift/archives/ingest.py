@@ -24,13 +24,14 @@ FILES_SCHEMA = pa.schema(
         pa.field("path", pa.string(), nullable=False),
         pa.field("pixel_spacing_mm", pa.float32()),
         pa.field("laterality", pa.string()),
+        pa.field("view", pa.string()),
         pa.field("content_key", pa.string(), nullable=False),
         pa.field("owner", pa.string(), nullable=False),
     ]
 )
 """What preprocessing reads of an image; a changed label must not decode it again.
 
-The first six are columns of the manifest; `owner` is the patient, or the image itself where the
+The first seven are columns of the manifest; `owner` is the patient, or the image itself where the
 patient is unknown: images of one owner belong to one shard.
 """
 

@@ -9,8 +9,8 @@ import errno
 import hashlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from mammoshift.errors import ArchiveError
 
@@ -23,8 +23,7 @@ _LARGEST_TABLE_BYTES = 256 * 1024**2
 _LEADS_NOWHERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 
 
-@dataclass(frozen=True, slots=True)
-class ListedFile:
+class ListedFile(NamedTuple):
     """One file: its path relative to the root, with forward slashes, its size in bytes and time.
 
     `mtime_ns` is the time of its last modification, in nanoseconds.

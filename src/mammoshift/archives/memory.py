@@ -24,9 +24,9 @@ import sys
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mammoshift.archives.listing import ListedFile, content_key
 from mammoshift.files import write_text_atomically
@@ -41,8 +41,7 @@ _UNKNOWN_TIME = -1
 _MUCH_BYTES = 2 * 1024**3
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(NamedTuple):
     """A file as it was last read, and the key of its content when it was read first."""
 
     size: int
@@ -73,7 +72,7 @@ class ContentMemory:
         if self.news:
             # A write within the resolution of the clock would go unseen: such a file is read again.
             news = {
-                path: replace(look, mtime_ns=_UNKNOWN_TIME) if path in self.recent else look
+                path: look._replace(mtime_ns=_UNKNOWN_TIME) if path in self.recent else look
                 for path, look in self.news.items()
             }
             looks = _read(file) | news

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Iterable
@@ -24,6 +25,130 @@ _VIEW_OF = {text: view for view, texts in _VIEWS.items() for text in texts}
 _DENSITIES = {"1": "a", "2": "b", "3": "c", "4": "d", "a": "a", "b": "b", "c": "c", "d": "d"}
 _DENSITY_PREFIX = re.compile(r"^(?:acr|bi-?rads|density)[\s:_-]*", re.IGNORECASE)
 _BIRADS_PREFIX = re.compile(r"^bi-?rads[\s:_-]*", re.IGNORECASE)
+
+
+_MAKERS_AND_MODELS = frozenset(
+    [
+        "agfa",
+        "bennett",
+        "canon",
+        "carestream",
+        "fischer",
+        "fuji",
+        "fujifilm",
+        "ge",
+        "healthcare",
+        "hologic",
+        "ims",
+        "instrumentarium",
+        "kodak",
+        "konica",
+        "lorad",
+        "medical",
+        "medizintechnik",
+        "metaltronica",
+        "minolta",
+        "philips",
+        "planmed",
+        "sectra",
+        "siemens",
+        "systems",
+        "toshiba",
+        "trex",
+        "villa",
+        "corporation",
+        "corp",
+        "company",
+        "co",
+        "inc",
+        "ltd",
+        "gmbh",
+        "ag",
+        "ab",
+        "oy",
+        "plc",
+        "spa",
+        "srl",
+        "healthineers",
+        "imaging",
+        "diagnostics",
+        "digital",
+        "health",
+        "research",
+        "electron",
+        "technology",
+        "technologies",
+        "alpha",
+        "affinity",
+        "amulet",
+        "aspire",
+        "clarity",
+        "class",
+        "classview",
+        "clearview",
+        "cr",
+        "crystal",
+        "dimensions",
+        "dm",
+        "dr",
+        "ds",
+        "essential",
+        "fdr",
+        "fusion",
+        "giotto",
+        "image",
+        "imagechecker",
+        "innovality",
+        "inspiration",
+        "l30",
+        "mammodiagnost",
+        "mammomat",
+        "mammonovation",
+        "microdose",
+        "nova",
+        "novation",
+        "nuance",
+        "performance",
+        "plus",
+        "prime",
+        "pristina",
+        "profect",
+        "revelation",
+        "selenia",
+        "senographe",
+        "sophie",
+        "tomo",
+        "3d",
+        "2d",
+        "ffdm",
+        "pcm",
+        "mammography",
+        "version",
+        "adr",
+        "ads",
+        "senobright",
+        "s.p.a",
+        "s.r.l",
+    ]
+)
+_VERSION = re.compile(
+    r"(?:v|ver|ads|adr|dr|fdr|cr)?[.:]?\d[\d.]*(?:aws|[a-z])?|[ivx]{1,4}", re.ASCII
+)
+
+
+def device_of(text: str | None) -> str | None:
+    """Return a maker's or model's name as a file's header gives it, if it is surely one.
+
+    Anything may be typed into those fields, a person's name as well: a text with a word that is
+    neither a known maker, model or legal form nor a version becomes `device-` and digits that
+    tell it from others.
+    """
+    if text is None:
+        return None
+    words = [word for word in re.split(r"[\s/_,;()^-]+", text.lower()) if word.strip(".")]
+    if all(w.strip(".") in _MAKERS_AND_MODELS or _VERSION.fullmatch(w.strip(".")) for w in words):
+        return text
+    return f"device-{hashlib.blake2b(text.encode(), digest_size=5).hexdigest()}"
 
 
 def side_of(text: str) -> str | None:

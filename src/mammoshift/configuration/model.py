@@ -46,18 +46,55 @@ class InputRecipe(Strict):
     """How an image becomes an array of fixed size.
 
     `size` is (rows, columns) in pixels. `fit: pad` keeps the aspect ratio and fills with the
-    background; `stretch` does not. `mask: breast` sets everything outside the breast to zero.
+    background; `stretch` does not. `mask: breast` sets everything outside the breast to zero,
+    `breast_without_pectoral` the pectoral muscle too.
+
+    Of the tones, `dicom_voi` follows the file (VOI LUT, window, else its bits where the breast
+    fills them, else the breast's percentiles); `full_range` its bits; `percentile` and
+    `film_log` the breast's percentiles, linearly and logarithmically; `min_max` the image's
+    smallest and largest value; `clahe` is `percentile` followed by contrast-limited adaptive
+    histogram equalisation with the clip limit `clahe_clip` (2 when not set); `histogram_match`
+    gives the breast the distribution of `reference_quantiles`: intensities in [0, 1] at equally
+    spaced quantiles, the first at 0 and the last at 1 (see
+    `mammoshift.imaging.matching.reference_quantiles`).
+
+    `background` says what becomes of the air beside the breast: when it is not set, it stays as
+    it is and padding is zero; `padding_is_air` pads with the image's own air; `air_is_zero`
+    takes the air's level off every intensity, so that air and padding are both zero. Either way
+    no step shows where the image ends.
+
+    With `pitch_mm` the array's pixels have this size, whatever the detector's: an image that is
+    then larger than `size` is cut at its lower end and on the side away from the chest wall.
     `patch` comes from the domain whose unit is the patch.
     """
 
     unit: Literal["image"] = "image"
     patch: Patches | None = None
-    mask: Literal["none", "breast"] = "none"
+    mask: Literal["none", "breast", "breast_without_pectoral"] = "none"
     crop: Literal["none", "breast"] = "breast"
-    tone: Literal["dicom_voi", "full_range", "percentile", "film_log"] = "dicom_voi"
+    tone: Literal[
+        "dicom_voi", "full_range", "percentile", "film_log", "min_max", "clahe", "histogram_match"
+    ] = "dicom_voi"
     size: tuple[Annotated[int, Field(ge=16, le=8192)], Annotated[int, Field(ge=16, le=8192)]]
     fit: Literal["pad", "stretch"] = "pad"
     orientation: Literal["as_stored", "chest_wall_left"] = "chest_wall_left"
+    background: Literal["padding_is_air", "air_is_zero"] | None = None
+    pitch_mm: Annotated[float, Field(gt=0.0, le=10.0)] | None = None
+    clahe_clip: Annotated[float, Field(gt=0.0, le=100.0)] | None = None
+    reference_quantiles: Annotated[tuple[Share, ...], Field(min_length=2)] | None = None
+
+    @model_validator(mode="after")
+    def _optional_fields_have_their_use(self) -> InputRecipe:
+        quantiles = self.reference_quantiles
+        if (quantiles is None) == (self.tone == "histogram_match"):
+            raise ValueError("reference_quantiles go with tone: histogram_match, and it needs them")
+        if quantiles is not None and list(quantiles) != sorted(quantiles):
+            raise ValueError("reference_quantiles must not decrease")
+        if self.clahe_clip is not None and self.tone != "clahe":
+            raise ValueError("clahe_clip is only for tone: clahe")
+        if self.pitch_mm is not None and self.fit != "pad":
+            raise ValueError("pitch_mm keeps sizes in mm, which fit: stretch does not")
+        return self
 
 
 class Loss(Strict):
@@ -246,6 +283,25 @@ class FromArm(Strict):
     part: Literal["model", "features"] | None = None
 
 
+class Head(Strict):
+    """What turns features into a logit.
+
+    `linear` and `mlp` take the pooled features, the latter through `units` hidden units (512).
+    `flatten_dense` takes every place of the last feature map into `units` (2048), so that it fits
+    images of one size alone (the MEXBreast study); `end2end_512x1` puts two 3 x 3 convolutions and
+    a mean on the map (Shen et al. 2019). The stage's dropout is that of all of them.
+    """
+
+    kind: Literal["linear", "flatten_dense", "end2end_512x1", "mlp"] = "linear"
+    units: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _units_have_a_layer(self) -> Head:
+        if self.units is not None and self.kind not in ("flatten_dense", "mlp"):
+            raise ValueError(f"units are for flatten_dense and mlp, not for {self.kind}")
+        return self
+
+
 Initialisation = Literal["random", "pretrained"] | FromArm
 
 
@@ -280,7 +336,7 @@ class Arm(ArmBase):
 
     `backbone` is a name in the backbones file. Without stages of training the arm applies the
     model of the arm that it starts from. `normalisation` replaces the backbone's.
-    `scoring_precision` is that of training when it is left out.
+    `head` is linear and `scoring_precision` that of training when they are left out.
     """
 
     kind: Literal["network"] = "network"  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -289,6 +345,7 @@ class Arm(ArmBase):
     loss: Loss = Loss()
     training: Training
     normalisation: Normalisation | None = None
+    head: Head | None = None
     scoring_precision: Precision | None = None
 
     @property

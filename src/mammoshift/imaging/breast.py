@@ -7,23 +7,32 @@ foreground after thin structures are opened away: the largest connected part.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mammoshift.imaging.air import Foreground, find_foreground
 from mammoshift.imaging.decoded import DecodedImage, Pixels
+from mammoshift.imaging.pectoral import (
+    LEAST_STEP,
+    LEAST_STEP_UNKNOWN_VIEW,
+    VIEWS_WITH_PECTORAL,
+    pectoral_muscle,
+)
 
 _WORKING_LENGTH = 512
 _SMALLEST_SHARE = 0.02
 _MARGIN_SHARE = 0.01
-_BRIGHT_PERCENTILE = 99.0
-_LARGE_SHARE = 0.1
-_FAR_FROM_BACKGROUND = 0.44
+_SKIN_SHARE = 0.08
+_HAIRS = 128
+_BLURRED_RIM = 9
+_CLEAR_ASYMMETRY = 0.25
 
 Side = Literal["left", "right"]
+Mat: TypeAlias = NDArray[Any]
 AnyArray = TypeVar("AnyArray", bound=NDArray[Any])
 
 
@@ -76,30 +85,56 @@ class BreastRegion:
     found: bool
 
 
-def locate_breast(image: DecodedImage) -> BreastRegion:
+def locate_breast(image: DecodedImage, chest_wall: Side | None = None) -> BreastRegion:
     """Find the breast in `image`.
 
     The image is reduced until its longer side has at most 512 pixels (about 1/8 of a detector
-    image), the background is separated by the threshold of Otsu (1979) on the square root of
-    the intensity, which brings fat nearer to dense tissue than to the background, and the
-    largest part that survives an opening is taken.
+    image). Of what is brighter than air (see `mammoshift.imaging.air`) the largest connected
+    part that survives an opening is the breast: labels, markers and their like are smaller or
+    hang on by less. The opening is then undone within its reach, so that a nipple stays.
+
+    Parameters
+    ----------
+    image
+        A decoded image, larger value brighter.
+    chest_wall
+        The side of the image that the chest wall should be on, where something is known of it;
+        it is overruled by a shape that says clearly otherwise.
     """
     rows, columns = image.pixels.shape
     small = _reduce(image.pixels)
-    mask = _largest_part(_foreground(small))
-    found = cv2.countNonZero(mask) >= _SMALLEST_SHARE * mask.size
+    foreground = find_foreground(small)
+    core, others = _bright_parts(foreground.core)
+    found = cv2.countNonZero(core) >= _SMALLEST_SHARE * core.size
     if not found:
         return BreastRegion(
             mask=np.full(small.shape, 255, np.uint8),
             shape=(rows, columns),
             box=Box(0, 0, rows, columns),
-            chest_wall=chest_wall_side(_foreground(small)),
+            chest_wall=chest_wall or chest_wall_side(foreground.core),
             found=False,
         )
-    side = chest_wall_side(mask)
+    mask = _up_to_skin(foreground, core, others)
+    side = _agreed_side(mask, chest_wall)
     mask = _filled_to_chest_wall(mask, side)
     box = _bounding_box(mask, (rows, columns))
     return BreastRegion(mask, (rows, columns), box, side, found=True)
+
+
+def without_pectoral(
+    image: DecodedImage, region: BreastRegion, view: str | None = None
+) -> BreastRegion:
+    """Return the region with the pectoral muscle taken out of its mask; box and side stay.
+
+    Nothing is taken out of a view that shows no pectoral muscle, such as ``CC``; where the view
+    is unknown, only a muscle that stands out clearly is.
+    """
+    if not region.found or (view is not None and view not in VIEWS_WITH_PECTORAL):
+        return region
+    least = LEAST_STEP_UNKNOWN_VIEW if view is None else LEAST_STEP
+    muscle = pectoral_muscle(_reduce(image.pixels), region.mask, region.chest_wall, least)
+    kept = cv2.bitwise_and(region.mask, cv2.bitwise_not(muscle))
+    return replace(region, mask=np.asarray(kept, np.uint8))
 
 
 def full_mask(region: BreastRegion) -> NDArray[np.uint8]:
@@ -137,12 +172,26 @@ def chest_wall_side(mask: NDArray[np.uint8]) -> Side:
     columns of its bounding box are fuller on the chest-wall side. An empty or symmetrical mask
     counts as left.
     """
+    return "left" if _asymmetry(mask) >= 0.0 else "right"
+
+
+def _asymmetry(mask: NDArray[np.uint8]) -> float:
+    """Return how much fuller the left outer columns of a mask are than the right: -1 to 1."""
     occupied = np.flatnonzero(mask.any(axis=0))
     if not occupied.size:
-        return "left"
+        return 0.0
     height = (mask[:, occupied[0] : occupied[-1] + 1] > 0).sum(axis=0)
     width = max(1, height.size // 5)
-    return "left" if height[:width].sum() >= height[-width:].sum() else "right"
+    left, right = int(height[:width].sum()), int(height[-width:].sum())
+    return (left - right) / (left + right)
+
+
+def _agreed_side(mask: NDArray[np.uint8], expected: Side | None) -> Side:
+    """Return the expected side of the chest wall unless the shape clearly contradicts it."""
+    seen = chest_wall_side(mask)
+    if expected is None or seen == expected:
+        return seen
+    return seen if abs(_asymmetry(mask)) > _CLEAR_ASYMMETRY else expected
 
 
 def _reduce(pixels: Pixels) -> Pixels:
@@ -157,56 +206,64 @@ def _reduce(pixels: Pixels) -> Pixels:
     return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
 
 
-def _foreground(small: Pixels) -> NDArray[np.uint8]:
-    """Return 255 where `small` is brighter than the background."""
-    values = small.astype(np.float32)
-    darkest = float(values.min())
-    bright = float(np.percentile(values, _BRIGHT_PERCENTILE))
-    if bright <= darkest:
-        return np.zeros(small.shape, np.uint8)
-    scaled = np.sqrt(np.clip((values - darkest) / (bright - darkest), 0.0, 1.0))
-    grey = cv2.GaussianBlur((255.0 * scaled).astype(np.uint8), (5, 5), 0)
-    threshold = _background_threshold(grey.astype(np.uint8, copy=False))
-    return np.where(grey > threshold, 255, 0).astype(np.uint8)
-
-
-def _background_threshold(grey: NDArray[np.uint8]) -> float:
-    """Return the threshold between background and breast.
-
-    Where a saturated part is so large that the first threshold only tells it from the rest, the
-    rest splits again into background and a large part of far higher values: the breast. In
-    films and in images without such a part, the second part reached at most 0.37 of the way
-    from the background to the first.
-    """
-    threshold = _otsu(grey)
-    below = grey[grey <= threshold]
-    bright = grey[grey > threshold]
-    if not below.size or not bright.size:
-        return threshold
-    second = _otsu(below)
-    background, between = below[below <= second], below[below > second]
-    if between.size < _LARGE_SHARE * grey.size or not background.size:
-        return threshold
-    base = float(background.mean())
-    way = (float(between.mean()) - base) / (float(bright.mean()) - base)
-    return second if way > _FAR_FROM_BACKGROUND else threshold
-
-
-def _otsu(grey: NDArray[np.uint8]) -> float:
-    flags = cv2.THRESH_BINARY | cv2.THRESH_OTSU
-    return cv2.threshold(np.ascontiguousarray(grey).reshape(1, -1), 0, 255, flags)[0]
-
-
-def _largest_part(foreground: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Open away thin structures and keep the largest connected part."""
-    size = max(3, max(foreground.shape) // 40 | 1)
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
-    opened = cv2.morphologyEx(foreground, cv2.MORPH_OPEN, kernel)
+def _bright_parts(bright: Mat) -> tuple[Mat, Mat]:
+    """Open away thin structures; return the largest connected part, and all the others."""
+    opened = cv2.morphologyEx(bright, cv2.MORPH_OPEN, _disc(_opening(bright)))
     count, labels, statistics, _ = cv2.connectedComponentsWithStats(opened, connectivity=4)
     if count < 2:
-        return np.zeros_like(foreground)
+        return np.zeros_like(bright), opened
     largest = 1 + int(np.argmax(statistics[1:, cv2.CC_STAT_AREA]))
-    return np.where(labels == largest, 255, 0).astype(np.uint8)
+    core = np.where(labels == largest, 255, 0).astype(np.uint8)
+    return core, cv2.bitwise_and(opened, cv2.bitwise_not(core))
+
+
+def _up_to_skin(foreground: Foreground, core: Mat, others: Mat) -> Mat:
+    """Grow the core of a breast to the skin, and to a nipple on it, but not into a label."""
+    length, size = max(core.shape), _opening(core)
+    markers = cv2.bitwise_or(others, _apart(foreground.core, core))
+    markers = cv2.dilate(markers, _disc(_BLURRED_RIM))
+    tissue = cv2.bitwise_and(foreground.tissue, cv2.bitwise_not(markers))
+    opened = cv2.bitwise_or(cv2.morphologyEx(tissue, cv2.MORPH_OPEN, _disc(size)), core)
+    grown = _grown(core, opened, _SKIN_SHARE * length)
+    grown = _grown(grown, cv2.bitwise_or(tissue, grown), size)
+    smooth = cv2.morphologyEx(grown, cv2.MORPH_OPEN, _disc(max(3, length // _HAIRS | 1)))
+    return cv2.bitwise_or(smooth, core).astype(np.uint8, copy=False)
+
+
+def _apart(bright: Mat, core: Mat) -> Mat:
+    """Return what of `bright` is not connected to the core of the breast."""
+    parts = _parts(cv2.bitwise_or(bright, core))
+    own = _labelled(parts, core > 0) | (parts == 0)
+    return np.where(own, 0, 255).astype(np.uint8)
+
+
+def _grown(start: Mat, within: Mat, reach: float) -> NDArray[np.uint8]:
+    """Return what of `within` is connected to `start` and no further from it than `reach`."""
+    distance = cv2.distanceTransform(cv2.bitwise_not(start), cv2.DIST_L2, 3)
+    near = np.where((distance <= reach) & (within > 0), 255, 0).astype(np.uint8)
+    own = _labelled(_parts(near), (start > 0) & (near > 0))
+    return np.where(own, 255, 0).astype(np.uint8)
+
+
+def _parts(mask: Mat) -> NDArray[np.int32]:
+    """Return the number of the connected part that each pixel belongs to; 0 is outside."""
+    return np.asarray(cv2.connectedComponents(mask, connectivity=4)[1], np.int32)
+
+
+def _labelled(labels: NDArray[np.int32], where: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the pixels of every label that occurs in `where`."""
+    wanted = np.zeros(int(labels.max()) + 1, bool)
+    wanted[labels[where]] = True
+    return wanted[labels]
+
+
+def _opening(mask: Mat) -> int:
+    """Return the width of what is thin, in pixels of a reduced image."""
+    return max(3, max(mask.shape) // 40 | 1)
+
+
+def _disc(size: int) -> NDArray[np.uint8]:
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)).astype(np.uint8)
 
 
 def _filled_to_chest_wall(mask: NDArray[np.uint8], side: Side) -> NDArray[np.uint8]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 Pixels: TypeAlias = NDArray[np.uint8 | np.uint16]
+
+Intent = Literal["for_processing", "for_presentation"]
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,9 @@ class DecodedImage:
     ----------
     pixels
         Shape (rows, columns), uint8 or uint16, values 0 to 2**bits - 1. Signed pixels were
-        shifted by 2**(bits - 1) and MONOCHROME1 was inverted.
+        shifted by 2**(bits - 1), a modality LUT was applied and MONOCHROME1 was inverted.
     bits
-        Number of significant bits, 1 to 16.
+        Number of significant bits, 1 to 16; after a modality LUT those of its output.
     inverted
         Whether the stored values ran the other way (MONOCHROME1).
     window
@@ -54,6 +56,12 @@ class DecodedImage:
     pixel_spacing_mm
         Distance of pixel centres down a column and along a row, in mm, at the detector or on the
         film; None when the file does not say.
+    intent
+        Whether the pixels are a detector's, meant for further processing, or a display's (DICOM
+        Presentation Intent Type); None when the file does not say.
+    padded_share
+        Share of the pixels that the file declares as padding; none of them is brighter than
+        the darkest of the others.
     """
 
     pixels: Pixels
@@ -62,3 +70,5 @@ class DecodedImage:
     window: VoiWindow | None = None
     voi_lut: NDArray[np.float32] | None = None
     pixel_spacing_mm: tuple[float, float] | None = None
+    intent: Intent | None = None
+    padded_share: float = 0.0

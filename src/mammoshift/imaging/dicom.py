@@ -15,9 +15,9 @@ def decode_dicom(path: Path) -> DecodedImage:
 
     Handled: native pixels of either byte order or deflated, RLE, JPEG (baseline, extended,
     lossless of any selection value), JPEG-LS, JPEG 2000 and HTJ2K; 8 or 16 bits allocated with
-    fewer stored and anything in the unused bits; signed pixels; MONOCHROME1; colour, which
-    becomes luma. Only attributes that the pixels need are read, so that no identifier of a
-    patient is held in memory.
+    fewer stored and anything in the unused bits; signed pixels; MONOCHROME1; a modality LUT;
+    declared padding; colour, which becomes luma. Only attributes that the pixels need are read,
+    so that no identifier of a patient is held in memory.
 
     Raises
     ------

@@ -29,6 +29,7 @@ from pydicom.multival import MultiValue
 from pydicom.uid import UID
 
 from mammoshift.errors import UnreadableImageError
+from mammoshift.imaging.decoded import Intent
 from mammoshift.imaging.limits import (
     MAXIMUM_SEQUENCE_BYTES,
     MAXIMUM_UNPACKED_BYTES,
@@ -53,6 +54,12 @@ JPEG_2000 = frozenset(f"1.2.840.10008.1.2.4.{part}" for part in (90, 91))
 HTJ2K = frozenset(f"1.2.840.10008.1.2.4.{part}" for part in (201, 202, 203))
 NATIVE = frozenset({IMPLICIT, EXPLICIT, BIG_ENDIAN, DEFLATED})
 SUPPORTED = NATIVE | JPEG | JPEG_LS | JPEG_2000 | HTJ2K | {RLE}
+
+INTENT_KEYWORD = "PresentationIntentType"
+_INTENTS: dict[str, Intent] = {
+    "FOR PROCESSING": "for_processing",
+    "FOR PRESENTATION": "for_presentation",
+}
 
 SPACING_KEYWORDS = ("ImagerPixelSpacing", "PixelSpacing")
 """Attributes that `pixel_spacing` reads."""
@@ -191,6 +198,11 @@ def numbers(header: Dataset, keyword: str) -> tuple[float, ...]:
     if not all(math.isfinite(one) for one in found):
         raise UnreadableImageError(f"the attribute {keyword} is not a finite number")
     return found
+
+
+def intent_of(header: Dataset) -> Intent | None:
+    """Return whether a file is for processing or for presentation; None when it does not say."""
+    return _INTENTS.get(str(header.get(INTENT_KEYWORD, "")).strip().upper())
 
 
 def pixel_spacing(header: Dataset) -> tuple[float, float] | None:

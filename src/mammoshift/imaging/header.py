@@ -16,9 +16,12 @@ from pydicom.dataset import Dataset
 
 from mammoshift.archives.vocabulary import side_of, view_of, whole_years
 from mammoshift.errors import UnreadableImageError
+from mammoshift.imaging.decoded import Intent
 from mammoshift.imaging.dicom_file import (
+    INTENT_KEYWORD,
     SPACING_KEYWORDS,
     DicomFile,
+    intent_of,
     is_dicom,
     open_dicom,
     pixel_spacing,
@@ -50,6 +53,7 @@ _KEYWORDS = (
     "Manufacturer",
     "ManufacturerModelName",
     *SPACING_KEYWORDS,
+    INTENT_KEYWORD,
     "SeriesInstanceUID",
     "SeriesDescription",
 )
@@ -94,6 +98,7 @@ class ImageHeader:
     pixel_spacing_mm: float | None = None
     series_uid: str | None = None
     series_description: str | None = None
+    intent: Intent | None = None
 
 
 def read_header(path: Path) -> ImageHeader:
@@ -173,6 +178,7 @@ def _describe(file: DicomFile) -> ImageHeader:
         pixel_spacing_mm=_spacing(header),
         series_uid=_text(header, "SeriesInstanceUID"),
         series_description=_text(header, "SeriesDescription"),
+        intent=intent_of(header),
     )
 
 

@@ -9,11 +9,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammoshift.configuration.model import InputRecipe
-from mammoshift.imaging.breast import Box, BreastRegion, Side, locate_breast, mask_in_box
+from mammoshift.errors import UnreadableImageError
+from mammoshift.imaging.breast import (
+    Box,
+    BreastRegion,
+    Side,
+    locate_breast,
+    mask_in_box,
+    without_pectoral,
+)
 from mammoshift.imaging.decoded import DecodedImage, Pixels
-from mammoshift.imaging.tone import NEEDS_RANGE, apply_tone, to_uint16, value_range
+from mammoshift.imaging.geometry import Placement
+from mammoshift.imaging.levels import air_level, breast_counts, filled_share, take_off
+from mammoshift.imaging.matching import matching_table
+from mammoshift.imaging.tone import (
+    apply_tone,
+    look_up,
+    needs_range,
+    percentile_range,
+    to_uint16,
+)
 
-_STATISTICS_LENGTH = 2048
+_CLAHE_CLIP, _CLAHE_TILES = 2.0, 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +51,9 @@ class Preprocessed:
         False when no breast was found where one was looked for; the whole image was used then.
     pixel_spacing_mm
         Distance of pixel centres of `array` down a column and along a row; None when unknown.
+    filled_share
+        Share of the range of intensities that the breast fills; below
+        `mammoshift.imaging.levels.LEAST_FILLED_SHARE` the array is nearly of one grey.
     """
 
     array: NDArray[np.uint16]
@@ -42,16 +62,29 @@ class Preprocessed:
     flipped: bool
     breast_found: bool
     pixel_spacing_mm: tuple[float, float] | None
+    filled_share: float = 1.0
+
+    @property
+    def placement(self) -> Placement:
+        """How places on the stored image and in the array belong together."""
+        return Placement(self.crop, self.content, self.flipped)
 
 
 def preprocess_image(
-    image: DecodedImage, recipe: InputRecipe, *, crop: Box | None = None
+    image: DecodedImage,
+    recipe: InputRecipe,
+    *,
+    laterality: str | None = None,
+    view: str | None = None,
+    mirrored: bool = False,
+    crop: Box | None = None,
 ) -> Preprocessed:
     """Crop, resize, tone, mask and orient one image.
 
     The crop is made first. Percentiles of the tone recipe are those of its stored
     pixels; the tone curve itself is applied after the resize, to values that kept sixteen
-    bits. Padding is zero, below and on the side away from the chest wall.
+    bits. Padding lies below and on the side away from the chest wall; it is zero unless the
+    recipe's background says otherwise.
 
     Parameters
     ----------
@@ -59,6 +92,14 @@ def preprocess_image(
         A decoded image, larger value brighter.
     recipe
         What the array shall be; its size is (rows, columns).
+    laterality
+        ``left`` or ``right``, the breast that is known to be shown: it tells the chest wall's
+        side where the shape does not clearly tell otherwise.
+    view
+        The view, when it is known: the pectoral muscle is expected in oblique and lateral ones.
+    mirrored
+        Whether the archive stores its images mirrored, so that the chest wall of a left breast
+        is at the right edge, as in mini-MIAS.
     crop
         What of the image is used, instead of what the recipe says; None for the recipe's crop.
 
@@ -66,30 +107,31 @@ def preprocess_image(
     -------
     Preprocessed
         The array and how it came about.
-    """
-    rows, columns = image.pixels.shape
-    region = locate_breast(image) if _needs_region(recipe) else None
-    if crop is None:
-        crop = region.box if region and recipe.crop == "breast" else Box(0, 0, rows, columns)
-    part = crop.of(image.pixels)
-    breast_range = (0.0, 0.0)
-    if recipe.tone in NEEDS_RANGE:
-        breast_range = _breast_range(part, region, crop, image.bits)
-    height, width = content_size((crop.rows, crop.columns), recipe.size, recipe.fit)
-    # Filling the sixteen bits keeps the fractions that averaging makes of 8 to 14 bit pixels.
-    headroom = 16 - image.bits
-    wide = np.left_shift(part, headroom, dtype=np.uint16) if headroom else part
-    resized = resample(wide, height, width).astype(np.float32)
-    resized *= np.float32(1.0 / (1 << headroom))
-    toned = to_uint16(apply_tone(resized, image, recipe.tone, breast_range))
-    if recipe.mask == "breast" and region:
-        toned[mask_in_box(region, crop, height, width) == 0] = 0
 
+    Raises
+    ------
+    UnreadableImageError
+        If the recipe has a pitch in mm and the image's own is unknown.
+    """
+    region = _region(image, recipe, expected_wall(laterality, mirrored))
+    if crop is None:
+        crop = _crop(image, recipe, region)
     wall: Side = region.chest_wall if region else "left"
+    crop, (height, width) = _fitted(image, recipe, crop, wall)
+    shown = _shown_mask(image, recipe, region, view)
+    mask = mask_in_box(shown, crop, height, width) if shown else None
+    toned = _toned(image, recipe, region, crop, (height, width))
+    filled = filled_share(toned, mask)
+    air = air_level(toned, mask) if recipe.background and mask is not None else None
+    if recipe.background == "air_is_zero" and air is not None:
+        toned, air = take_off(toned, air), 0
+    if recipe.mask != "none" and mask is not None:
+        toned[mask == 0] = 0
+        air = 0
     flipped = recipe.orientation == "chest_wall_left" and wall == "right"
     if flipped:
         toned, wall = toned[:, ::-1], "left"
-    array, content = _place(toned, recipe.size, wall)
+    array, content = _place(toned, recipe.size, wall, air or 0)
     spacing = image.pixel_spacing_mm
     return Preprocessed(
         array=array,
@@ -102,7 +144,15 @@ def preprocess_image(
             if spacing
             else None
         ),
+        filled_share=filled,
     )
+
+
+def expected_wall(laterality: str | None, mirrored: bool = False) -> Side | None:
+    """Return the side of the stored image that the chest wall of a breast is on by convention."""
+    if laterality not in {"left", "right"}:
+        return None
+    return "left" if (laterality == "left") != mirrored else "right"
 
 
 def content_size(crop: tuple[int, int], size: tuple[int, int], fit: str) -> tuple[int, int]:
@@ -132,35 +182,96 @@ def resample(pixels: Pixels, rows: int, columns: int) -> Pixels:
     return pixels
 
 
-def _needs_region(recipe: InputRecipe) -> bool:
-    return (
+def _region(image: DecodedImage, recipe: InputRecipe, expected: Side | None) -> BreastRegion | None:
+    """Return where the breast is, or None when nothing of the recipe depends on it."""
+    needed = (
         recipe.crop == "breast"
-        or recipe.mask == "breast"
+        or recipe.mask != "none"
         or recipe.orientation == "chest_wall_left"
-        or recipe.tone in NEEDS_RANGE
+        or needs_range(image, recipe.tone)
         or recipe.fit == "pad"
     )
+    return locate_breast(image, expected) if needed else None
 
 
-def _breast_range(
-    part: Pixels, region: BreastRegion | None, crop: Box, bits: int
-) -> tuple[float, float]:
-    """Return the percentile range of the breast in a crop, from at most about four megapixels."""
-    step = 1 + max(part.shape) // _STATISTICS_LENGTH
-    sampled = np.ascontiguousarray(part[::step, ::step])
-    mask = mask_in_box(region, crop, *sampled.shape) if region else None
-    return value_range(sampled, mask, bits)
+def _crop(image: DecodedImage, recipe: InputRecipe, region: BreastRegion | None) -> Box:
+    rows, columns = image.pixels.shape
+    return region.box if region and recipe.crop == "breast" else Box(0, 0, rows, columns)
+
+
+def _shown_mask(
+    image: DecodedImage, recipe: InputRecipe, region: BreastRegion | None, view: str | None
+) -> BreastRegion | None:
+    if region is None or recipe.mask != "breast_without_pectoral":
+        return region
+    return without_pectoral(image, region, view)
+
+
+def _fitted(
+    image: DecodedImage, recipe: InputRecipe, crop: Box, wall: Side
+) -> tuple[Box, tuple[int, int]]:
+    """Return the crop, cut to what the array can hold, and the size of its content."""
+    if recipe.pitch_mm is None:
+        return crop, content_size((crop.rows, crop.columns), recipe.size, recipe.fit)
+    if image.pixel_spacing_mm is None:
+        raise UnreadableImageError(
+            "the pixel spacing is unknown, so that no array of a pitch in mm can be made; "
+            "give pixel_spacing_mm in the dataset's table or leave pitch_mm out"
+        )
+    factors = tuple(spacing / recipe.pitch_mm for spacing in image.pixel_spacing_mm)
+    rows, columns = (
+        min(length, max(1, int(limit / factor)))
+        for length, limit, factor in zip(
+            (crop.rows, crop.columns), recipe.size, factors, strict=True
+        )
+    )
+    left = crop.left if wall == "left" else crop.right - columns
+    held = Box(crop.top, left, crop.top + rows, left + columns)
+    height, width = (
+        min(limit, max(1, round(length * factor)))
+        for length, limit, factor in zip((rows, columns), recipe.size, factors, strict=True)
+    )
+    return held, (height, width)
+
+
+def _toned(
+    image: DecodedImage,
+    recipe: InputRecipe,
+    region: BreastRegion | None,
+    crop: Box,
+    size: tuple[int, int],
+) -> NDArray[np.uint16]:
+    """Resize a crop and apply the tone of the recipe."""
+    part = crop.of(image.pixels)
+    # Filling the sixteen bits keeps the fractions that averaging makes of 8 to 14 bit pixels.
+    headroom = 16 - image.bits
+    wide = np.left_shift(part, headroom, dtype=np.uint16) if headroom else part
+    resized = resample(wide, *size).astype(np.float32)
+    resized *= np.float32(1.0 / (1 << headroom))
+    if not needs_range(image, recipe.tone):
+        return to_uint16(apply_tone(resized, image, recipe.tone))
+    if recipe.tone == "min_max":
+        ends = (float(part.min()), float(part.max()))
+        return to_uint16(apply_tone(resized, image, recipe.tone, ends))
+    counts = breast_counts(image.pixels, region, crop, image.bits)
+    if recipe.tone == "histogram_match" and recipe.reference_quantiles:
+        return to_uint16(look_up(resized, matching_table(counts, recipe.reference_quantiles)))
+    toned = to_uint16(apply_tone(resized, image, recipe.tone, percentile_range(counts)))
+    if recipe.tone == "clahe":
+        clip = recipe.clahe_clip or _CLAHE_CLIP
+        toned = cv2.createCLAHE(clip, (_CLAHE_TILES, _CLAHE_TILES)).apply(toned)
+    return np.asarray(toned, np.uint16)
 
 
 def _place(
-    toned: NDArray[np.uint16], size: tuple[int, int], wall: Side
+    toned: NDArray[np.uint16], size: tuple[int, int], wall: Side, padding: int
 ) -> tuple[NDArray[np.uint16], Box]:
-    """Put the content at the top of the chest-wall side of a zero array of `size`."""
+    """Put the content at the top of the chest-wall side of an array of `size`."""
     height, width = toned.shape
     left = 0 if wall == "left" else size[1] - width
     content = Box(0, left, height, left + width)
     if (height, width) == size:
         return np.ascontiguousarray(toned), content
-    array = np.zeros(size, np.uint16)
+    array = np.full(size, padding, np.uint16)
     content.of(array)[...] = toned
     return array, content

@@ -1,8 +1,8 @@
 """Tone recipes: stored pixel values to display intensities in [0, 1].
 
-Every recipe is monotone and works on floating-point values in units of the stored pixel, so that
-it can be applied after an image was averaged down: averaging before the tone curve is what a
-detector or a digitiser with a coarser aperture does.
+Every recipe here is monotone and works on floating-point values in units of the stored pixel, so
+that it can be applied after an image was averaged down: averaging before the tone curve is what
+a detector or a digitiser with a coarser aperture does.
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ from numpy.typing import NDArray
 
 from mammoshift.imaging.decoded import DecodedImage, Pixels
 
-Tone = Literal["dicom_voi", "full_range", "percentile", "film_log"]
+Tone = Literal[
+    "dicom_voi", "full_range", "percentile", "film_log", "min_max", "clahe", "histogram_match"
+]
 
 LOW_PERCENT, HIGH_PERCENT = 0.5, 99.5
 """Percentiles inside the breast that `percentile` and `film_log` map to 0 and 1."""
 
-NEEDS_RANGE: frozenset[Tone] = frozenset({"percentile", "film_log"})
-"""Recipes that need `value_range` of the breast."""
+LEAST_FILL = 0.25
+"""Share of the range of its bits that the breast's 99.5 percentile must reach for `dicom_voi` to
+show that range; 12-bit data that a file declares as 16 bits would be black in it."""
 
 
 def apply_tone(
@@ -39,21 +42,21 @@ def apply_tone(
     image
         The image that the values come from; its bits, window and VOI LUT are used.
     tone
-        `dicom_voi`: the file's VOI LUT, else its window, else the full range of its bits.
-        `full_range`: 0 to 2**bits - 1. `percentile`: `value_range`, linearly. `film_log`:
-        `value_range`, logarithmically.
+        `dicom_voi`: the file's VOI LUT, else its window, else the full range of its bits, or
+        `value_range` where that ends below `LEAST_FILL` of it. `full_range`: 0 to 2**bits - 1.
+        `film_log`: `value_range`, logarithmically. All others: `value_range`, linearly.
     value_range
-        Stored values that become 0 and 1 in `percentile` and `film_log`; see `value_range`.
+        Stored values that become 0 and 1; see `percentile_range`.
 
     Returns
     -------
     ndarray
         float32, shape of `values`, in [0, 1].
     """
-    if tone == "percentile":
-        return linear_range(values, *value_range)
     if tone == "film_log":
         return film_log(values, *value_range)
+    if tone not in {"dicom_voi", "full_range"}:
+        return linear_range(values, *value_range)
     if tone == "dicom_voi" and image.voi_lut is not None:
         return look_up(values, image.voi_lut)
     if tone == "dicom_voi" and image.window is not None:
@@ -62,7 +65,17 @@ def apply_tone(
             return sigmoid_window(values, window.center, window.width)
         half = window.width / 2.0
         return linear_range(values, window.center - half, window.center + half)
-    return linear_range(values, 0.0, float((1 << image.bits) - 1))
+    largest = float((1 << image.bits) - 1)
+    if tone == "dicom_voi" and 0.0 < value_range[1] < LEAST_FILL * largest:
+        return linear_range(values, *value_range)
+    return linear_range(values, 0.0, largest)
+
+
+def needs_range(image: DecodedImage, tone: Tone) -> bool:
+    """Tell whether `tone` depends on the values of the breast in `image`."""
+    if tone == "dicom_voi":
+        return image.voi_lut is None and image.window is None
+    return tone != "full_range"
 
 
 def linear_range(values: NDArray[np.float32], low: float, high: float) -> NDArray[np.float32]:
@@ -99,21 +112,8 @@ def look_up(values: NDArray[np.float32], table: NDArray[np.float32]) -> NDArray[
     return (table[below] + share * (table[above] - table[below])).astype(np.float32, copy=False)
 
 
-def value_range(pixels: Pixels, mask: NDArray[np.uint8] | None, bits: int) -> tuple[float, float]:
-    """Return the 0.5 and 99.5 percentiles of `pixels` where `mask` is not zero.
-
-    Parameters
-    ----------
-    pixels
-        Shape (rows, columns), values below 2**bits.
-    mask
-        uint8 of the same shape; None, or a mask that is zero everywhere, means all pixels.
-    bits
-        Significant bits of a pixel, 1 to 16.
-    """
-    counts = histogram(pixels, mask, bits)
-    if not counts.any():
-        counts = histogram(pixels, None, bits)
+def percentile_range(counts: NDArray[np.int64]) -> tuple[float, float]:
+    """Return the 0.5 and 99.5 percentiles of values that occur `counts` times, from 0."""
     return histogram_percentile(counts, LOW_PERCENT), histogram_percentile(counts, HIGH_PERCENT)
 
 

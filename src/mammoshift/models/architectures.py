@@ -22,6 +22,7 @@ from mammoshift.models.padding import apply_static_padding
 from mammoshift.models.positions import with_positions_for
 
 COLOURS = 3
+DENSE_LAYERS = "pre_logits"
 NAMES_SHOWN = 5
 _TIMM_POOLING = {"mean": "avg", "max": "max", "mean_max": "avgmax"}
 
@@ -72,6 +73,7 @@ def create_features(
     size: tuple[int, int] | None = None,
     state: Mapping[str, Tensor] | None = None,
     state_size: tuple[int, int] | None = None,
+    pooled: bool = True,
 ) -> nn.Module:
     """Build the feature extractor of `backbone`: images in, one pooled feature vector each out.
 
@@ -89,6 +91,9 @@ def create_features(
         (rows, columns) that `state`, with `channels` as they are, was trained for. Position
         embeddings do not tell how they lie in rows and columns. None for published weights: the
         architecture's own size and three colours.
+    pooled
+        False for the last feature map, (N, channels, rows, columns), without pooling and without
+        the dense layers that some networks (VGG) put before their classifier.
 
     Raises
     ------
@@ -103,7 +108,10 @@ def create_features(
     options: dict[str, Any] = {}
     if size is not None and architecture.fixed_size:
         options["img_size"] = size
-    if backbone.pooling != "architecture":
+    if not pooled:
+        options["global_pool"] = ""
+        state = state and _with_dense_layers(backbone.architecture, state)
+    elif backbone.pooling != "architecture":
         options["global_pool"] = _TIMM_POOLING[backbone.pooling]
     if backbone.drop_path is not None:
         options["drop_path_rate"] = backbone.drop_path
@@ -136,11 +144,23 @@ def create_features(
         _check_multiple(backbone.architecture, size, patch)
     if state is not None:
         check_names(features.state_dict(), state, f"architecture {backbone.architecture}")
+    if not pooled and hasattr(features, DENSE_LAYERS):
+        setattr(features, DENSE_LAYERS, nn.Identity())
     if backbone.static_padding:
         apply_static_padding(features)
     if backbone.batch_norm_momentum is not None:
         _set_momentum(features, backbone)
     return features
+
+
+def _with_dense_layers(architecture: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Add the dense layers before the classifier, which timm asks for, where `state` has none."""
+    if any(name.startswith(f"{DENSE_LAYERS}.") for name in state):
+        return dict(state)
+    with torch.random.fork_rng(devices=[]):
+        whole = timm.create_model(architecture, num_classes=0).state_dict()
+    dense = {name: t for name, t in whole.items() if name.startswith(f"{DENSE_LAYERS}.")}
+    return {**dense, **state}
 
 
 def _patch_size(features: nn.Module) -> tuple[int, int] | None:

@@ -1,4 +1,4 @@
-"""The classifier: normalisation, a timm feature extractor and one or two linear heads."""
+"""The classifier: normalisation, a timm feature extractor and one or two heads."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from mammoshift.configuration.model import Backbone, Precision
+from mammoshift.configuration.model import Backbone, Head, Precision
 from mammoshift.errors import WeightsError
 from mammoshift.models.architectures import (
     check_names,
@@ -17,6 +17,7 @@ from mammoshift.models.architectures import (
     create_features,
     feature_count,
 )
+from mammoshift.models.heads import build_head, map_shape, takes_maps
 
 DENSITY_CLASSES = ("a", "b", "c", "d")
 FEATURES = "features."
@@ -46,18 +47,29 @@ class Classifier(nn.Module):
     backbone
         Its `channels`, `mean`, `std` and `per_image_range` are used.
     density_head
-        Whether to predict the breast density from the same features.
+        Whether to predict the breast density from the same features (of a map, their mean).
+    head
+        From those features to (N, 1); None for a linear layer.
     """
 
     mean: Tensor
     scale: Tensor
 
-    def __init__(self, features: nn.Module, backbone: Backbone, density_head: bool) -> None:
+    def __init__(
+        self,
+        features: nn.Module,
+        backbone: Backbone,
+        density_head: bool,
+        size: tuple[int, int],
+        head: Head | None = None,
+    ) -> None:
         super().__init__()
-        count = feature_count(features)
+        shape = _feature_shape(features, backbone, size, head)
+        count = shape[0]
         self.features = features
         self.dropout = nn.Dropout(0.0)
-        self.head = nn.Linear(count, 1)
+        self.head = build_head(head, shape)
+        self.maps = takes_maps(head)
         self.density_head = nn.Linear(count, len(DENSITY_CLASSES)) if density_head else None
         self.channels = backbone.channels
         self.per_image_range = backbone.per_image_range
@@ -75,6 +87,13 @@ class Classifier(nn.Module):
         self.frozen = frozen
         self.features.requires_grad_(not frozen)
         self.train(self.training)
+
+    def set_dropout(self, rate: float) -> None:
+        """Set the share of values that are dropped before and within the head."""
+        self.dropout.p = rate
+        for layer in self.head.modules():
+            if isinstance(layer, nn.Dropout):
+                layer.p = rate
 
     def train(self, mode: bool = True) -> Classifier:
         """Set the training mode; frozen features stay in evaluation mode."""
@@ -121,10 +140,23 @@ class Classifier(nn.Module):
             raise
         # The heads are small: in float32 also where the features were computed in bfloat16.
         with torch.autocast(images.device.type, enabled=False):
-            features = self.dropout(features.float())
-            logit = self.head(features).squeeze(1)
-            density = self.density_head(features) if self.density_head is not None else None
+            features = features.float()
+            # A head on a map has its dropouts within.
+            taken = features if self.maps else self.dropout(features)
+            logit = self.head(taken).squeeze(1)
+            density = None
+            if self.density_head is not None:
+                pooled = self.dropout(features.mean(dim=(2, 3))) if self.maps else taken
+                density = self.density_head(pooled)
         return Output(logit, density)
+
+
+def _feature_shape(
+    features: nn.Module, backbone: Backbone, size: tuple[int, int], head: Head | None
+) -> tuple[int, ...]:
+    if not takes_maps(head):
+        return (feature_count(features),)
+    return map_shape(features, backbone.channels, size)
 
 
 def unit_intensities(images: Tensor) -> Tensor:
@@ -150,6 +182,7 @@ def build_classifier(
     density_head: bool = False,
     state: Mapping[str, Tensor] | None = None,
     state_size: tuple[int, int] | None = None,
+    head: Head | None = None,
 ) -> Classifier:
     """Build a classifier, with the values of `state` as far as it goes.
 
@@ -166,6 +199,8 @@ def build_classifier(
         come from another input size; a head may be absent and is then random.
     state_size
         (rows, columns) of the images that `state` was trained on; None for the architecture's own.
+    head
+        What turns features into the logit; None for a linear layer.
 
     Raises
     ------
@@ -174,11 +209,13 @@ def build_classifier(
     WeightsError
         If `state` does not fit.
     """
+    pooled = not takes_maps(head)
     if state is None:
-        return Classifier(create_features(backbone, size), backbone, density_head)
+        extractor = create_features(backbone, size, pooled=pooled)
+        return Classifier(extractor, backbone, density_head, size, head)
     features = {n.removeprefix(FEATURES): t for n, t in state.items() if n.startswith(FEATURES)}
-    extractor = create_features(backbone, size, features, state_size)
-    classifier = Classifier(extractor, backbone, density_head)
+    extractor = create_features(backbone, size, features, state_size, pooled)
+    classifier = Classifier(extractor, backbone, density_head, size, head)
     for name in ("head", "density_head"):
         layer = getattr(classifier, name)
         start = {

@@ -164,7 +164,9 @@ def load_model(folder: Path, device: torch.device) -> tuple[Classifier, ModelRec
     state = read_state(folder)
     with torch.random.fork_rng(devices=[]):
         backbone = record.backbone.normalised(record.arm.normalisation)
-        classifier = build_classifier(backbone, record.arm.input.size, record.density_head)
+        classifier = build_classifier(
+            backbone, record.arm.input.size, record.density_head, head=record.arm.head
+        )
     where = str(folder / WEIGHTS_NAME)
     check_names(classifier.state_dict(), state, where)
     try:

@@ -29,7 +29,15 @@ from mammoshift.pixelstore.writer import write_shard
 IMAGES_PER_SHARD = 256
 RECORD_FILE = "shard.json"
 READ_OF_A_REGION = ("annotation_id", "image_id", "shape", "points", "radius")
-READ_OF_AN_IMAGE = ("image_id", "dataset", "path", "pixel_spacing_mm", "laterality", "content_key")
+READ_OF_AN_IMAGE = (
+    "image_id",
+    "dataset",
+    "path",
+    "pixel_spacing_mm",
+    "laterality",
+    "view",
+    "content_key",
+)
 
 
 def bundle_of(owner: str, bundles: int) -> int:

@@ -9,6 +9,7 @@ job. Only a few images are in flight at a time, and they are written in the mani
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -29,12 +30,14 @@ from mammoshift.errors import UnreadableImageError
 from mammoshift.files import atomic_path
 from mammoshift.imaging.breast import Box
 from mammoshift.imaging.decode import decode_image
+from mammoshift.imaging.levels import LEAST_FILLED_SHARE
 from mammoshift.imaging.patches import preprocess_patches
 from mammoshift.imaging.preprocess import Preprocessed, preprocess_image
 from mammoshift.pixelstore.fingerprints import difference_hash, fine_difference_hash, pixel_hash
 from mammoshift.pixelstore.index import ARRAY_FILE, EXCLUSIONS_FILE, INDEX_FILE, write_index
 
 _STAGE = "preprocess"
+_LOG = logging.getLogger(__name__)
 _IN_FLIGHT_PER_WORKER = 2
 
 Item = TypeVar("Item")
@@ -66,6 +69,7 @@ class _Source(NamedTuple):
     path: str
     pixel_spacing_mm: float
     laterality: str | None
+    view: str | None
 
 
 class _Stored(NamedTuple):
@@ -109,14 +113,14 @@ def write_shard(
         stored. Any other error ends the call.
     """
     destination.mkdir(parents=True, exist_ok=True)
-    sides = files["laterality"].astype(object)
     sources = map(
         _Source,
         files["image_id"],
         files["dataset"],
         files["path"],
         files["pixel_spacing_mm"].astype("float64"),
-        sides.where(sides.notna(), None),
+        _known(files, "laterality"),
+        _known(files, "view"),
     )
     boxes = _boxes(regions) if recipe.patch is not None else {}
 
@@ -150,22 +154,29 @@ def _preprocess(
 ) -> list[_Stored] | Exclusion:
     try:
         image = decode_image(_inside(root, source.path))
+        # The manifest has the file's own spacing, unless the archive's tables know better.
+        if source.pixel_spacing_mm > 0.0:
+            image = replace(image, pixel_spacing_mm=2 * (source.pixel_spacing_mm,))
+        if recipe.patch is not None:
+            patches = preprocess_patches(image, recipe, recipe.patch, regions, source.image_id)
+            return [
+                _Stored(done, _row(f"{source.image_id}.{n:05d}", source.image_id, done, done.crop))
+                for n, done in enumerate(patches)
+            ]
+        done = preprocess_image(image, recipe, laterality=source.laterality, view=source.view)
     except UnreadableImageError as error:
         return Exclusion(source.dataset, source.path, _STAGE, str(error))
-    # The manifest has the file's own spacing, unless the archive's tables know better.
-    if source.pixel_spacing_mm > 0.0:
-        image = replace(image, pixel_spacing_mm=2 * (source.pixel_spacing_mm,))
-    if recipe.patch is None:
-        done = preprocess_image(image, recipe)
-        return [_Stored(done, _row(source.image_id, source.image_id, done, None))]
-    try:
-        patches = preprocess_patches(image, recipe, recipe.patch, regions, source.image_id)
-    except UnreadableImageError as error:
-        return Exclusion(source.dataset, source.path, _STAGE, str(error))
-    return [
-        _Stored(done, _row(f"{source.image_id}.{number:05d}", source.image_id, done, done.crop))
-        for number, done in enumerate(patches)
-    ]
+    return [_whole(source, done)]
+
+
+def _whole(source: _Source, done: Preprocessed) -> _Stored:
+    if done.filled_share < LEAST_FILLED_SHARE:
+        _LOG.warning(
+            "%s: the breast fills %.0f%% of the range of its array; another tone may suit it",
+            source.image_id,
+            100.0 * done.filled_share,
+        )
+    return _Stored(done, _row(source.image_id, source.image_id, done, None))
 
 
 def _row(item_id: str, image_id: str, done: Preprocessed, box: Box | None) -> dict[str, object]:
@@ -210,6 +221,13 @@ def _boxes(regions: pd.DataFrame | None) -> dict[str, list[Box]]:
             box = Box(floor(around.y0), floor(around.x0), ceil(around.y1) + 1, ceil(around.x1) + 1)
             found.setdefault(image_id, []).append(box)
     return found
+
+
+def _known(files: pd.DataFrame, column: str) -> list[str | None]:
+    """Return a column's texts, None where one is missing or the whole column is."""
+    if column not in files:
+        return [None] * len(files)
+    return [None if pd.isna(value) else str(value) for value in files[column]]
 
 
 def _inside(root: Path, path: str) -> Path:

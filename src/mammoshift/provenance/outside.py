@@ -15,9 +15,8 @@ OUTSIDE = {
     "mammoshift.provenance": "decides whether a result is computed, never what it is",
     "mammoshift.execution.gpu_claim": "chooses among equal devices of one machine",
     "mammoshift.execution.interruption": "ends a job early; one that goes on gives the same bytes",
-    "mammoshift.execution.lock": "keeps a second process out",
     "mammoshift.execution.job": "says where a job's text goes and how its process ends",
-    "mammoshift.training.run:_alone_in": "keeps a second process away",
+    "mammoshift.execution.lock:alone_in": "keeps a second process away",
     "mammoshift.training.checkpoint:append_event": "writes a log of interruptions",
     "mammoshift.files:atomic_path": "puts a file in its place, whatever is in it",
 }

@@ -2,7 +2,6 @@
 
 The hash of a large file is computed when it is first used and whenever its size, modification
 time or inode is another than at the last look; what was seen then is remembered beside the file.
-`mammoshift verify` looks at every byte again.
 """
 
 from __future__ import annotations

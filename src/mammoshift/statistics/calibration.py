@@ -48,7 +48,7 @@ FEW_PATIENTS = (
     f"fewer than {FEWEST_PATIENTS} patients of one class: intercept and slope are hardly known"
 )
 
-_LARGE_VARIANCE = 400.0
+_LARGE_VARIANCE = 100.0
 _CHUNK_ELEMENTS = 4_000_000
 
 Binning = Literal["equal_width", "equal_mass"]
@@ -304,8 +304,8 @@ def null_calibration_errors(
     """Return the ECE [simulations] of labels drawn from the predictions themselves.
 
     Only the number of positives in each bin matters. It is counted from simulated labels, but
-    drawn from the normal distribution where its variance exceeds 400 (its skewness is then below
-    0.05), so that a million cases cost no more than ten thousand. Bins are drawn independently.
+    drawn from the normal distribution where its variance exceeds 100 (its skewness is then below
+    0.1), so that a million cases cost no more than ten thousand. Bins are drawn independently.
 
     Parameters
     ----------

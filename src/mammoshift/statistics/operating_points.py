@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 
 from mammoshift.errors import StatisticsError
-from mammoshift.statistics.auc import FloatArray, checked_cases
+from mammoshift.statistics.auc import FloatArray, checked_cases, cluster_codes
 from mammoshift.statistics.bootstrap import (
     DEFAULT_RESAMPLES,
     CurveReplicates,
@@ -46,6 +46,13 @@ from mammoshift.statistics.confusion import (
     ConfusionMatrix,
     confusion_matrix,
     confusion_metrics,
+)
+from mammoshift.statistics.large_samples import (
+    MANY_CASES,
+    linearised_interval,
+    rates_at_thresholds,
+    sensitivity_terms,
+    threshold_draws,
 )
 from mammoshift.statistics.patient_confusion import patient_confusion_metrics
 from mammoshift.statistics.proportions import Estimate, wilson_interval
@@ -222,10 +229,15 @@ def transferred_operating_point(
     matrix = confusion_matrix(positive, called)
     if threshold_replicates is not None:
         plain = confusion_metrics(matrix, level)
-        pair = bootstrap_at_thresholds(
-            positive, row, threshold_replicates, rng, patients=strata.codes
-        )
-        method = f"{resamples_text(threshold_replicates.size)}_both_samples"
+        if positive.size >= MANY_CASES:
+            codes = strata.codes if strata.clustered else None
+            pair = rates_at_thresholds(positive, row, threshold_replicates, codes, rng)
+            method = f"linearised_{threshold_replicates.size}_draws_both_samples"
+        else:
+            pair = bootstrap_at_thresholds(
+                positive, row, threshold_replicates, rng, patients=strata.codes
+            )
+            method = f"{resamples_text(threshold_replicates.size)}_both_samples"
         sensitivity, specificity = (
             _estimate(estimate.value, replicates, chosen, strata, method, level)
             for estimate, replicates, chosen in (
@@ -252,7 +264,15 @@ def threshold_replicates_of(
     patients: ArrayLike | None = None,
     resamples: int = DEFAULT_RESAMPLES,
 ) -> FloatArray:
-    """Return the thresholds [B] at a specificity in resamples of the validation patients."""
+    """Return the thresholds [B] at a specificity in resamples of the validation patients.
+
+    With `MANY_CASES` cases they are drawn from the normal limit of that distribution.
+    """
+    positive, row = _one_arm(labels, scores)
+    if positive.size >= MANY_CASES:
+        wanted = checked_specificity(specificity)
+        codes = None if patients is None else cluster_codes(patients, positive.size)
+        return threshold_draws(positive, row, wanted, codes, rng, resamples)
     curves = bootstrap_curves(
         labels,
         scores,
@@ -290,7 +310,12 @@ def reestimated_operating_points(
     tuple of OperatingPoint
         One for each arm. The interval of the sensitivity re-estimates the threshold in every
         resample of patients; the specificity has none, since it is reached by construction.
+        With `MANY_CASES` cases its variance is linearised instead.
     """
+    positive, matrix = checked_cases(labels, scores)
+    if positive.size >= MANY_CASES:
+        strata = strata_of(positive, patients)
+        return tuple(_linearised(positive, row, specificity, strata, level) for row in matrix)
     curves = bootstrap_curves(
         labels,
         scores,
@@ -300,6 +325,27 @@ def reestimated_operating_points(
         resamples=resamples,
     )
     return operating_points_of(labels, scores, curves, 0, patients=patients, level=level)
+
+
+def _linearised(
+    positive: NDArray[np.bool_],
+    scores: FloatArray,
+    specificity: float,
+    strata: Strata,
+    level: float,
+) -> OperatingPoint:
+    threshold = threshold_at_specificity(positive, scores, specificity)
+    codes = strata.codes if strata.clustered else None
+    value, terms = sensitivity_terms(positive, scores, threshold.value, codes)
+    return _operating_point(
+        threshold.value,
+        "reestimated",
+        confusion_matrix(positive, scores >= threshold.value),
+        linearised_interval(value, terms, level),
+        Estimate(threshold.specificity, note=BY_CONSTRUCTION),
+        strata,
+        threshold.note,
+    )
 
 
 def operating_points_of(

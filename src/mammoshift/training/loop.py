@@ -131,6 +131,7 @@ class _Trainer:
                 self.density_head,
                 self.start.state,
                 self.start.size,
+                request.arm.head,
             ),
             device,
         )
@@ -204,7 +205,7 @@ class _Trainer:
 
     def _enter_stage(self, stage: Stage) -> None:
         self.model.freeze_features(stage.train == "head")
-        self.model.dropout.p = stage.dropout
+        self.model.set_dropout(stage.dropout)
         trained = [p for p in self.model.parameters() if p.requires_grad]
         optimiser = build_optimiser(stage, trained)
         if self.saved_optimiser is not None:

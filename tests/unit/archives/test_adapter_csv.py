@@ -265,3 +265,15 @@ def test_a_table_outside_the_root_needs_leave(archive, ingest, tmp_path_factory)
     (archive / "table.csv").symlink_to(outside)
     with pytest.raises(ArchiveError, match=r"table 'table\.csv' leads out of the root"):
         ingest("csv", archive, **_options(COLUMNS))
+
+
+def test_a_name_in_the_fields_of_the_device_reaches_no_manifest(
+    archive, ingest, write_file, dicom_bytes
+):
+    content = dicom_bytes(Manufacturer="Doe^Jane", ManufacturerModelName="Jane Doe 1950")
+    write_file(archive / "images" / "e.dcm", content)
+    _write(archive, "images/e.dcm,p,pos", header="file,patient,outcome")
+    manifest = ingest("csv", archive, **_options(COLUMNS)).manifest
+    assert manifest["manufacturer"].str.fullmatch("device-[0-9a-f]{10}").all()
+    assert manifest["detector"].str.fullmatch("device-[0-9a-f]{10}").all()
+    assert "Doe" not in manifest.to_csv()

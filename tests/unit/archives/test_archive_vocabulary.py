@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,8 +9,10 @@ from hypothesis import strategies as st
 from mammoshift.archives.vocabulary import (
     birads_of,
     density_of,
+    device_of,
     highest_birads,
     joined_lesion_types,
+    pathology_of_birads,
     side_of,
     view_of,
     whole_years,
@@ -87,3 +91,51 @@ def test_any_text_maps_into_the_vocabulary(text):
     assert view_of(text) in (*VIEWS, None)
     assert density_of(text) in (*"abcd", None)
     assert worst_pathology([]) not in PATHOLOGIES
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "GE MEDICAL SYSTEMS",
+        "HOLOGIC, Inc.",
+        "SIEMENS",
+        "Senographe DS VERSION ADS_54.11",
+        "Mammomat Inspiration",
+        "MammoNovation",
+        "Lorad Selenia",
+        "Selenia Dimensions",
+        "FUJIFILM Corporation",
+        "FDR-3000AWS",
+        "IMS GIOTTO S.p.A.",
+        "Philips Medical Systems",
+    ],
+)
+def test_makers_and_models_are_kept(text):
+    assert device_of(text) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["Doe Jane", "SIEMENS Doe^Jane", "Mammomat 1950-01-01 Smith", "Ng"]
+)
+def test_whatever_else_was_typed_there_is_not(text):
+    device = device_of(text)
+    assert re.fullmatch(r"device-[0-9a-f]{10}", device)
+    assert device == device_of(text)
+    assert device != device_of(f"{text} ")
+    assert device_of(None) is None
+
+
+@pytest.mark.parametrize(
+    ("category", "malignant_from", "pathology"),
+    [
+        (None, "4", None),
+        ("0", "4", None),
+        ("1", "4", "normal"),
+        ("3", "4", "benign"),
+        ("4", "4", "malignant"),
+        ("4a", "4b", "benign"),
+        ("6", "5", "malignant"),
+    ],
+)
+def test_what_a_category_is_taken_for(category, malignant_from, pathology):
+    assert pathology_of_birads(category, malignant_from) == pathology

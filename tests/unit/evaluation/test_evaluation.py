@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from fabricated_tables import LONG, Fabricated, fabricate
 
+from fabricated_tables import LONG, Fabricated, fabricate
 from mammoshift.configuration.judged import ComparisonSettings
 from mammoshift.contracts.cases import read_cases, write_cases
 from mammoshift.contracts.predictions import read_predictions, write_predictions
@@ -365,9 +365,7 @@ def test_a_drop_between_the_same_patients_counts_their_covariance(short: Fabrica
         ]
         write_predictions(foreign, path)
     settings = {"subgroups": [], "bootstrap_resamples": 20}
-    before = _drops(
-        as_table(evaluate_study(short.evaluation(**settings), short.grid()), MetricRow)
-    )
+    before = _drops(as_table(evaluate_study(short.evaluation(**settings), short.grid()), MetricRow))
     declared, grid = _again(short)
     after = _drops(as_table(evaluate_study(declared.evaluation(**settings), grid), MetricRow))
     here = ("plain", "digital")

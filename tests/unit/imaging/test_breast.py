@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from twins import KINDS, dice, drawn
 
 from mammoshift.imaging.breast import (
     Box,
@@ -16,6 +17,7 @@ from mammoshift.imaging.breast import (
 )
 from mammoshift.imaging.decode import decode_image
 from mammoshift.imaging.decoded import DecodedImage
+from mammoshift.imaging.preprocess import expected_wall
 
 
 def breast_image(
@@ -120,20 +122,117 @@ def test_mask_in_box_lies_on_the_resized_crop() -> None:
     assert overlap(mask, truth > 127) > 0.96
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_masks_of_twins_reach_the_skin_on_every_scanner(kind: str) -> None:
+    shown = []
+    for one in drawn(kind):
+        region = locate_breast(one.image)
+        assert region.found
+        assert region.chest_wall == one.side
+        shown.append(dice(full_mask(region), one.shown))
+    assert np.median(shown) >= 0.98
+    assert min(shown) >= 0.93
+
+
+@pytest.mark.parametrize("kind", ["cbis_ddsm", "cmmd", "dmid", "mias"])
+def test_masks_and_crops_keep_the_nipple(kind: str) -> None:
+    for one in drawn(kind):
+        region = locate_breast(one.image)
+        reach = np.flatnonzero(one.shown.any(axis=0))
+        box = region.box
+        assert box.left <= reach[0] + 2
+        assert box.right >= reach[-1] - 1
+        tip = reach[-6] if one.side == "left" else reach[5]
+        assert (full_mask(region)[:, tip] > 0).any()
+
+
+def test_fog_that_differs_along_a_film_is_not_breast() -> None:
+    pixels, inside = breast_image(background=40)
+    fog = np.linspace(250.0, 0.0, 1000)[:, None] * np.ones((1, 800))
+    foggy = np.where(inside, pixels, pixels + fog).astype(np.uint16)
+    region = locate_breast(DecodedImage(foggy, 12))
+    assert overlap(full_mask(region) > 0, inside) > 0.95
+
+
+@pytest.mark.parametrize("padding", [0, 100])
+def test_a_strip_of_tape_across_the_film_is_not_breast(padding: int) -> None:
+    y, x = np.mgrid[0:1000, 0:800]
+    inside = x < 330 + 80 * np.cos(y / 160.0)
+    noise = np.random.default_rng(1).normal(0.0, 6.0, inside.shape)
+    pixels = np.clip(np.where(inside, 1400.0 + x, 40.0) + noise, 0, 4095)
+    pixels[:60] = 700.0 + noise[:60]
+    framed = np.pad(pixels.astype(np.uint16), ((0, 0), (padding, padding)))
+    region = locate_breast(DecodedImage(framed, 12))
+    mask = full_mask(region)[:, padding : padding + 800] > 0
+    assert not mask[:50].any()
+    assert region.box.top >= 40
+    assert overlap(mask[70:], inside[70:]) > 0.97
+
+
+def test_a_label_that_touches_the_fog_beside_the_skin_is_not_breast() -> None:
+    pixels, inside = breast_image(background=40)
+    pixels[300:380, 520:600] = 4095
+    pixels[330:350, 440:520] = np.maximum(pixels[330:350, 440:520], 260)
+    region = locate_breast(DecodedImage(pixels, 12))
+    assert not (full_mask(region)[300:380, 530:600] > 0).any()
+    assert overlap(full_mask(region) > 0, inside) > 0.95
+
+
+def test_the_known_side_decides_where_the_shape_does_not() -> None:
+    whole = np.random.default_rng(0).normal(2000.0, 90.0, (900, 700)).astype(np.uint16)
+    whole[:60, :200] = whole[:60, -200:] = 5
+    for side in ("left", "right"):
+        assert locate_breast(DecodedImage(whole, 12), side).chest_wall == side
+    pixels, _ = breast_image()
+    assert locate_breast(DecodedImage(pixels, 12), "right").chest_wall == "left"
+
+
 def test_side_of_an_empty_mask_is_left() -> None:
     assert chest_wall_side(np.zeros((5, 5), np.uint8)) == "left"
 
 
-def test_chest_wall_of_films(shared_data: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def films(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("films")
     with tarfile.open(shared_data / "mias" / "all-mias.tar.gz") as archive:
-        names = [f"all-mias/mdb{number:03d}.pgm" for number in range(1, 323, 9)]
-        archive.extractall(tmp_path, members=map(archive.getmember, names), filter="data")
-    for name in names:
-        region = locate_breast(decode_image(tmp_path / name))
-        odd = int(name[-7:-4]) % 2 == 1
-        assert region.found, name
-        assert region.chest_wall == ("right" if odd else "left"), name
-        assert 0.1 < (region.mask > 0).mean() < 0.75, name
+        archive.extractall(folder, filter="data")
+    return folder / "all-mias"
+
+
+@pytest.mark.parametrize(
+    ("film", "rows"), [(2, 34), (10, 14), (269, 1), (283, 36), (289, 50), (305, 18)]
+)
+def test_tape_of_real_films_is_not_breast(films: Path, film: int, rows: int) -> None:
+    image = decode_image(films / f"mdb{film:03d}.pgm")
+    region = locate_breast(image)
+    assert not full_mask(region)[:rows].any()
+    assert region.mask.mean() / 255.0 > 0.1
+
+
+@pytest.mark.parametrize(("film", "side"), [(151, "right"), (152, "left")])
+def test_films_without_a_shape_hang_as_the_archive_says(films: Path, film: int, side: str) -> None:
+    laterality = "left" if film % 2 else "right"
+    image = decode_image(films / f"mdb{film:03d}.pgm")
+    assert locate_breast(image, expected_wall(laterality, mirrored=True)).chest_wall == side
+    assert locate_breast(image, expected_wall(laterality)).chest_wall != side
+
+
+def test_no_crop_of_real_subtracted_images_cuts_the_breast(shared_data: Path) -> None:
+    folder = shared_data / "cdd-cesm" / "Subtracted images of CDD-CESM"
+    for path in sorted(folder.glob("*.jpg"))[::13]:
+        image = decode_image(path)
+        tissue = image.pixels > 25
+        left = tissue.sum() - locate_breast(image).box.of(tissue).sum()
+        assert left <= 0.015 * tissue.sum(), path.name
+
+
+def test_chest_wall_of_films(films: Path) -> None:
+    for path in sorted(films.glob("mdb*.pgm"))[::9]:
+        region = locate_breast(decode_image(path))
+        odd = int(path.stem[3:]) % 2 == 1
+        assert region.found, path.name
+        assert region.chest_wall == ("right" if odd else "left"), path.name
+        assert 0.1 < (region.mask > 0).mean() < 0.75, path.name
 
 
 def test_chest_wall_of_contrast_enhanced_images(shared_data: Path) -> None:

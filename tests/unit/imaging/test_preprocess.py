@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
+from twins import drawn
 
 from mammoshift.configuration.model import InputRecipe
+from mammoshift.errors import UnreadableImageError
 from mammoshift.imaging.breast import Box
 from mammoshift.imaging.decoded import DecodedImage
+from mammoshift.imaging.levels import LEAST_FILLED_SHARE
 from mammoshift.imaging.preprocess import content_size, preprocess_image, resample
 
 
@@ -82,8 +86,10 @@ def test_small_bright_spot_keeps_its_mass() -> None:
     assert mass == pytest.approx(9 * 60_000, rel=0.01)
 
 
-@pytest.mark.parametrize("tone", ["dicom_voi", "full_range", "percentile", "film_log"])
-@pytest.mark.parametrize("mask", ["none", "breast"])
+@pytest.mark.parametrize(
+    "tone", ["dicom_voi", "full_range", "percentile", "film_log", "min_max", "clahe"]
+)
+@pytest.mark.parametrize("mask", ["none", "breast", "breast_without_pectoral"])
 def test_every_recipe_gives_a_full_array(tone: str, mask: str) -> None:
     done = preprocess_image(DecodedImage(half_disc(), 12), recipe(tone=tone, mask=mask))
     assert done.array.shape == (160, 96)
@@ -129,6 +135,132 @@ def test_image_without_a_breast_is_used_whole_and_says_so() -> None:
     done = preprocess_image(DecodedImage(np.full((50, 40), 9, np.uint8), 8), recipe())
     assert not done.breast_found
     assert done.crop == Box(0, 0, 50, 40)
+
+
+@pytest.mark.parametrize("bits", [12, 16])
+@pytest.mark.parametrize("tone", ["dicom_voi"])
+def test_twelve_bits_in_a_container_of_sixteen_are_shown(bits: int, tone: str) -> None:
+    image = DecodedImage(half_disc(), bits)
+    done = preprocess_image(image, recipe(tone=tone))
+    assert done.array.max() > 20_000
+    assert done.filled_share > LEAST_FILLED_SHARE
+
+
+def test_an_array_whose_breast_is_of_one_grey_says_so() -> None:
+    done = preprocess_image(DecodedImage(half_disc(), 16), recipe(tone="full_range"))
+    assert done.filled_share < LEAST_FILLED_SHARE
+
+
+def test_padding_of_the_air_s_grey_shows_no_step() -> None:
+    pixels = half_disc() + np.uint16(500)
+    image = DecodedImage(pixels, 12)
+    size = (160, 160)
+    before = preprocess_image(image, recipe(size=size, crop="none"))
+    border = before.content.right
+    assert before.array[0, border - 1] > 5000
+    assert before.array[0, border] == 0
+    padded = preprocess_image(
+        image, recipe(size=size, crop="none", background="padding_is_air")
+    ).array
+    assert padded[0, border - 1] == padded[0, border] == padded[-1, -1]
+    np.testing.assert_array_equal(padded[:, :border], before.array[:, :border])
+    black = preprocess_image(image, recipe(size=size, crop="none", background="air_is_zero")).array
+    assert black[0, border - 1] == black[0, border] == 0
+    assert black.max() > 20_000
+
+
+def test_a_pitch_in_mm_is_that_of_every_detector() -> None:
+    fine = half_disc(1600, 1200)
+    coarse = half_disc(800, 600)
+    arrays = [
+        preprocess_image(
+            DecodedImage(pixels, 12, pixel_spacing_mm=(pitch, pitch)),
+            recipe(size=(420, 260), pitch_mm=0.4, tone="percentile"),
+        )
+        for pixels, pitch in ((fine, 0.1), (coarse, 0.2))
+    ]
+    for done in arrays:
+        assert done.pixel_spacing_mm == pytest.approx((0.4, 0.4), rel=0.01)
+    assert abs(arrays[0].content.rows - arrays[1].content.rows) <= 2
+    assert abs(arrays[0].content.columns - arrays[1].content.columns) <= 2
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_what_a_pitch_makes_too_large_is_cut_away_from_the_chest_wall(mirrored: bool) -> None:
+    pixels = half_disc()
+    pixels[:, :3] = 4000
+    if mirrored:
+        pixels = pixels[:, ::-1].copy()
+    done = preprocess_image(
+        DecodedImage(pixels, 12, pixel_spacing_mm=(0.2, 0.2)),
+        recipe(size=(100, 80), pitch_mm=0.2, crop="none"),
+    )
+    assert (done.crop.rows, done.crop.columns) == (100, 80)
+    assert (done.array[:, :3] > 60_000).all()
+
+
+def test_a_pitch_needs_that_of_the_image() -> None:
+    with pytest.raises(UnreadableImageError, match="pixel spacing is unknown"):
+        preprocess_image(DecodedImage(half_disc(), 12), recipe(pitch_mm=0.4))
+
+
+def test_min_max_spans_the_range_and_clahe_the_neighbourhood() -> None:
+    pixels = half_disc() + np.uint16(700)
+    spanned = preprocess_image(
+        DecodedImage(pixels, 12), plain(tone="min_max", size=(800, 600))
+    ).array
+    assert (spanned.min(), spanned.max()) == (0, 65535)
+    rng = np.random.default_rng(0)
+    textured = half_disc().astype(float) + rng.normal(0.0, 8.0, (800, 600))
+    image = DecodedImage(np.clip(textured, 0, 4095).astype(np.uint16), 12)
+    flat = preprocess_image(image, recipe(tone="percentile")).array
+    equalised = preprocess_image(image, recipe(tone="clahe", clahe_clip=4.0)).array
+    part = (slice(60, 90), slice(15, 45))
+    assert equalised[part].std() > 1.3 * flat[part].std()
+
+
+def test_the_side_that_the_manifest_knows_decides_where_the_shape_does_not() -> None:
+    whole = np.random.default_rng(0).normal(2000.0, 90.0, (900, 700)).astype(np.uint16)
+    whole[:60, :200] = whole[:60, -200:] = 5
+    image = DecodedImage(whole, 12)
+    assert not preprocess_image(image, recipe(), laterality="left").flipped
+    assert preprocess_image(image, recipe(), laterality="right").flipped
+    assert preprocess_image(image, recipe(), laterality="left", mirrored=True).flipped
+
+
+def test_the_pectoral_muscle_is_masked_in_oblique_views_only() -> None:
+    one = next(one for one in drawn("cmmd") if one.view == "MLO" and one.side == "left")
+    without = recipe(mask="breast_without_pectoral", size=(320, 200))
+    kept = preprocess_image(one.image, recipe(mask="breast", size=(320, 200)), view="MLO")
+    cut = preprocess_image(one.image, without, view="MLO")
+    assert cut.crop == kept.crop
+    removed = (kept.array > 0) & (cut.array == 0)
+    muscle = one.muscle[cut.crop.top : cut.crop.bottom, cut.crop.left : cut.crop.right]
+    share = muscle.sum() / muscle.size * cut.content.rows * cut.content.columns
+    assert removed.sum() == pytest.approx(share, rel=0.25)
+    whole = preprocess_image(one.image, without, view="CC")
+    np.testing.assert_array_equal(whole.array, kept.array)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"tone": "histogram_match"},
+        {"reference_quantiles": (0.0, 1.0)},
+        {"tone": "histogram_match", "reference_quantiles": (0.5, 0.1)},
+        {"clahe_clip": 2.0},
+        {"pitch_mm": 0.1, "fit": "stretch"},
+    ],
+)
+def test_a_recipe_that_contradicts_itself_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        InputRecipe.model_validate({"size": (160, 96), **fields})
+
+
+def test_unset_fields_leave_a_recipe_as_it_was() -> None:
+    assert set(recipe().model_dump(exclude_none=True)) == {
+        *("unit", "mask", "crop", "tone", "size", "fit", "orientation"),
+    }
 
 
 @settings(max_examples=40, deadline=None)

@@ -13,8 +13,8 @@ from mammoshift.imaging.tone import (
     histogram_percentile,
     linear_range,
     look_up,
+    percentile_range,
     to_uint16,
-    value_range,
 )
 
 TONES = ("dicom_voi", "full_range", "percentile", "film_log")
@@ -102,9 +102,25 @@ def test_range_is_that_of_the_breast_alone() -> None:
     pixels[:, 80:] = 65535
     mask = np.zeros((100, 100), np.uint8)
     mask[:, :50] = 255
-    assert value_range(pixels, mask, 16) == (1024.0, 5974.0)
-    empty = np.zeros_like(mask)
-    assert value_range(pixels, empty, 16) == value_range(pixels, None, 16) == (0.0, 65535.0)
+    assert percentile_range(histogram(pixels, mask, 16)) == (1024.0, 5974.0)
+    assert percentile_range(histogram(pixels, None, 16)) == (0.0, 65535.0)
+
+
+@pytest.mark.parametrize("bits", [8, 12, 16])
+def test_a_breast_that_fills_its_bits_is_shown_in_their_range(bits: int) -> None:
+    largest = (1 << bits) - 1
+    values = np.array([0.0, 0.3 * largest, largest], np.float32)
+    breast = (0.02 * largest, 0.3 * largest)
+    shown = apply_tone(values, DecodedImage(np.zeros((1, 1), np.uint16), bits), "dicom_voi", breast)
+    np.testing.assert_allclose(shown, [0.0, 0.3, 1.0], atol=1e-6)
+
+
+def test_twelve_bits_in_a_container_of_sixteen_are_not_black() -> None:
+    values = np.array([200.0, 2000.0, 3800.0], np.float32)
+    shown = apply_tone(
+        values, DecodedImage(np.zeros((1, 1), np.uint16), 16), "dicom_voi", (200.0, 3800.0)
+    )
+    np.testing.assert_allclose(shown, [0.0, 0.5, 1.0], atol=1e-6)
 
 
 def test_storing_keeps_the_ends_and_rounds() -> None:

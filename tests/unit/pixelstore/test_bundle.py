@@ -41,6 +41,7 @@ def _archive(root: Path, count: int) -> pd.DataFrame:
             "path": [f"{name}.pgm" for name in names],
             "pixel_spacing_mm": np.float32(0.5),
             "laterality": None,
+            "view": None,
             "content_key": [f"key of {name}" for name in names],
             "owner": names,
         }

@@ -53,6 +53,7 @@ def archive(root: Path, count: int, start: int = 0) -> pd.DataFrame:
             "path": [f"{name}.pgm" for name in names],
             "pixel_spacing_mm": pd.array([0.2] * count, dtype="Float32"),
             "laterality": None,
+            "view": None,
             "content_key": names,
             "owner": [f"p{number // 2}" for number in range(start, start + count)],
         }
@@ -201,11 +202,11 @@ def test_an_unexpected_error_in_a_worker_ends_the_call(
     real = writer.preprocess_image
     calls = []
 
-    def failing(image: object, recipe: object) -> object:
+    def failing(image: object, recipe: object, **known: object) -> object:
         calls.append(1)
         if len(calls) == 3:
             raise RuntimeError("out of order")
-        return real(image, recipe)  # type: ignore[arg-type]
+        return real(image, recipe, **known)  # type: ignore[arg-type]
 
     monkeypatch.setattr(writer, "preprocess_image", failing)
     with pytest.raises(RuntimeError, match="out of order"):
@@ -222,11 +223,11 @@ def test_only_a_few_images_are_in_flight(tmp_path: Path, monkeypatch: pytest.Mon
     most = 0
     real = writer.preprocess_image
 
-    def counting(image: object, recipe: object) -> object:
+    def counting(image: object, recipe: object, **known: object) -> object:
         nonlocal taken, most
         taken += 1
         most = max(most, taken - written)
-        return real(image, recipe)  # type: ignore[arg-type]
+        return real(image, recipe, **known)  # type: ignore[arg-type]
 
     monkeypatch.setattr(writer, "preprocess_image", counting)
     ordered_map = writer._ordered_map

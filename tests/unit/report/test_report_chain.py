@@ -115,8 +115,15 @@ def _manifest(cases: Path, folder: Path) -> Path:
     images = read_cases(cases).drop_duplicates("image_id")
     alone = images.iloc[:1].assign(image_id="no-label", patient_id="p999")
     manifest = pd.concat([images, alone]).assign(
-        density_scale="birads", bits=12, rows=100, columns=80, path="x.dcm", content_key="0"
+        density_scale="birads",
+        bits=12,
+        rows=100,
+        columns=80,
+        path="x.dcm",
+        content_key="0",
+        patient_pathology=None,
     )
+    manifest = manifest.assign(patient_pathology=None)
     path = folder / f"manifest-{cases.name}"
     write_manifest(manifest[MANIFEST_SCHEMA.names], path)
     return path

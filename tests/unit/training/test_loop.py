@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 from torch.nn.functional import interpolate
 
-from mammoshift.configuration.model import Arm, Backbone, Loss, Normalisation, WeightsFile
+from mammoshift.configuration.model import Arm, Backbone, Head, Loss, Normalisation, WeightsFile
 from mammoshift.errors import ConfigurationError, TrainingError, WeightsError
 from mammoshift.execution.interruption import TrainingInterrupted
 from mammoshift.models.architectures import reference_state
@@ -547,3 +547,21 @@ def test_the_epoch_with_the_smallest_loss_can_be_kept(tmp_path: Path) -> None:
     result = train_arm(request_for(tmp_path, stages=stages, select="best_validation_loss"))
     losses = [record.validation_loss for record in result.history]
     assert result.selected_epoch == 1 + int(np.argmin(losses))
+
+
+def test_features_move_to_another_size_and_leave_a_head_that_is_bound_to_one(
+    tmp_path: Path,
+) -> None:
+    head = Head(kind="flatten_dense", units=8)
+    parent = request_for(tmp_path / "parent", stages=[{"epochs": 1, "lr": 1e-3, "dropout": 0.2}])
+    parent = replace(parent, arm=parent.arm.model_copy(update={"head": head}))
+    result = train_arm(parent)
+    write_artefacts(tmp_path / "parent" / "model", parent, result)
+    part = {"arm": "parent", "part": "features"}
+    start = tmp_path / "parent" / "model"
+    child = request_for(tmp_path / "child", start=start, initialisation=part, **CHILD)
+    child = of_size(child, (64, 32))
+    found = train_arm(replace(child, arm=child.arm.model_copy(update={"head": head}))).state
+    name = "features.conv1.0.weight"
+    assert torch.equal(found[name], result.state[name])
+    assert found["head.hidden.weight"].shape[1] == 2 * result.state["head.hidden.weight"].shape[1]

@@ -4,8 +4,8 @@ Layout A of the NBIA Data Retriever. Included defects: `breast_density` in one h
 `breast density` in the other; line feeds inside quoted cells; `000000.dcm` in the tables where
 the disk has `1-1.dcm`; patients in both the mass and the calcification tables whose film occurs
 twice under different UIDs, some of them in the training set of one and the test set of the
-other; a patient whose breasts are in different sets; density 0 and a patient with two densities; crop and mask in either order, in one series
-or two; masks of another size than their image.
+other; a patient whose breasts are in different sets; density 0 and a patient with two densities;
+crop and mask in either order, in one series or two; masks of another size than their image.
 
 The ROI series (crop and mask) are written for every fourth patient only; the tables name them for
 all, as after a partial download.

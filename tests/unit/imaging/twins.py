@@ -1,0 +1,121 @@
+"""Mammograms of the twins with what was drawn: the truth that masks are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mammoshift.configuration.dataset import Population, Scanner
+from mammoshift.imaging.decoded import DecodedImage
+from mammoshift.phantoms.anatomy import WINDOW_MM, geometry_of, project_breast
+from mammoshift.phantoms.imaging import image_breast
+from mammoshift.phantoms.patient import CaseMix, Patient, Side, View, draw_patient
+from mammoshift.phantoms.scanner import ScannerModel, quantise
+from mammoshift.phantoms.scanners import scanner_for
+
+Mask = NDArray[np.bool_]
+
+KINDS = ("cbis_ddsm", "cbis_ddsm_transmission", "cmmd", "dmid", "mias")
+_MAGNIFICATION = {"cbis_ddsm": 8.0, "cmmd": 4.0, "dmid": 8.0, "mias": 2.0}
+_MIX = CaseMix(mass=0.5, calcification=0.4, both=0.1, normals=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """A mammogram, and masks of its shape: what was drawn, what of it shows, and the muscle.
+
+    A film is black long before the skin: what its digitiser reads as air there cannot be found
+    by anybody. `shown` is the part of `breast` that differs from air without any noise.
+    """
+
+    image: DecodedImage
+    side: Side
+    view: View
+    breast: Mask
+    shown: Mask
+    muscle: Mask
+
+
+@cache
+def drawn(kind: str, patients: int = 4, seed: int = 11) -> tuple[Drawn, ...]:
+    """Return both breasts of some patients in both views, as one archive's scanner shows them."""
+    return tuple(_images(kind, patients, seed))
+
+
+def dice(one: NDArray[Any], other: NDArray[Any]) -> float:
+    """Return the Dice coefficient of two masks; two empty ones agree."""
+    total = int((one > 0).sum() + (other > 0).sum())
+    return 2.0 * int(((one > 0) & (other > 0)).sum()) / total if total else 1.0
+
+
+def _images(kind: str, patients: int, seed: int) -> Iterator[Drawn]:
+    layout: Any = kind.removesuffix("_transmission")
+    scanner = scanner_for(layout, Scanner(), _MAGNIFICATION[layout])
+    if layout == "cbis_ddsm":
+        read = "transmission" if kind.endswith("_transmission") else "density"
+        scanner = replace(scanner, digitiser=read)
+    views: tuple[View, ...] = ("MLO",) if layout == "mias" else ("CC", "MLO")
+    sides: tuple[Side, ...] = ("left", "right")
+    for number in range(1, patients + 1):
+        patient = draw_patient(seed, number, Population(), _MIX)
+        for side in sides:
+            for view in views:
+                yield _drawn(patient, side, view, scanner)
+
+
+def _drawn(patient: Patient, side: Side, view: View, scanner: ScannerModel) -> Drawn:
+    grey, _ = image_breast(patient, side, view, scanner)
+    breast, muscle = _truth(patient, side, view, scanner)
+    silent = replace(
+        scanner,
+        grain=0.0,
+        dust_per_cm2=0.0,
+        label_share=0.0,
+        border_share=0.0,
+        dose=1e7,
+        electronic_noise=0.0,
+    )
+    clear, _ = image_breast(patient, side, view, silent)
+    if side == "right":
+        breast, muscle = breast[:, ::-1], muscle[:, ::-1]
+    shown = breast & (clear > float(np.median(clear[~breast])) + _least_contrast(scanner))
+    image = DecodedImage(np.ascontiguousarray(quantise(grey, scanner.bits)), scanner.bits)
+    return Drawn(image, side, view, breast, shown, muscle)
+
+
+def _least_contrast(scanner: ScannerModel) -> float:
+    """Return the contrast that the noise of a single pixel still lets through."""
+    if scanner.tone != "film":
+        return 0.004
+    return 8.0 / 65535.0 if scanner.digitiser == "transmission" else 0.4 * scanner.grain
+
+
+def _truth(patient: Patient, side: Side, view: View, scanner: ScannerModel) -> tuple[Mask, Mask]:
+    """Return breast and muscle of a left breast, at the centres of the detector's pixels."""
+    projection = project_breast(patient, side, view, 1, lesion_contrast=0.0)
+    step = scanner.pitch_mm / projection.pitch_mm
+    top_mm = (WINDOW_MM[0] - scanner.shape[0] * scanner.pitch_mm) / 2
+    matrix = np.array(
+        [[step, 0.0, 0.5 * step], [0.0, step, top_mm / projection.pitch_mm + 0.5 * step]]
+    )
+    depth = cv2.warpAffine(
+        projection.optical_depth,
+        matrix,
+        scanner.shape[::-1],
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    breast = depth > 0.0
+    if view == "CC":
+        return breast, np.zeros_like(breast)
+    across, along = geometry_of(patient, side, view).pectoral_mm
+    y = top_mm + (np.arange(scanner.shape[0]) + 0.5) * scanner.pitch_mm
+    x = (np.arange(scanner.shape[1]) + 0.5) * scanner.pitch_mm
+    edge = across * np.maximum(1.0 - (np.maximum(y, 0.0) / along) ** 1.15, -0.2)
+    return breast, breast & (x[None, :] < edge[:, None])

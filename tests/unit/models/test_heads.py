@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from mammoshift.configuration.model import Backbone, Head
+from mammoshift.errors import ConfigurationError, WeightsError
+from mammoshift.models.classifier import Classifier, build_classifier
+
+GREY = {"channels": 1, "mean": (0.3,), "std": (0.25,)}
+TINY = Backbone(architecture="test_resnet", **GREY)
+MOBILENET = Backbone(architecture="mobilenetv2_100", **GREY)
+
+
+def numbers(classifier: Classifier) -> int:
+    """Count the parameters and running statistics, as Keras does."""
+    return sum(
+        tensor.numel()
+        for name, tensor in classifier.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    )
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [(200, 130_712_065), (144, 67_797_505), (100, 44_204_545)]
+)
+def test_mobilenet_of_the_mexbreast_study_has_its_published_size(size: int, expected: int) -> None:
+    with torch.device("cpu"):
+        model = build_classifier(MOBILENET, (size, size), head=Head(kind="flatten_dense"))
+    assert numbers(model) == expected
+
+
+def test_end2end_has_the_published_size_less_one_of_two_outputs() -> None:
+    backbone = Backbone(architecture="vgg16", mean=(0.2,) * 3, std=(1.0,) * 3)
+    head = Head(kind="end2end_512x1")
+    model = build_classifier(backbone, (128, 128), head=head)
+    assert numbers(model) == 19_439_426 - 513
+    with torch.inference_mode():
+        assert model.eval()(torch.rand(2, 128, 128)).logit.shape == (2,)
+    child = build_classifier(backbone, (160, 128), state=model.state_dict(), head=head)
+    assert all(torch.equal(t, child.state_dict()[n]) for n, t in model.state_dict().items())
+
+
+@pytest.mark.parametrize("kind", ["linear", "mlp", "flatten_dense", "end2end_512x1"])
+def test_every_head_trains_with_its_dropout_and_a_density_head(kind: str) -> None:
+    torch.manual_seed(0)
+    size = (160, 128)
+    model = build_classifier(TINY, size, density_head=True, head=Head(kind=kind))
+    output = model(torch.rand(3, *size))
+    assert output.logit.shape == (3,)
+    assert output.density is not None
+    assert output.density.shape == (3, 4)
+    (output.logit.sum() + output.density.sum()).backward()
+    assert all(p.grad is not None for p in model.head.parameters())
+    model.set_dropout(0.5)
+    image = torch.rand(3, *size)
+    model.features.eval()
+    assert not torch.equal(model(image).logit, model(image).logit)
+    model.eval()
+    assert torch.equal(model(image).logit, model(image).logit)
+
+
+def test_no_head_is_the_linear_head_by_the_same_names() -> None:
+    plain, named = (build_classifier(TINY, (64, 64), head=h) for h in (None, Head()))
+    assert plain.state_dict().keys() == named.state_dict().keys()
+    assert "head.weight" in plain.state_dict()
+
+
+def test_a_head_that_is_bound_to_a_size_is_left_behind_or_named() -> None:
+    head = Head(kind="flatten_dense", units=16)
+    state = build_classifier(TINY, (160, 128), head=head).state_dict()
+    features = {name: t for name, t in state.items() if name.startswith("features.")}
+    moved = build_classifier(TINY, (96, 96), state=features, head=head).state_dict()
+    assert all(torch.equal(moved[name], t) for name, t in features.items())
+    with pytest.raises(WeightsError, match=r"layer head: hidden\.weight is .*part: features"):
+        build_classifier(TINY, (96, 96), state=state, head=head)
+
+
+def test_heads_that_cannot_be_are_refused() -> None:
+    vit = Backbone(architecture="test_vit", **GREY)
+    with pytest.raises(ConfigurationError, match="gives no feature map"):
+        build_classifier(vit, (64, 64), head=Head(kind="flatten_dense"))
+    with pytest.raises(ConfigurationError, match="halves the feature map"):
+        build_classifier(TINY, (32, 32), head=Head(kind="end2end_512x1"))
+    with pytest.raises(ValidationError, match="units are for"):
+        Head(kind="linear", units=3)

@@ -1,7 +1,7 @@
 """Dry runs of large studies against a bare Snakefile with as many jobs.
 
 Two studies: the published one, and twenty backbones with ten seeds on ten targets. The peer is a
-Snakefile of plain rules in the same shape (ingest, preprocess, cases, train, score, report) without
+Snakefile of plain rules in the same shape (ingest, preprocess, cases, audits, train, score, report) without
 any configuration, fingerprints or library.
 """
 
@@ -19,9 +19,11 @@ import yaml
 from mammoshift.configuration.load import read_yaml
 from scratch import copy_project
 
-SECONDS, GIBIBYTES, RATIO = 60, 2.0, 2.0
+SECONDS, GIBIBYTES, RATIO = 60, 2.0, 1.4
 BARE = """
 T, A, S, K = range({targets}), range({arms}), range({seeds}), range({bundles})
+wildcard_constraints:
+    k="[0-9]+",
 rule all:
     input: "r/report"
 rule ingest:
@@ -39,12 +41,31 @@ rule cases:
     input: "r/d{{t}}/manifest", "r/d{{t}}/annotations"
     output: "r/c{{t}}/cases"
     shell: "true"
-rule audit:
-    input: expand("r/c{{t}}/cases", t=T), expand("r/p{{t}}/store.json", t=T)
-    output: "r/audit"
+rule audit_domain:
+    input: "r/c0/cases", "r/p0/store.json", "r/d0/files"
+    output: "r/c0/audit", "r/c0/findings"
+    shell: "true"
+rule audit_lineage:
+    input:
+        "r/c0/cases", "r/c{{t}}/cases", "r/p0/store.json", "r/p{{t}}/store.json",
+        "r/d0/files", "r/d{{t}}/files",
+    output: "r/c{{t}}/lineage", "r/c{{t}}/lineage_findings"
+    shell: "true"
+rule audit_study:
+    input:
+        expand("r/c{{t}}/cases", t=T),
+        expand("r/p{{t}}/store.json", t=T),
+        expand("r/d{{t}}/files", t=T),
+    output: "r/audit", "r/findings"
+    shell: "true"
+rule audit_predictions:
+    input:
+        expand("r/m{{a}}/d{{t}}/predictions", a=A, t=T),
+        expand("r/c{{t}}/cases", t=T),
+    output: "r/predictions_audit"
     shell: "true"
 rule train:
-    input: "r/c0/cases", "r/p0/store.json"
+    input: "r/c0/cases", "r/p0/store.json", "r/c0/audit"
     output: "r/m{{a}}/{{s}}/model", "r/m{{a}}/{{s}}/json", "r/m{{a}}/{{s}}/history"
     shell: "true"
 rule score:
@@ -52,7 +73,7 @@ rule score:
         expand("r/m{{{{a}}}}/{{s}}/json", s=S),
         "r/p{{t}}/store.json",
         "r/c{{t}}/cases",
-        "r/audit",
+        "r/c{{t}}/lineage",
     output: "r/m{{a}}/d{{t}}/predictions"
     shell: "true"
 rule table:
@@ -63,9 +84,14 @@ rule table:
     shell: "true"
 rule report:
     input:
-        expand("r/table{{n}}", n=range(6)),
+        expand("r/table{{n}}", n=range(4)),
         expand("r/m{{a}}/d{{t}}/predictions", a=A, t=T),
         expand("r/m{{a}}/{{s}}/json", a=A, s=S),
+        expand("r/m{{a}}/{{s}}/history", a=A, s=S),
+        expand("r/d{{t}}/manifest", t=T),
+        expand("r/c{{t}}/cases", t=T),
+        "r/audit",
+        "r/predictions_audit",
     output: "r/report"
     shell: "true"
 """

@@ -59,6 +59,7 @@ def write_store(root: Path) -> list[Path]:
             {
                 "image_id": [f"image{shard}_{number}" for number in range(IMAGES_PER_SHARD)],
                 "dataset": "benchmark",
+                "laterality": None,
                 "path": raw.name,
                 "pixel_spacing_mm": np.nan,
             }

@@ -98,6 +98,7 @@ def print_scaling(path: Path, destination: Path) -> None:
         {
             "image_id": [f"image{number}" for number in range(IMAGES)],
             "dataset": "benchmark",
+            "laterality": None,
             "path": path.name,
             "pixel_spacing_mm": 0.1,
         }

@@ -14,6 +14,8 @@ import pytest
 from cluster import SlurmCluster
 from processes import PATIENCE
 
+from mammoshift.contracts.run import Run
+
 sys.path.append(str(Path(__file__).parents[1] / "workflow"))
 
 from miniature import Project, create_project
@@ -75,10 +77,10 @@ def _assert_trainings_had_gpus_of_their_own(cluster: SlurmCluster, project: Proj
 
 def _trainings(cluster: SlurmCluster, project: Project) -> list[_Training]:
     listing = cluster.client("sacct", "-X", "-n", "-P", "-o", "Comment,AllocTRES,State,Start,End")
-    logs = {
-        f"small_{log.parts[-3]}_{log.parts[-2].removeprefix('seed-')}": log
-        for log in (project.folder / "logs" / "small").rglob("train_arm.log")
-    }
+    logs = {}
+    for log in (project.folder / "logs" / "small").rglob("train_arm.log"):
+        run = Run.of_path(log.parent)
+        logs[f"small_{run.arm}_{run.seed}_{run.fold}"] = log
     found = []
     for job in (line.split("|") for line in listing.splitlines() if "train_arm" in line):
         comment, allocated, state, start, end = job

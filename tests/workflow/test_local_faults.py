@@ -10,13 +10,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from miniature import Project, create_project
+from miniature import STUDY, Project, create_project
+
+from mammoshift.configuration.leaves import input_name
+from mammoshift.configuration.model import InputRecipe
+from mammoshift.files import sha256_of_file
+from mammoshift.pixelstore.receipt import read_receipt
 
 pytestmark = pytest.mark.workflow
 
-RECIPE = "image_mask_none_crop_breast_dicom_voi_64x48_pad_chest_wall_left"
-SHARD = f"results/pixels/mias/{RECIPE}/0/shard.npy"
-MODEL = "results/small/plain/seed-0/model.safetensors"
+RECIPE = input_name(InputRecipe.model_validate(STUDY["input"]))
+STORE = f"results/pixels/mias/{RECIPE}"
+BUNDLE = f"{STORE}/bundles/0.json"
+RUN = "small/plain/seed-0/fold-0"
+MODEL = f"results/{RUN}/model.safetensors"
 
 
 @pytest.fixture
@@ -26,12 +33,12 @@ def project(tmp_path: Path) -> Project:
 
 @pytest.fixture
 def small_disk(project: Project) -> Iterator[Path]:
-    """Mount a file system of 64 KiB where the pixel store goes."""
+    """Mount a file system of 32 KiB where the pixel store goes."""
     if os.geteuid() != 0:
         pytest.skip("mounting a small file system needs root")
     folder = project.folder / "results" / "pixels"
     folder.mkdir(parents=True)
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=32k", "tmpfs", str(folder)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("this machine does not allow a tmpfs to be mounted")
     yield folder
@@ -41,24 +48,24 @@ def small_disk(project: Project) -> Iterator[Path]:
 def test_a_full_disk_fails_the_job_and_leaves_nothing_half_written(
     project: Project, small_disk: Path
 ) -> None:
-    done = project.snakemake(SHARD, check=False)
+    done = project.snakemake(BUNDLE, check=False)
     assert done.returncode != 0
     assert "No space left on device" in done.stdout + done.stderr
-    assert not (project.folder / SHARD).exists()
-    assert not list(small_disk.rglob(".shard-*"))
+    assert not (project.folder / BUNDLE).exists()
+    assert not [path for path in small_disk.rglob("*") if path.is_file()]
     larger = ["mount", "-o", "remount,size=16m", str(small_disk)]
     subprocess.run(larger, check=True)
-    assert project.executed(SHARD) == ["preprocess_shard"]
-    assert (project.folder / SHARD).is_file()
+    assert project.executed(BUNDLE) == ["preprocess_bundle"]
+    assert _images(project) > 0
 
 
 def test_a_killed_preprocessing_is_done_again_whole(project: Project) -> None:
-    with _started(project, SHARD) as run:
-        _kill_when_seen(run, "preprocess_shard.py")
+    with _started(project, BUNDLE) as run:
+        _kill_when_seen(run, "preprocess_bundle.py")
         assert run.wait(60) != 0
-    assert not (project.folder / SHARD).exists()
-    assert project.executed(SHARD) == ["preprocess_shard"]
-    assert (project.folder / SHARD).is_file()
+    assert not (project.folder / BUNDLE).exists()
+    assert project.executed(BUNDLE) == ["preprocess_bundle"]
+    assert _images(project) > 0
 
 
 def test_a_killed_snakemake_leaves_a_training_that_is_resumed(project: Project) -> None:
@@ -75,15 +82,25 @@ def test_a_killed_snakemake_leaves_a_training_that_is_resumed(project: Project) 
     assert not (project.folder / MODEL).exists()
     project.snakemake("--unlock")
     assert "train_arm" in project.executed(MODEL)
-    log = project.folder / "logs" / "small" / "plain" / "seed-0" / "train_arm.log"
+    log = project.folder / "logs" / RUN / "train_arm.log"
     text = log.read_text(encoding="utf-8")
     assert "going on in epoch" in text
     assert "epoch 1 stage" not in text
     assert not events.parent.exists()
 
 
+def _images(project: Project) -> int:
+    """Return the number of arrays of the bundle, whose files must be those of its receipt."""
+    record = read_receipt(project.folder / BUNDLE)
+    for shard in record.shards:
+        for name, sha256 in shard.sha256.items():
+            assert sha256_of_file(project.folder / STORE / shard.folder / name) == sha256
+    return record.images
+
+
 def _train_long(content: dict) -> None:
     content["training"]["stages"][0]["epochs"] = 40
+    content["training"]["checkpoint_minutes"] = 0.001
 
 
 class _Started(subprocess.Popen[bytes]):

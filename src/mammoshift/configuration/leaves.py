@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any, Literal
 
 from mammoshift.configuration.domain import same_patient_groups, split_origin
@@ -46,6 +47,7 @@ def plain(record: Strict, leave_out: Iterable[str] = ()) -> Leaves:
     return record.model_dump(mode="json", exclude_none=True, exclude=set(leave_out))
 
 
+@cache
 def input_name(recipe: InputRecipe) -> str:
     """Return the folder name of an input recipe: a few of its values, and a hash of all."""
     rows, columns = recipe.size
@@ -82,13 +84,23 @@ def bundles(project: Project, dataset: str) -> int:
 
 def inputs_of(project: Project, dataset: str) -> Mapping[str, InputRecipe]:
     """Return every input recipe that a study makes of a dataset's images, by its name."""
-    found: dict[str, InputRecipe] = {}
-    for name, study in project.studies.items():
-        for arm in study.arms:
-            for domain in study.judged_on(arm):
-                recipe = project.recipe(name, arm, domain)
-                if recipe is not None and dataset in study.domains[domain].datasets:
-                    found[input_name(recipe)] = recipe
+    return {
+        name: recipe
+        for study in project.studies
+        for name, recipe in _inputs_of_study(project, study).get(dataset, {}).items()
+    }
+
+
+@cache
+def _inputs_of_study(project: Project, study: str) -> dict[str, dict[str, InputRecipe]]:
+    """Return the input recipes of each dataset by name, in the order of arms and domains."""
+    resolved = project.studies[study]
+    found: dict[str, dict[str, InputRecipe]] = {}
+    for arm in resolved.arms:
+        for domain in resolved.judged_on(arm):
+            recipe = project.recipe(study, arm, domain)
+            for dataset in resolved.domains[domain].datasets if recipe is not None else ():
+                found.setdefault(dataset, {})[input_name(recipe)] = recipe
     return found
 
 
@@ -105,13 +117,7 @@ def cases_leaves(project: Project, study: str, domain: str) -> Leaves:
 
 def audited_input(project: Project, study: str, dataset: str) -> str | None:
     """Return the input whose pixels an audit compares: that of the first arm with images of it."""
-    resolved = project.studies[study]
-    for arm in resolved.arms:
-        for domain in resolved.judged_on(arm):
-            recipe = project.recipe(study, arm, domain)
-            if recipe is not None and dataset in resolved.domains[domain].datasets:
-                return input_name(recipe)
-    return None
+    return next(iter(_inputs_of_study(project, study).get(dataset, {})), None)
 
 
 def domain_audit_leaves(project: Project, study: str, domain: str) -> Leaves:
@@ -124,6 +130,7 @@ def domain_audit_leaves(project: Project, study: str, domain: str) -> Leaves:
     }
 
 
+@cache
 def lineage_name(project: Project, study: str, arm: str) -> str:
     """Return a name that all arms share which learned from the same domains and folds."""
     text = json.dumps(arm_lineages(project, study, arm), sort_keys=True)
@@ -142,7 +149,7 @@ def arm_lineages(project: Project, study: str, arm: str) -> list[Leaves]:
 def lineage_audit_leaves(project: Project, study: str, domain: str, lineage: str) -> Leaves:
     """Return what the audit of one domain against one lineage reads."""
     resolved = project.studies[study]
-    arm = next(a for a in resolved.arms if lineage_name(project, study, a) == lineage)
+    arm = _first_with(project, study, lineage)
     folds = [{"arm": "models", **step} for step in arm_lineages(project, study, arm)]
     domains = (*_learned_domains(resolved, arm), domain)
     return _audited(project, study, folds, domains, {"models": [domain]})
@@ -151,7 +158,7 @@ def lineage_audit_leaves(project: Project, study: str, domain: str, lineage: str
 def audited_domains(project: Project, study: str, domain: str, lineage: str) -> tuple[str, ...]:
     """Return the domains that the audit of one domain against one lineage reads."""
     resolved = project.studies[study]
-    arm = next(a for a in resolved.arms if lineage_name(project, study, a) == lineage)
+    arm = _first_with(project, study, lineage)
     return tuple(dict.fromkeys((*_learned_domains(resolved, arm), domain)))
 
 
@@ -163,6 +170,11 @@ def study_audit_leaves(project: Project, study: str) -> Leaves:
     ]
     judged = {arm: list(resolved.judged_on(arm)) for arm in resolved.arms}
     return _audited(project, study, folds, resolved.domains, judged)
+
+
+def _first_with(project: Project, study: str, lineage: str) -> str:
+    arms = project.studies[study].arms
+    return next(arm for arm in arms if lineage_name(project, study, arm) == lineage)
 
 
 def _audited(

@@ -43,9 +43,12 @@ class Settings(Strict):
     pathvars: dict[str, str] = Field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Project:
-    """Everything that the workflow reads from YAML, checked."""
+    """Everything that the workflow reads from YAML, checked.
+
+    A project is equal to itself alone, so that what is worked out of one can be remembered.
+    """
 
     settings: Settings
     datasets: Mapping[str, Dataset]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from mammoshift.configuration.arms import factor_pairs, resolve_arms
@@ -51,7 +52,7 @@ class ResolvedStudy:
         """Names of all datasets, in the order of the domains."""
         return tuple(dict.fromkeys(d for domain in self.domains.values() for d in domain.datasets))
 
-    @property
+    @cached_property
     def default_domain(self) -> str:
         """The domain that arms train on unless they say otherwise: the first with a split."""
         return next(name for name, domain in self.domains.items() if domain.split is not None)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
 from collections.abc import Collection
 from dataclasses import astuple
@@ -131,9 +132,13 @@ def _reach(
 def _modules(library: Path) -> dict[str, Path]:
     """Return the file of each module of the library."""
     result = {}
-    for path in (library / FIRST_PARTY).rglob("*.py"):
-        parts = path.relative_to(library).with_suffix("").parts
-        result[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    for folder, _, names in os.walk(library / FIRST_PARTY):
+        package = ".".join(Path(folder).relative_to(library).parts)
+        for name in names:
+            stem = name.removesuffix(".py")
+            if stem != name:
+                module = package if stem == "__init__" else f"{package}.{stem}"
+                result[module] = Path(folder, name)
     return result
 
 

@@ -11,6 +11,7 @@ import pytest
 from mammoshift.configuration import leaves
 from mammoshift.configuration.load import Project, load_project, read_yaml
 from mammoshift.configuration.model import Arm, InputRecipe
+from mammoshift.configuration.resolved import ResolvedStudy
 from mammoshift.contracts.run import Run
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -132,6 +133,26 @@ def test_the_name_of_a_store_follows_from_every_field_of_its_recipe() -> None:
         if others.get(field) is not None:
             changed = InputRecipe.model_validate({"size": (64, 48), field: others[field]})
             assert leaves.input_name(changed) != leaves.input_name(recipe), field
+
+
+def test_what_every_job_asks_is_worked_out_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = _project(tmp_path)
+    asked: list[str] = []
+    judged_on = ResolvedStudy.judged_on
+
+    def counted(study: ResolvedStudy, arm: str) -> tuple[str, ...]:
+        asked.append(arm)
+        return judged_on(study, arm)
+
+    monkeypatch.setattr(ResolvedStudy, "judged_on", counted)
+    for _job in range(3):
+        for dataset in ("cmmd", "dmid"):
+            assert leaves.audited_input(project, STUDY, dataset) in leaves.inputs_of(
+                project, dataset
+            )
+    assert sorted(asked) == sorted(arm for study in project.studies.values() for arm in study.arms)
 
 
 def test_an_optional_field_that_is_not_set_is_in_no_key() -> None:

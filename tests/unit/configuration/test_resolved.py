@@ -157,13 +157,8 @@ def test_a_factor_pairs_arms_that_differ_in_it_alone_down_their_ancestry() -> No
             ["comparisons.0.on", "no domain 'targets'"],
         ),
         (
-            {
-                "arms": {
-                    **LONG["arms"],
-                    "again": {"initialisation": {"arm": "tuned"}, "train_on": "film"},
-                }
-            },
-            ["arms.again", "learned from fold 0 of ffdm", "leave ffdm out of its judged_on"],
+            {"arms": {**LONG["arms"], "again": {**LONG["arms"]["again"], "judged_on": ["ffdm"]}}},
+            ["arms.again.judged_on", "learned from one fold of ffdm", "leave it out"],
         ),
         ({"arms": {"tables": {"backbone": "tiny"}}}, ["arms.tables", "rename it"]),
         ({"judged_on": ["flim"]}, ["judged_on", "'film'"]),

@@ -118,7 +118,7 @@ def test_a_failure_leaves_the_older_archive(tmp_path: Path) -> None:
 
 
 def test_an_unknown_layout_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="there are cbis_ddsm, cmmd, dmid, inbreast"):
+    with pytest.raises(ConfigurationError, match="cbis_ddsm, cmmd, dmid, inbreast"):
         write_twin("csv", Twin(patients=4), tmp_path / "out")
 
 

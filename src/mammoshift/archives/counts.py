@@ -50,11 +50,7 @@ def counts_of(result: IngestResult) -> Counts:
         images=len(manifest),
         patients=int(manifest["patient_id"].nunique()),
         annotations=len(result.annotations),
-<<<<<<< HEAD
-        by={column: {str(v): int(n) for v, n in found.items()} for column, found in by.items()},
-=======
         by=by,
->>>>>>> h3
     )
 
 

@@ -50,7 +50,7 @@ def counts_of(result: IngestResult) -> Counts:
         images=len(manifest),
         patients=int(manifest["patient_id"].nunique()),
         annotations=len(result.annotations),
-        by={column: {value: int(n) for value, n in found.items()} for column, found in by.items()},
+        by={column: {str(v): int(n) for v, n in found.items()} for column, found in by.items()},
     )
 
 

@@ -105,9 +105,28 @@ class ResolvedStudy:
         return (*before, LearnedFrom(domain=self.own_domain(run.arm), fold=run.fold))
 
     def judged_on(self, arm: str) -> tuple[str, ...]:
-        """Return the domains that an arm is applied to; its own always, for its validation."""
-        wanted = self.arms[arm].judged_on or self.record.judged_on or tuple(self.domains)
-        return tuple(d for d in self.domains if d in {*wanted, self.own_domain(arm)})
+        """Return the domains that an arm is applied to; its own always, for its validation.
+
+        Of the study's, those are left out of whose folds an ancestor of the arm has seen one.
+        """
+        given = self.arms[arm].judged_on
+        wanted = given or self.record.judged_on or tuple(self.domains)
+        own = self.own_domain(arm)
+        return tuple(
+            d
+            for d in self.domains
+            if d == own or (d in wanted and (given or not self.learned_from_a_fold(arm, d)))
+        )
+
+    def learned_from_a_fold(self, arm: str, domain: str) -> bool:
+        """Return whether an ancestor learned from one fold of a domain that is not the arm's own.
+
+        The arm has then seen some of what the folds leave out, and cannot be judged there.
+        """
+        if self.folds(domain) == 1 or self.share_split(self.own_domain(arm), domain):
+            return False
+        steps = self.learned_from(self.runs(arm)[0])
+        return any(self.share_split(step.domain, domain) for step in steps)
 
     def input_of(self, arm: str) -> InputRecipe | None:
         """Return an arm's input recipe, None for a kind without one."""
@@ -143,6 +162,7 @@ def resolve_study(name: str, study: Study, where: str) -> ResolvedStudy:
     resolved = ResolvedStudy(name, study, domains, arms, families)
     for arm in arms:
         _check_folds(resolved, arm, where)
+        _check_judged(resolved, arm, where)
         _check_input(resolved, arm, where)
     return resolved
 
@@ -213,6 +233,16 @@ def _check_folds(study: ResolvedStudy, arm: str, where: str) -> None:
         if start is not None and start not in study.runs(start.arm):
             raise ConfigurationError(
                 f"{where}: arms.{arm}.initialisation.fold: {start.arm} has no fold {start.fold}"
+            )
+
+
+def _check_judged(study: ResolvedStudy, arm: str, where: str) -> None:
+    """Refuse to judge an arm on folds of which its ancestor has learned from one."""
+    for domain in study.judged_on(arm):
+        if study.learned_from_a_fold(arm, domain):
+            raise ConfigurationError(
+                f"{where}: arms.{arm}.judged_on: an ancestor learned from one fold of {domain}, so "
+                "that the arm has seen some of what the others leave out; leave it out"
             )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -11,13 +12,14 @@ from mammoshift.configuration.dataset import Datasets
 from mammoshift.configuration.load import Backbones, Settings
 from mammoshift.configuration.study import Study
 
+LIMITS = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"})
 FORMS = {"settings": Settings, "datasets": Datasets, "backbones": Backbones, "study": Study}
 
 
 def schema_texts() -> dict[str, str]:
     """Return file name -> content of each schema."""
     return {
-        f"{name}.schema.json": json.dumps(TypeAdapter(form).json_schema(), indent=1) + "\n"
+        f"{name}.schema.json": json.dumps(_plain(TypeAdapter(form).json_schema()), indent=1) + "\n"
         for name, form in FORMS.items()
     }
 
@@ -27,3 +29,19 @@ def write_schemas(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in schema_texts().items():
         (folder / name).write_text(text, encoding="utf-8")
+
+
+def _plain(schema: Any) -> Any:
+    """Return a schema whose whole limits are whole numbers.
+
+    Python remembers equal type expressions, so that a limit of 0.0 may come back as the 0 that a
+    library asked for before: the same schema would be written in two ways.
+    """
+    if isinstance(schema, dict):
+        return {
+            key: int(value)
+            if key in LIMITS and isinstance(value, float) and value.is_integer()
+            else _plain(value)
+            for key, value in schema.items()
+        }
+    return [_plain(part) for part in schema] if isinstance(schema, list) else schema

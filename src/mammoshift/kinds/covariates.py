@@ -77,6 +77,7 @@ def fit(request: FitRequest) -> None:
     TrainingError
         If a class has no training case, or the fit does not converge.
     """
+    import numpy as np
     import sklearn
     from sklearn.linear_model import LogisticRegression
 
@@ -91,8 +92,8 @@ def fit(request: FitRequest) -> None:
     regression.fit(_design(training, terms), labels)
     if regression.n_iter_.max() >= MAXIMUM_ITERATIONS:
         raise TrainingError(f"{request.run}: the fit does not converge; raise penalty")
-    weights = regression.coef_[0]
-    bias = float(regression.intercept_[0])
+    weights = np.asarray(regression.coef_, dtype=np.float64)[0]
+    bias = float(np.asarray(regression.intercept_)[0])
     record = CovariatesRecord(
         arm=arm,
         terms=tuple(terms),

@@ -60,7 +60,10 @@ def test_a_fold_starts_from_its_own_on_one_domain_and_from_the_named_one_on_anot
     study = _resolve()
     assert study.start_of(Run("tuned", 1, 2)) == Run("base", 1, 0)
     assert study.start_of(Run("again", 1, 0)) == Run("tuned", 1, 0)
-    arms = {**LONG["arms"], "again": {"initialisation": {"arm": "tuned", "fold": 2}}}
+    arms = {
+        **LONG["arms"],
+        "again": {"train_on": "film", "initialisation": {"arm": "tuned", "fold": 2}},
+    }
     assert _resolve(arms=arms).start_of(Run("again", 1, 0)) == Run("tuned", 1, 2)
 
 
@@ -80,6 +83,12 @@ def test_domains_with_one_split_have_the_same_folds() -> None:
     ):
         found = scoring_leaves(project, "study", "tuned", domain)
         assert (found["own"], found["own_fold"]) == (own, own_fold)
+
+
+def test_an_arm_is_not_judged_where_its_ancestor_saw_one_of_the_folds() -> None:
+    study = _resolve()
+    assert study.judged_on("again") == ("film", "clinic")
+    assert study.judged_on("tuned") == ("film", "ffdm", "clinic")
 
 
 def test_lineage_names_every_training_behind_a_model() -> None:
@@ -146,6 +155,10 @@ def test_a_factor_pairs_arms_that_differ_in_it_alone_down_their_ancestry() -> No
         (
             {"comparisons": [{"family": "f", "on": "targets", "reference": "base"}]},
             ["comparisons.0.on", "no domain 'targets'"],
+        ),
+        (
+            {"arms": {**LONG["arms"], "again": {**LONG["arms"]["again"], "judged_on": ["ffdm"]}}},
+            ["arms.again.judged_on", "learned from one fold of ffdm", "leave it out"],
         ),
         ({"arms": {"tables": {"backbone": "tiny"}}}, ["arms.tables", "rename it"]),
         ({"judged_on": ["flim"]}, ["judged_on", "'film'"]),

@@ -133,10 +133,9 @@ def store(dataset, input, file="store.json"):
 
 def stores(study, arm, domain):
     """Return the receipts of the pixel stores that an arm reads a domain's cases from."""
-    recipe = PROJECT.recipe(study, arm, domain)
-    if recipe is None:
+    name = leaves.input_of(PROJECT, study, arm, domain)
+    if name is None:
         return []
-    name = leaves.input_name(recipe)
     return [store(dataset, name) for dataset in PROJECT.studies[study].domains[domain].datasets]
 
 
@@ -243,10 +242,10 @@ def exclusions_of(wildcards):
     """Return the tables of what a study's datasets lost, at ingestion and at decoding."""
     study = PROJECT.studies[wildcards.study]
     decoded = [
-        store(dataset, leaves.input_name(recipe), "exclusions.csv")
+        store(dataset, name, "exclusions.csv")
         for arm in study.arms
         for domain in study.judged_on(arm)
-        if (recipe := PROJECT.recipe(wildcards.study, arm, domain)) is not None
+        if (name := leaves.input_of(PROJECT, wildcards.study, arm, domain)) is not None
         for dataset in study.domains[domain].datasets
     ]
     return [*of_datasets(study.datasets, "exclusions.csv"), *dict.fromkeys(decoded)]

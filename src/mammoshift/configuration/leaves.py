@@ -47,7 +47,6 @@ def plain(record: Strict, leave_out: Iterable[str] = ()) -> Leaves:
     return record.model_dump(mode="json", exclude_none=True, exclude=set(leave_out))
 
 
-@cache
 def input_name(recipe: InputRecipe) -> str:
     """Return the folder name of an input recipe: a few of its values, and a hash of all."""
     rows, columns = recipe.size
@@ -82,6 +81,13 @@ def bundles(project: Project, dataset: str) -> int:
     return project.datasets[dataset].bundles
 
 
+@cache
+def input_of(project: Project, study: str, arm: str, domain: str) -> str | None:
+    """Return the name of the input as which an arm takes the images of a domain, None without."""
+    recipe = project.recipe(study, arm, domain)
+    return None if recipe is None else input_name(recipe)
+
+
 def inputs_of(project: Project, dataset: str) -> Mapping[str, InputRecipe]:
     """Return every input recipe that a study makes of a dataset's images, by its name."""
     return {
@@ -99,8 +105,11 @@ def _inputs_of_study(project: Project, study: str) -> dict[str, dict[str, InputR
     for arm in resolved.arms:
         for domain in resolved.judged_on(arm):
             recipe = project.recipe(study, arm, domain)
-            for dataset in resolved.domains[domain].datasets if recipe is not None else ():
-                found.setdefault(dataset, {})[input_name(recipe)] = recipe
+            if recipe is None:
+                continue
+            name = input_name(recipe)
+            for dataset in resolved.domains[domain].datasets:
+                found.setdefault(dataset, {})[name] = recipe
     return found
 
 

@@ -40,7 +40,9 @@ rule audit_domain:
     input:
         cases="<results>/{study}/domains/{domain}/cases.parquet",
         stores=lambda wildcards: audited_stores(
-            wildcards.study, PROJECT.studies[wildcards.study].domains[wildcards.domain].datasets
+            wildcards.study,
+            PROJECT.studies[wildcards.study].domains[wildcards.domain].datasets,
+            leaves.domain_input(PROJECT, wildcards.study, wildcards.domain),
         ),
         files=lambda wildcards: of_datasets(
             PROJECT.studies[wildcards.study].domains[wildcards.domain].datasets, "files.parquet"
@@ -65,7 +67,9 @@ rule audit_lineage:
     input:
         cases=lambda wildcards: [cases(wildcards.study, name) for name in audited_names(wildcards)],
         stores=lambda wildcards: audited_stores(
-            wildcards.study, datasets_of(wildcards.study, audited_names(wildcards))
+            wildcards.study,
+            datasets_of(wildcards.study, audited_names(wildcards)),
+            leaves.lineage_input(PROJECT, wildcards.study, wildcards.domain, wildcards.lineage),
         ),
         files=lambda wildcards: of_datasets(
             datasets_of(wildcards.study, audited_names(wildcards)), "files.parquet"

@@ -150,10 +150,10 @@ def scored_stores(wildcards):
     return stores(wildcards.study, wildcards.arm, wildcards.domain)
 
 
-def audited_stores(study, datasets):
+def audited_stores(study, datasets, input=None):
     """Return the receipts of the pixel stores that an audit compares, one for each dataset."""
-    inputs = {name: leaves.audited_input(PROJECT, study, name) for name in datasets}
-    return [store(name, input) for name, input in inputs.items() if input is not None]
+    inputs = leaves.audited_inputs(PROJECT, study, datasets, input)
+    return [store(name, found) for name, found in inputs.items()]
 
 
 def audited_names(wildcards):

@@ -34,6 +34,7 @@ def audit_domain(
     cases: pd.DataFrame,
     indexes: Mapping[str, pd.DataFrame],
     leak: str | None = None,
+    contents: Mapping[str, pd.Series[str]] | None = None,
 ) -> AuditReport:
     """Check the split of one domain against itself and the pixels, before training.
 
@@ -45,14 +46,18 @@ def audit_domain(
         Index tables of the pixel store, by dataset.
     leak
         What the domain's split lets pass on purpose; the same findings are then `declared`.
+    contents
+        Key of the content of each image's raw file by `image_id`, by dataset: equal files are
+        told whatever they were preprocessed to.
     """
-    pool = make_pool({name: cases}, indexes)
+    pool = make_pool({name: cases}, indexes, contents=contents)
     outcome: Outcome = "declared" if leak else "leak"
     return AuditReport.of(
         [
             _listed_once(pool),
             _in_one_subset("patient_in_one_subset", pool, pool.patient, outcome),
             _in_one_subset("pixels_in_one_subset", pool, pool.pixels, outcome),
+            _in_one_subset("file_in_one_subset", pool, pool.file, outcome),
             _patients_unknown(pool),
         ]
     )
@@ -68,6 +73,7 @@ def audit_study(
     adapters: Mapping[str, str] | None = None,
     leaks: Mapping[str, str] | None = None,
     judged_on: Mapping[str, Collection[str]] | None = None,
+    contents: Mapping[str, pd.Series[str]] | None = None,
     maximum_pairs: int = 100_000,
 ) -> AuditReport:
     """Check, before scoring, that no model is judged on what it or an ancestor has seen.
@@ -90,6 +96,8 @@ def audit_study(
         Domains whose split lets leaks pass on purpose, with its name; findings are `declared`.
     judged_on
         The domains that each arm is judged on; all when None.
+    contents
+        Key of the content of each image's raw file by `image_id`, by dataset.
     maximum_pairs
         Near-duplicates beyond this number are not listed, and the summary says so.
 
@@ -98,12 +106,13 @@ def audit_study(
     TableError
         If a lineage names a fold that its domain does not have.
     """
-    pool = make_pool(cases, indexes, same_patients, splits)
+    pool = make_pool(cases, indexes, same_patients, splits, contents)
     runs = _runs_of(lineages, list(cases), judged_on)
     return AuditReport.of(
         [
             _learned_from("patient_learned_from", pool, pool.patient, runs, leaks or {}),
             _learned_from("pixels_learned_from", pool, pool.pixels, runs, leaks or {}),
+            _learned_from("file_learned_from", pool, pool.file, runs, leaks or {}),
             _third_party(pool, runs, adapters or {}),
             _under_two_names(pool),
             _near_duplicates(pool, indexes, maximum_pairs),

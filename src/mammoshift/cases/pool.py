@@ -35,9 +35,10 @@ class Pool:
         Of each domain: the place in `ALL_SUBSETS`, int8, shape (cases, folds).
     group
         Number of the group of domains with the same patients; int64, shape (rows,).
-    item, patient, pixels
+    item, patient, pixels, file
         Numbers that are equal for the same stored item, the same patient (an image of unknown
-        patient is its own), and equal pixels (-1 where they are not known or all one value).
+        patient is its own), equal pixels (-1 where they are not known or all one value), and
+        equal contents of the raw files (-1 where they are not known).
     known
         Whether the archive names the patient.
     splits
@@ -51,6 +52,7 @@ class Pool:
     item: Codes
     patient: Codes
     pixels: Codes
+    file: Codes
     known: NDArray[np.bool_]
     splits: Mapping[str, str]
 
@@ -89,6 +91,7 @@ def make_pool(
     indexes: Mapping[str, pd.DataFrame],
     same_patients: Sequence[Collection[str]] = (),
     splits: Mapping[str, str] | None = None,
+    contents: Mapping[str, pd.Series[str]] | None = None,
 ) -> Pool:
     """Put the cases of domains together.
 
@@ -103,6 +106,8 @@ def make_pool(
         Groups of domains that hold the same patients, by the names that their archives give.
     splits
         For each domain that takes the split of another, that one.
+    contents
+        Key of the content of each image's raw file by `image_id`, by dataset.
     """
     columns = ["dataset", "case_id", "item_id", "image_id"]
     names = list(cases)
@@ -128,6 +133,7 @@ def make_pool(
         item=_codes(dataset + "\n" + table["item_id"].astype("string")),
         patient=_codes(person),
         pixels=_codes(_pixel_hashes(table, indexes)),
+        file=_codes(_content_keys(table, contents or {})),
         known=known,
         splits=splits or {},
     )
@@ -182,3 +188,12 @@ def _pixel_hashes(table: pd.DataFrame, indexes: Mapping[str, pd.DataFrame]) -> p
         if own.any():
             hashes[own] = table.loc[own, "item_id"].map(index_of_items(index)["pixel_hash"])
     return hashes
+
+
+def _content_keys(table: pd.DataFrame, contents: Mapping[str, pd.Series[str]]) -> pd.Series[str]:
+    keys = pd.Series(None, index=table.index, dtype="string")
+    for dataset, known in contents.items():
+        own = table["dataset"] == dataset
+        if own.any():
+            keys[own] = table.loc[own, "image_id"].map(known)
+    return keys

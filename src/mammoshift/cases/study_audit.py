@@ -45,8 +45,7 @@ def stored_datasets(
     found = {}
     for path in map(Path, files):
         name = str(pd.read_parquet(path, columns=["dataset"])["dataset"].iloc[0])
-        if name in folders:
-            found[name] = StoredDataset(path, folders[name], maximum_lost_share[name])
+        found[name] = StoredDataset(path, folders.get(name, ()), maximum_lost_share[name])
     return found
 
 
@@ -87,7 +86,8 @@ def audit_domain_files(
     ArchiveError
         If more images of a dataset could not be decoded than its setting allows.
     """
-    return _raised(audit_domain(name, read_cases(cases), _indexes(datasets), leak))
+    report = audit_domain(name, read_cases(cases), _indexes(datasets), leak, _contents(datasets))
+    return _raised(report)
 
 
 def audit_study_files(
@@ -119,6 +119,7 @@ def audit_study_files(
         adapters=adapters,
         leaks=leaks,
         judged_on=judged_on,
+        contents=_contents(datasets),
     )
     return _raised(report)
 
@@ -150,10 +151,21 @@ def _raised(report: AuditReport) -> AuditReport:
 def _indexes(datasets: Mapping[str, StoredDataset]) -> dict[str, pd.DataFrame]:
     indexes = {}
     for name, dataset in datasets.items():
+        if not dataset.shards:
+            continue
         _check_losses(name, dataset)
         parts = [read_index(folder) for folder in dataset.shards]
         indexes[name] = pd.concat(parts, ignore_index=True)
     return indexes
+
+
+def _contents(datasets: Mapping[str, StoredDataset]) -> dict[str, pd.Series[str]]:
+    """Return the key of each raw file's content by image, by dataset."""
+    columns = ["image_id", "content_key"]
+    return {
+        name: pd.read_parquet(dataset.files, columns=columns).set_index("image_id")["content_key"]
+        for name, dataset in datasets.items()
+    }
 
 
 def _check_losses(name: str, dataset: StoredDataset) -> None:

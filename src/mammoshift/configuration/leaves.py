@@ -124,9 +124,40 @@ def cases_leaves(project: Project, study: str, domain: str) -> Leaves:
     return {"domain": plain(record, ["same_patients_as"])}
 
 
-def audited_input(project: Project, study: str, dataset: str) -> str | None:
-    """Return the input whose pixels an audit compares: that of the first arm with images of it."""
-    return next(iter(_inputs_of_study(project, study).get(dataset, {})), None)
+def audited_inputs(
+    project: Project, study: str, datasets: Iterable[str], input: str | None
+) -> dict[str, str]:
+    """Return the input whose pixels an audit compares, for each dataset that a study makes it of.
+
+    Pixels can be compared within one input alone; where a dataset is not made to it, the audit
+    compares raw files. `input` is that of the arm that is audited; None for the input that most
+    of the datasets have.
+    """
+    names = list(datasets)
+    made = {name: list(_inputs_of_study(project, study).get(name, {})) for name in names}
+    if input is None:
+        every = [found for name in names for found in made[name]]
+        input = max(dict.fromkeys(every), key=every.count, default=None)
+    return {name: input for name in names if input is not None and input in made[name]}
+
+
+def domain_input(project: Project, study: str, domain: str) -> str | None:
+    """Return the input that a domain is audited with: that of the first arm trained on it."""
+    resolved = project.studies[study]
+    arms = [arm for arm in resolved.arms if resolved.own_domain(arm) == domain]
+    recipes = [project.recipe(study, arm, domain) for arm in arms]
+    return next((input_name(recipe) for recipe in recipes if recipe is not None), None)
+
+
+def lineage_input(project: Project, study: str, domain: str, lineage: str) -> str | None:
+    """Return the input that a lineage is audited with: how its first arm takes the domain."""
+    resolved = project.studies[study]
+    recipes = [
+        project.recipe(study, arm, domain)
+        for arm in resolved.arms
+        if lineage_name(project, study, arm) == lineage and domain in resolved.judged_on(arm)
+    ]
+    return next((input_name(recipe) for recipe in recipes if recipe is not None), None)
 
 
 def domain_audit_leaves(project: Project, study: str, domain: str) -> Leaves:

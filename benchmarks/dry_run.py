@@ -1,8 +1,8 @@
 """Dry runs of large studies against a bare Snakefile with as many jobs.
 
 Two studies: the published one, and twenty backbones with ten seeds on ten targets. The peer is a
-Snakefile of plain rules in the same shape (ingest, preprocess, cases, audits, train, score, report)
-without any configuration, fingerprints or library.
+Snakefile of plain rules in the same shape (ingest, preprocess, cases, train, score, report) without
+any configuration, fingerprints or library.
 """
 
 from __future__ import annotations

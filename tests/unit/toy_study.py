@@ -42,6 +42,7 @@ def write_store(folder: Path, dataset: str, names: list[str]) -> Path:
             "pixel_spacing_mm": np.float32(0.5),
             "laterality": None,
             "view": None,
+            "mirrored": False,
             "content_key": names,
             "owner": names,
         }

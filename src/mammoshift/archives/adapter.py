@@ -24,11 +24,15 @@ _REASONS_SHOWN = 8
 
 @dataclass(frozen=True)
 class IngestResult:
-    """The manifest of an archive, the regions on its images, and what was left out and why."""
+    """The manifest of an archive, the regions on its images, and what was left out and why.
+
+    `mirrored` are the images that the archive stores the other way round.
+    """
 
     manifest: pd.DataFrame
     annotations: pd.DataFrame
     exclusions: list[Exclusion]
+    mirrored: frozenset[str] = frozenset()
 
 
 def ingest_archive(
@@ -70,8 +74,11 @@ def ingest_archive(
         )
     columns: dict[str, list[object]] = {name: [] for name in MANIFEST_SCHEMA.names}
     regions: list[dict[str, object]] = []
+    mirrored: set[str] = set()
     for record in adapter.read_records(archive, options):
         _append(columns, record, dataset_name)
+        if record.mirrored:
+            mirrored.add(record.image_id)
         regions.extend(_annotation_rows(record, dataset_name))
     _check_losses(archive, len(columns["image_id"]), dataset.maximum_lost_share)
     table = pa.table(columns, schema=MANIFEST_SCHEMA).sort_by("image_id")
@@ -79,7 +86,7 @@ def ingest_archive(
     check_manifest(manifest, root)
     annotations = _annotation_table(regions)
     check_annotations(annotations, root)
-    return IngestResult(manifest, annotations, archive.exclusions)
+    return IngestResult(manifest, annotations, archive.exclusions, frozenset(mirrored))
 
 
 def _append(columns: dict[str, list[object]], record: ImageRecord, dataset_name: str) -> None:

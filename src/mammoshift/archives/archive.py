@@ -60,7 +60,8 @@ class ImageRecord:
     """One image of the manifest: its file and what the archive's tables say about it.
 
     The fields are those of the manifest; what is None here is taken from the file's header
-    where the manifest has a column for it.
+    where the manifest has a column for it. `mirrored` is an image that the archive stores the other
+    way round: the chest wall of a left breast is at the right edge.
     """
 
     image_id: str
@@ -83,6 +84,7 @@ class ImageRecord:
     detector: str | None = None
     pixel_spacing_mm: float | None = None
     regions: tuple[Region, ...] = ()
+    mirrored: bool = False
 
 
 @dataclass

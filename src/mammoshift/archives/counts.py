@@ -41,16 +41,16 @@ class Counts:
 def counts_of(result: IngestResult) -> Counts:
     """Count the images, patients and regions of an ingested archive."""
     manifest = result.manifest
-    by = {
-        column: manifest[column].fillna(UNKNOWN).astype(str).value_counts().sort_index().to_dict()
-        for column in COUNTED
-        if manifest[column].notna().any()
-    }
+    by: dict[str, dict[str, int]] = {}
+    for column in COUNTED:
+        if manifest[column].notna().any():
+            found = manifest[column].fillna(UNKNOWN).astype(str).value_counts().sort_index()
+            by[column] = {str(value): int(number) for value, number in found.items()}
     return Counts(
         images=len(manifest),
         patients=int(manifest["patient_id"].nunique()),
         annotations=len(result.annotations),
-        by={column: {str(v): int(n) for v, n in found.items()} for column, found in by.items()},
+        by=by,
     )
 
 

@@ -25,14 +25,16 @@ FILES_SCHEMA = pa.schema(
         pa.field("pixel_spacing_mm", pa.float32()),
         pa.field("laterality", pa.string()),
         pa.field("view", pa.string()),
+        pa.field("mirrored", pa.bool_(), nullable=False),
         pa.field("content_key", pa.string(), nullable=False),
         pa.field("owner", pa.string(), nullable=False),
     ]
 )
 """What preprocessing reads of an image; a changed label must not decode it again.
 
-The first seven are columns of the manifest; `owner` is the patient, or the image itself where the
-patient is unknown: images of one owner belong to one shard.
+`mirrored` is an image that its archive stores the other way round, with the chest wall of a left
+breast at the right edge; `owner` is the patient, or the image itself where the patient is unknown:
+images of one owner belong to one shard.
 """
 
 
@@ -43,7 +45,7 @@ def write_ingested(
     write_annotations(result.annotations, annotations)
     write_exclusions(result.exclusions, excluded)
     with atomic_path(files) as temporary:
-        pq.write_table(_files_of(result.manifest), temporary)
+        pq.write_table(_files_of(result.manifest, result.mirrored), temporary)
     write_manifest(result.manifest, manifest)
 
 
@@ -72,9 +74,10 @@ def check_receipt(receipt: Path, root: Path) -> None:
             )
 
 
-def _files_of(manifest: pd.DataFrame) -> pa.Table:
+def _files_of(manifest: pd.DataFrame, mirrored: frozenset[str]) -> pa.Table:
     owners = manifest["patient_id"].where(manifest["patient_id"].notna(), manifest["image_id"])
-    ordered = manifest.assign(owner=owners).sort_values("image_id")
+    reversed_images = manifest["image_id"].isin(mirrored)
+    ordered = manifest.assign(owner=owners, mirrored=reversed_images).sort_values("image_id")
     return pa.Table.from_pandas(
         ordered[FILES_SCHEMA.names], schema=FILES_SCHEMA, preserve_index=False
     )

@@ -26,6 +26,7 @@ _FAR_SHARE = 0.05
 _AIR_WINDOW_SHARE = 0.08
 _LEAST_STEP = 0.25
 _LEAST_AIR = 0.01
+_WEIGHT_OF_ALL = 1e-3
 _STEPS_OF_SPREAD = 3.0
 _STRAIGHT_QUANTILE = 0.3
 _STRAIGHT_STEP = 0.33
@@ -153,15 +154,19 @@ def _air_level(
     length = max(scaled.shape)
     apart = cv2.distanceTransform(cv2.bitwise_not(core), cv2.DIST_L2, 3) > _FAR_SHARE * length
     is_air = apart & (inside > 0)
-    if is_air.mean() < _LEAST_AIR:
+    if is_air[::4, ::4].mean() < _LEAST_AIR:
         return threshold
     # The level varies slowly, so that a sixteenth of the pixels tells it.
     air = is_air[::4, ::4].astype(np.float32)
     coarse = np.ascontiguousarray(scaled[::4, ::4])
     sigma = _AIR_WINDOW_SHARE * length / 4.0
-    weight = cv2.GaussianBlur(air, (0, 0), sigma) + 1e-6
-    mean = cv2.GaussianBlur(air * coarse, (0, 0), sigma) / weight
-    spread = cv2.GaussianBlur(air * np.abs(coarse - mean), (0, 0), sigma) / weight
-    level = np.where(weight > 1e-4, mean + _LEAST_STEP + _STEPS_OF_SPREAD * spread, threshold)
+    # Far from all air, what is known of it is its mean over the image.
+    weight = cv2.GaussianBlur(air, (0, 0), sigma) + _WEIGHT_OF_ALL
+    everywhere = _WEIGHT_OF_ALL * float(coarse[air > 0].mean())
+    mean = (cv2.GaussianBlur(air * coarse, (0, 0), sigma) + everywhere) / weight
+    deviation = np.abs(coarse - mean)
+    everywhere = _WEIGHT_OF_ALL * float(deviation[air > 0].mean())
+    spread = (cv2.GaussianBlur(air * deviation, (0, 0), sigma) + everywhere) / weight
+    level = mean + _LEAST_STEP + _STEPS_OF_SPREAD * spread
     level = np.minimum(level, threshold).astype(np.float32)
     return cv2.resize(level, scaled.shape[::-1], interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]

@@ -95,7 +95,7 @@ def _scored(request: ScoreRequest) -> NDArray[np.float64]:
         raise TrainingError("a network needs images")
     device = choose_device("auto")
     arm = read_record(request.models[0]).arm
-    with deterministic_torch(device, arm.training.threads):
+    with deterministic_torch(device, arm.training.threads, arm.training.determinism):
         models = [load_model(folder, device)[0] for folder in request.models]
         case_ids = request.cases["case_id"].tolist()
         return score_with(models, arm.input.size, request.pixels, case_ids, BATCH_SIZE, device)

@@ -36,6 +36,7 @@ READ_OF_AN_IMAGE = (
     "pixel_spacing_mm",
     "laterality",
     "view",
+    "mirrored",
     "content_key",
 )
 

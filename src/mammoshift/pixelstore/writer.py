@@ -70,6 +70,7 @@ class _Source(NamedTuple):
     pixel_spacing_mm: float
     laterality: str | None
     view: str | None
+    mirrored: bool
 
 
 class _Stored(NamedTuple):
@@ -121,6 +122,7 @@ def write_shard(
         files["pixel_spacing_mm"].astype("float64"),
         _known(files, "laterality"),
         _known(files, "view"),
+        files["mirrored"].tolist() if "mirrored" in files else [False] * len(files),
     )
     boxes = _boxes(regions) if recipe.patch is not None else {}
 
@@ -163,7 +165,13 @@ def _preprocess(
                 _Stored(done, _row(f"{source.image_id}.{n:05d}", source.image_id, done, done.crop))
                 for n, done in enumerate(patches)
             ]
-        done = preprocess_image(image, recipe, laterality=source.laterality, view=source.view)
+        done = preprocess_image(
+            image,
+            recipe,
+            laterality=source.laterality,
+            view=source.view,
+            mirrored=source.mirrored,
+        )
     except UnreadableImageError as error:
         return Exclusion(source.dataset, source.path, _STAGE, str(error))
     return [_whole(source, done)]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mammoshift.configuration.leaves import bundles, input_name
+from mammoshift.configuration.leaves import bundles, input_name, lineage_name
 from mammoshift.configuration.load import Project
 from mammoshift.configuration.model import Arm
 from mammoshift.configuration.resolved import ResolvedStudy, network_arms
@@ -93,6 +93,13 @@ def _jobs(project: Project, study: ResolvedStudy) -> dict[str, int]:
         "collect_bundles": len(stores),
         "make_cases": len(study.domains),
         "audit_domain": len({study.own_domain(arm) for arm in study.arms}),
+        "audit_lineage": len(
+            {
+                (domain, lineage_name(project, study.name, arm))
+                for arm in study.arms
+                for domain in study.judged_on(arm)
+            }
+        ),
         "audit_study": 1,
         "convert_weights": len(pretrained),
         "train_arm": len(study.trained_runs),

@@ -42,6 +42,7 @@ def _archive(root: Path, count: int) -> pd.DataFrame:
             "pixel_spacing_mm": np.float32(0.5),
             "laterality": None,
             "view": None,
+            "mirrored": False,
             "content_key": [f"key of {name}" for name in names],
             "owner": names,
         }

@@ -2,7 +2,8 @@
 
 The left breast has the odd and the right breast the even number, as the names of the
 full-resolution edition (v1.21: `mdb001lm.pgm`, left, medium size) and the chest wall in the
-images show; the note in the text file of the mini edition says the opposite and is wrong.
+images show; the note in the text file of the mini edition says the opposite and is wrong. The
+mini edition stores its films the other way round: the chest wall of a left breast is at the right.
 
 The full edition has its rows in a PDF, which must be copied into a text file by hand. Its places
 are not made annotations: compared with the mini edition, the first number runs along the film
@@ -125,6 +126,7 @@ def _record(number: int, file: InspectedFile, findings: list[Finding], info: str
         patient_id=f"pair{(number + 1) // 2:03d}",
         laterality=_side(number),
         view="MLO",
+        mirrored=not is_full,
         pathology=worst_pathology(finding.pathology for finding in findings),
         density=density,
         density_scale="mias" if density else None,

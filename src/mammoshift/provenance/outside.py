@@ -109,4 +109,6 @@ def is_bases_only(module: str) -> bool:
 
 
 def _is_below(module: str, roots: dict[str, str]) -> bool:
-    return any(module == root or module.startswith(f"{root}.") for root in roots)
+    while module and module not in roots:
+        module = module.rpartition(".")[0]
+    return bool(module)

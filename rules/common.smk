@@ -202,6 +202,12 @@ def all_cases(wildcards):
     return [cases(wildcards.study, name) for name in PROJECT.studies[wildcards.study].domains]
 
 
+def judged_cases(wildcards):
+    """Return the cases of those domains of a study that results are reported for."""
+    names = [domain.name for domain in leaves.judged_domains(PROJECT.studies[wildcards.study])]
+    return [cases(wildcards.study, name) for name in names]
+
+
 def own_domain_file(wildcards, file):
     """Return a file of the domain that an arm is trained on."""
     domain = PROJECT.studies[wildcards.study].own_domain(wildcards.arm)

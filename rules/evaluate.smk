@@ -8,7 +8,7 @@ Output: one tidy table.
 
 rule evaluate_study:
     input:
-        cases=all_cases,
+        cases=judged_cases,
         predictions=all_predictions,
     output:
         "<results>/{study}/tables/metrics.csv",

@@ -12,7 +12,7 @@ rule report_study:
         calibration="<results>/{study}/tables/calibration.csv",
         comparisons="<results>/{study}/tables/comparisons.csv",
         combined="<results>/{study}/tables/combined.csv",
-        cases=all_cases,
+        cases=judged_cases,
         predictions=all_predictions,
         histories=lambda wildcards: run_files(wildcards, "history.csv"),
         records=lambda wildcards: run_files(wildcards, "model.json"),

@@ -106,13 +106,19 @@ def factor_pairs(
     Raises
     ------
     ConfigurationError
-        If no two arms differ in that setting alone.
+        If no two arms differ in that setting alone, or two arms do not differ at all.
     """
     (path, values) = next(iter(factor.items()))
     groups: dict[str, dict[str, str]] = {}
     for name in arms:
         rest, value = _without(arms, name, tuple(path.split(".")))
-        groups.setdefault(repr(rest), {})[repr(value)] = name
+        group = groups.setdefault(repr(rest), {})
+        if repr(value) in group:
+            raise ConfigurationError(
+                f"{where}: factor {path}: the arms {group[repr(value)]} and {name} are the same "
+                "but for their names; remove one, or name the arms of the family"
+            )
+        group[repr(value)] = name
     pairs = [
         (found[repr(value)], found[repr(values[0])])
         for found in groups.values()
@@ -132,12 +138,13 @@ def _without(arms: Mapping[str, ArmBase], name: str, path: tuple[str, ...]) -> t
     """Return an arm's settings without one, its ancestors' too, and the value of that one."""
     arm = arms[name]
     settings = arm.model_dump(mode="json", exclude={"name", "label"})
-    place = settings
+    start = settings.get("initialisation")
+    if isinstance(arm.initialisation, FromArm) and isinstance(start, dict):
+        start["arm"] = _without(arms, arm.initialisation.arm, path)[0]
+    place: Any = settings
     for key in path[:-1]:
-        place = place.get(key) or {}
-    value = place.pop(path[-1], None)
-    if isinstance(arm.initialisation, FromArm):
-        settings["initialisation"] = _without(arms, arm.initialisation.arm, path)[0]
+        place = place.get(key) if isinstance(place, dict) else None
+    value = place.pop(path[-1], None) if isinstance(place, dict) else None
     return settings, value
 
 

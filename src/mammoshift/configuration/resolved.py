@@ -155,6 +155,11 @@ def resolve_study(name: str, study: Study, where: str) -> ResolvedStudy:
     _check_domains(study, domains, where)
     for arm in arms.values():
         _check_arm(arm, arms, domains, where)
+    default = next(name for name, domain in domains.items() if domain.split is not None)
+    arms = {
+        name: arm.model_copy(update={"train_on": arm.train_on or default}) if arm.learns else arm
+        for name, arm in arms.items()
+    }
     families = tuple(
         _family(study, comparison, arms, domains, f"{where}: comparisons.{position}")
         for position, comparison in enumerate(study.comparisons)
@@ -163,7 +168,9 @@ def resolve_study(name: str, study: Study, where: str) -> ResolvedStudy:
     for arm in arms:
         _check_folds(resolved, arm, where)
         _check_judged(resolved, arm, where)
-        _check_input(resolved, arm, where)
+        _check_applied(resolved, arm, where)
+    for position, (comparison, family) in enumerate(zip(study.comparisons, families, strict=True)):
+        _check_family(resolved, comparison, family, f"{where}: comparisons.{position}")
     return resolved
 
 
@@ -246,17 +253,44 @@ def _check_judged(study: ResolvedStudy, arm: str, where: str) -> None:
             )
 
 
-def _check_input(study: ResolvedStudy, arm: str, where: str) -> None:
-    """Refuse an arm that applies another's model to another input."""
+def _check_applied(study: ResolvedStudy, arm: str, where: str) -> None:
+    """Refuse settings of an arm without training that differ from those of the model it applies."""
     record = study.arms[arm]
     if record.learns or record.parent is None:
         return
-    mine, theirs = study.input_of(arm), study.input_of(record.parent.arm)
-    if mine != theirs:
+    key = f"{where}: arms.{arm}"
+    start = record.parent
+    if getattr(start, "part", None) == "features":
         raise ConfigurationError(
-            f"{where}: arms.{arm}.input: differs from that of {record.parent.arm}, whose model "
-            "it applies; leave it out"
+            f"{key}.initialisation.part: without training a whole model is applied; leave it out"
         )
+    if start.fold is not None and study.own_domain(start.arm) == study.own_domain(arm):
+        raise ConfigurationError(
+            f"{key}.initialisation.fold: each fold applies its own model; leave it out"
+        )
+    theirs = study.arms[start.arm]
+    for setting in ("backbone", "input", "normalisation", "head", "scoring_precision"):
+        if getattr(record, setting, None) != getattr(theirs, setting, None):
+            raise ConfigurationError(
+                f"{key}.{setting}: differs from that of {start.arm}, whose model the arm applies; "
+                "leave it out"
+            )
+
+
+def _check_family(study: ResolvedStudy, comparison: Comparison, family: Family, where: str) -> None:
+    """Refuse a family that would silently have no row on a domain that it names."""
+    if not family.pairs:
+        raise ConfigurationError(
+            f"{where}: no two arms are compared; name others than the reference"
+        )
+    named = comparison.on not in {"all", ("all",), "source", "targets"}
+    for domain in family.domains if named else ():
+        for name in dict.fromkeys(n for pair in family.pairs for n in (pair.arm, pair.reference)):
+            if domain not in study.judged_on(name):
+                raise ConfigurationError(
+                    f"{where}.on: {name} is not judged on {domain}; leave the domain out, or name "
+                    "the family's arms"
+                )
 
 
 def _family(

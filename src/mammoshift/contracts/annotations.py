@@ -12,11 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from mammoshift.contracts.parquet import read_table, write_table
 from mammoshift.contracts.vocabulary import BIRADS, LESION_TYPES, PATHOLOGIES, SHAPES
 from mammoshift.errors import TableError
-from mammoshift.files import atomic_path
 
 ANNOTATIONS_SCHEMA = pa.schema(
     [
@@ -108,13 +107,12 @@ def write_annotations(annotations: pd.DataFrame, path: Path) -> None:
     """
     check_annotations(annotations, path)
     table = pa.Table.from_pandas(annotations, schema=ANNOTATIONS_SCHEMA, preserve_index=False)
-    with atomic_path(path) as temporary:
-        pq.write_table(table, temporary)
+    write_table(table, path)
 
 
 def read_annotations(path: Path) -> pd.DataFrame:
     """Read a table that `write_annotations` wrote; `points` holds arrays."""
-    return pq.read_table(path, schema=ANNOTATIONS_SCHEMA).to_pandas()
+    return read_table(path, ANNOTATIONS_SCHEMA).to_pandas()
 
 
 def check_annotations(annotations: pd.DataFrame, where: Path) -> None:

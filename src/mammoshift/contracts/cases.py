@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from mammoshift.contracts.parquet import read_table, write_table
 from mammoshift.errors import TableError
-from mammoshift.files import atomic_path
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 OUT_OF_FOLD, TARGET, UNUSED = "out_of_fold", "target", "unused"
@@ -84,13 +83,12 @@ def write_cases(cases: pd.DataFrame, path: Path) -> None:
     """
     check_cases(cases, path)
     table = pa.Table.from_pandas(cases, schema=CASES_SCHEMA, preserve_index=False)
-    with atomic_path(path) as temporary:
-        pq.write_table(table, temporary)
+    write_table(table, path)
 
 
 def read_cases(path: Path) -> pd.DataFrame:
     """Read a table of cases that `write_cases` wrote; `subsets` holds tuples."""
-    table = pq.read_table(path, schema=CASES_SCHEMA).to_pandas()
+    table = read_table(path, CASES_SCHEMA).to_pandas()
     table["subsets"] = [tuple(subsets) for subsets in table["subsets"]]
     return table
 

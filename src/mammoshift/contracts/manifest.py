@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from mammoshift.contracts.exclusion import QC_COLUMNS, Exclusion
+from mammoshift.contracts.parquet import read_table, write_table
 from mammoshift.contracts.vocabulary import (
     BIRADS,
     DENSITIES,
@@ -91,13 +91,12 @@ def write_manifest(manifest: pd.DataFrame, path: Path) -> None:
     """
     check_manifest(manifest, path)
     table = pa.Table.from_pandas(manifest, schema=MANIFEST_SCHEMA, preserve_index=False)
-    with atomic_path(path) as temporary:
-        pq.write_table(table, temporary)
+    write_table(table, path)
 
 
 def read_manifest(path: Path) -> pd.DataFrame:
     """Read a manifest that `write_manifest` wrote."""
-    return pq.read_table(path, schema=MANIFEST_SCHEMA).to_pandas()
+    return read_table(path, MANIFEST_SCHEMA).to_pandas()
 
 
 def check_manifest(manifest: pd.DataFrame, where: Path) -> None:

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from mammoshift.contracts.parquet import read_table, write_table
 from mammoshift.errors import TableError
-from mammoshift.files import atomic_path
 
 PREDICTION_SCHEMA = pa.schema(
     [
@@ -48,8 +47,7 @@ def write_predictions(predictions: pd.DataFrame, path: Path) -> None:
     if len(repeated):
         raise TableError(f"{path}: case {repeated.iloc[0]} occurs twice in a run")
     table = pa.Table.from_pandas(predictions, schema=PREDICTION_SCHEMA, preserve_index=False)
-    with atomic_path(path) as temporary:
-        pq.write_table(table, temporary)
+    write_table(table, path)
 
 
 def read_predictions(path: Path) -> pd.DataFrame:
@@ -57,13 +55,12 @@ def read_predictions(path: Path) -> pd.DataFrame:
 
     Raises
     ------
+    DamagedFileError
+        If the file is not what was written.
     TableError
-        If the file is damaged, or a column that no row may lack has a null.
+        If a column that no row may lack has a null.
     """
-    try:
-        table = pq.read_table(path, schema=PREDICTION_SCHEMA)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise TableError(f"{path}: cannot be read; delete it and score again") from error
+    table = read_table(path, PREDICTION_SCHEMA)
     for field in PREDICTION_SCHEMA:
         if not field.nullable and table.column(field.name).null_count:
             raise TableError(

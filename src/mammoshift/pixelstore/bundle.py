@@ -20,6 +20,7 @@ import pandas as pd
 
 from mammoshift.configuration.model import InputRecipe
 from mammoshift.contracts.manifest import read_exclusions, write_exclusions
+from mammoshift.errors import DamagedFileError
 from mammoshift.files import sha256_of_file, write_text_atomically
 from mammoshift.pixelstore.assignment import shard_of
 from mammoshift.pixelstore.index import EXCLUSIONS_FILE
@@ -94,9 +95,21 @@ def write_bundle(
 
 
 def collect_bundles(receipts: Iterable[Path], store: Path, excluded: Path) -> Receipt:
-    """Return the receipt of a whole store, and write what none of its images could be read for."""
+    """Return the receipt of a whole store, and write which of its images could not be read.
+
+    Raises
+    ------
+    DamagedFileError
+        If a shard is missing; the message says what mends it.
+    """
     found = [read_receipt(path) for path in receipts]
     shards = sorted((s for receipt in found for s in receipt.shards), key=lambda s: s.folder)
+    for shard in shards:
+        if not (store / shard.folder / EXCLUSIONS_FILE).is_file():
+            raise DamagedFileError(
+                f"{store / shard.folder}: the shard is not there any more; delete the folder "
+                f"{store / 'bundles'} and run again"
+            )
     exclusions = [
         exclusion
         for shard in shards

@@ -96,7 +96,8 @@ def checked_folders(store_file: Path, files: Iterable[str] = SHARD_FILES) -> lis
     for shard in receipt.shards:
         folder = store_file.parent / shard.folder
         for name in files:
-            mend = f"delete the folder {folder} and {store_file}, and run again"
+            bundles = store_file.parent / "bundles"
+            mend = f"delete the folders {folder} and {bundles}, and run again"
             check_sha256(folder / name, shard.sha256[name], mend)
         folders.append(folder)
     return folders

@@ -18,7 +18,8 @@ def body_that_counts(node: ast.ClassDef, names: Names) -> list[ast.stmt]:
     if outside.is_bases_only(names.module):
         return []
     if outside.is_declarative(names.module):
-        return [method for method in _methods(node) if not _is_validator(method, names)]
+        methods = [method for method in _methods(node) if not _is_validator(method, names)]
+        return [*filter(_is_no_field, node.body), *methods]
     counts = bound_by(node.body, names.package).counts
     used = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
     free: list[ast.FunctionDef | ast.AsyncFunctionDef] = [
@@ -65,6 +66,19 @@ def _name(method: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
 
 def _methods(node: ast.ClassDef) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
     return [statement for statement in node.body if isinstance(statement, FUNCTIONS)]
+
+
+def _is_no_field(statement: ast.stmt) -> bool:
+    """Tell whether a statement of a declarative class gives it a value that no YAML can set."""
+    if isinstance(statement, ast.Assign):
+        return not any(
+            isinstance(target, ast.Name) and target.id == "model_config"
+            for target in statement.targets
+        )
+    if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name):
+        return False
+    named = {part.id for part in ast.walk(statement.annotation) if isinstance(part, ast.Name)}
+    return "ClassVar" in named or statement.target.id.startswith("_")
 
 
 def _is_validator(node: ast.FunctionDef | ast.AsyncFunctionDef, names: Names) -> bool:

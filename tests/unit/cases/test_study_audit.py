@@ -27,7 +27,8 @@ def stored(folder: Path, images: list[str], lost: int = 0) -> StoredDataset:
     """A manifest of the images, and their store in two shards without the last `lost`."""
     generator = np.random.default_rng(0)
     files = folder / "files.parquet"
-    pd.DataFrame({"image_id": images, "dataset": "d"}).to_parquet(files)
+    keys = [f"content of {name}" for name in images]
+    pd.DataFrame({"image_id": images, "dataset": "d", "content_key": keys}).to_parquet(files)
     kept = images[: len(images) - lost]
     for number in range(2):
         shard = folder / "shards" / str(number)

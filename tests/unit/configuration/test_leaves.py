@@ -149,9 +149,8 @@ def test_what_every_job_asks_is_worked_out_once(
     monkeypatch.setattr(ResolvedStudy, "judged_on", counted)
     for _job in range(3):
         for dataset in ("cmmd", "dmid"):
-            assert leaves.audited_input(project, STUDY, dataset) in leaves.inputs_of(
-                project, dataset
-            )
+            found = leaves.audited_inputs(project, STUDY, [dataset], None)
+            assert found[dataset] in leaves.inputs_of(project, dataset)
     assert sorted(asked) == sorted(arm for study in project.studies.values() for arm in study.arms)
 
 

@@ -34,6 +34,10 @@ LONG: dict[str, Any] = {
     },
 }
 
+TAKEN = {"initialisation": {"arm": "base"}, "training": {"stages": []}}
+APPLIED = {"base": {"backbone": "tiny"}, "applied": TAKEN}
+MASKS = {"family": "mask", "on": "all", "factor": {"input.mask": ["none", "breast"]}}
+
 
 def _resolve(**changes: Any) -> ResolvedStudy:
     content = {**LONG, **changes}
@@ -89,6 +93,16 @@ def test_an_arm_is_not_judged_where_its_ancestor_saw_one_of_the_folds() -> None:
     study = _resolve()
     assert study.judged_on("again") == ("film", "clinic")
     assert study.judged_on("tuned") == ("film", "ffdm", "clinic")
+
+
+def test_arms_that_start_from_another_part_do_not_differ_in_the_factor_alone() -> None:
+    arms = {
+        "base": {"backbone": "tiny"},
+        "features": {"initialisation": {"arm": "base", "part": "features"}},
+        "whole": {"initialisation": {"arm": "base"}, "input": {"mask": "breast"}},
+    }
+    with pytest.raises(ConfigurationError, match="no two arms differ"):
+        _resolve(arms=arms, comparisons=[MASKS])
 
 
 def test_lineage_names_every_training_behind_a_model() -> None:
@@ -159,6 +173,58 @@ def test_a_factor_pairs_arms_that_differ_in_it_alone_down_their_ancestry() -> No
         (
             {"arms": {**LONG["arms"], "again": {**LONG["arms"]["again"], "judged_on": ["ffdm"]}}},
             ["arms.again.judged_on", "learned from one fold of ffdm", "leave it out"],
+        ),
+        (
+            {"arms": {**APPLIED, "applied": {**TAKEN, "scoring_precision": "bfloat16"}}},
+            ["arms.applied.scoring_precision", "differs from that of base"],
+        ),
+        (
+            {"arms": {**APPLIED, "applied": {**TAKEN, "backbone": "other"}}},
+            ["arms.applied.backbone", "differs from that of base"],
+        ),
+        (
+            {
+                "arms": {
+                    **APPLIED,
+                    "applied": {**TAKEN, "initialisation": {"arm": "base", "part": "features"}},
+                }
+            },
+            ["arms.applied.initialisation.part", "leave it out"],
+        ),
+        (
+            {
+                "arms": {
+                    "base": {"backbone": "tiny", "train_on": "ffdm"},
+                    "applied": {**TAKEN, "initialisation": {"arm": "base", "fold": 1}},
+                }
+            },
+            ["arms.applied.initialisation.fold", "leave it out"],
+        ),
+        (
+            {
+                "arms": {
+                    "base": {"backbone": "tiny"},
+                    "same": {"backbone": "tiny", "train_on": "film"},
+                    "other": {"backbone": "tiny", "input": {"mask": "breast"}},
+                },
+                "comparisons": [MASKS],
+            },
+            ["comparisons.0: factor input.mask", "base and same are the same"],
+        ),
+        (
+            {
+                "arms": {**APPLIED, "base": {"backbone": "tiny", "judged_on": ["film"]}},
+                "comparisons": [{"family": "f", "on": ["clinic"], "reference": "base"}],
+            },
+            ["comparisons.0.on", "base is not judged on clinic"],
+        ),
+        (
+            {"comparisons": [{"family": "f", "on": "all", "reference": "base", "arms": ["base"]}]},
+            ["comparisons.0", "no two arms are compared"],
+        ),
+        (
+            {"comparisons": [{**MASKS, "factor": {"initialisation.part": ["model", "features"]}}]},
+            ["comparisons.0: factor initialisation.part", "no two arms differ"],
         ),
         ({"arms": {"tables": {"backbone": "tiny"}}}, ["arms.tables", "rename it"]),
         ({"judged_on": ["flim"]}, ["judged_on", "'film'"]),

@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Union, get_origin
 
-from pydantic import BaseModel, Discriminator, Tag
+from pydantic import BaseModel, Discriminator, Tag, ValidationError
 
 from mammoshift import registry
 from mammoshift.configuration.model import ArmBase, FromArm
@@ -22,6 +22,15 @@ KINDS = "mammoshift.kinds"
 DEFAULT_KIND = "network"
 INHERITED = ("kind", "backbone", "input", "normalisation", "head")
 """What an arm takes over from the one that it starts from: what the model is, no training."""
+
+
+class ArmError(Exception):
+    """An arm that is not whole after defaults: its name, and what pydantic says."""
+
+    def __init__(self, name: str, error: ValidationError) -> None:
+        super().__init__(name)
+        self.name, self.error = name, error
+
 
 Patches = Mapping[str, dict[str, Any]]
 
@@ -83,7 +92,10 @@ def resolve_arms(
         values = _inherited(name, given)
         record = classes[values.get("kind", DEFAULT_KIND)]
         known = {key: value for key, value in defaults.items() if key in record.model_fields}
-        arms[name] = record.model_validate({"name": name, **_merge(known, values)})
+        try:
+            arms[name] = record.model_validate({"name": name, **_merge(known, values)})
+        except ValidationError as error:
+            raise ArmError(name, error) from None
     return arms
 
 

@@ -13,7 +13,7 @@ from mammoshift.cases.tasks import TaskName
 from mammoshift.configuration.model import Name, Patches, Strict
 from mammoshift.contracts import vocabulary
 from mammoshift.errors import ConfigurationError
-from mammoshift.registry import load_all
+from mammoshift.registry import load_all, names_in
 
 SPLIT_PACKAGE = "mammoshift.cases.splits"
 
@@ -118,6 +118,8 @@ class DomainSettings(Strict):
     def _patches_are_placed(self) -> DomainSettings:
         if (self.unit == "patch") != (self.patches is not None):
             raise ValueError("the unit patch and the section patches belong together")
+        if self.leak == "by_patch" and self.unit != "patch":
+            raise ValueError("split: by_patch divides patches; give the unit patch, or by_row")
         return self
 
     @model_validator(mode="after")
@@ -141,6 +143,11 @@ class DomainSettings(Strict):
     def needs(self) -> tuple[str, ...]:
         """Names of the domains whose cases must be there before those of this one."""
         return self.split.needs if self.split is not None else ()
+
+
+def split_methods() -> tuple[str, ...]:
+    """Return the names of all split methods."""
+    return names_in(SPLIT_PACKAGE)
 
 
 def check_domains(domains: Mapping[str, DomainSettings], where: str) -> None:

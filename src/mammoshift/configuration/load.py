@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import difflib
+import operator
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from mammoshift.configuration.arms import arm_classes
+from mammoshift.configuration.arms import ArmError, arm_classes
 from mammoshift.configuration.dataset import Dataset, Datasets
+from mammoshift.configuration.domain import split_methods
 from mammoshift.configuration.model import Backbone, InputRecipe, Name, Strict
 from mammoshift.configuration.naming import known
 from mammoshift.configuration.resolved import ResolvedStudy, resolve_study
@@ -160,6 +162,9 @@ def _validate(form: Any, content: Any, where: str) -> Any:
 def _resolved(name: str, study: Study, file: str) -> ResolvedStudy:
     try:
         return resolve_study(name, study, file)
+    except ArmError as arm:
+        where = f"{file}: arms.{arm.name}, after defaults"
+        raise ConfigurationError(_describe(arm.error, Study, where)) from None
     except ValidationError as error:
         raise ConfigurationError(_describe(error, Study, f"{file}: after defaults")) from None
 
@@ -176,7 +181,7 @@ def _describe(error: ValidationError, form: Any, where: str) -> str:
 def _is_type_label(part: Any) -> bool:
     """Tell whether a location part is pydantic's name of a union member, not a key."""
     text = str(part)
-    named = text in {"int", "float", "str", "bool", "FromArm", *arm_classes()}
+    named = text in {"int", "float", "str", "bool", "FromArm", *arm_classes(), *split_methods()}
     return named or "[" in text or text.startswith("constrained-")
 
 
@@ -216,9 +221,13 @@ def _allowed_keys(form: Any, location: list[str]) -> list[str]:
 
 
 def _step(current: Any, part: str) -> Any:
-    for model in _models_in(current):
-        if part in model.model_fields:
-            return model.model_fields[part].annotation
+    found = [
+        model.model_fields[part].annotation
+        for model in _models_in(current)
+        if part in model.model_fields
+    ]
+    if found:
+        return reduce(operator.or_, found)
     arguments = [a for a in getattr(current, "__args__", ()) if a is not Ellipsis]
     return arguments[-1] if arguments else None
 

@@ -241,7 +241,7 @@ def _operating_points(data: ReportData) -> list[Finding]:
         (rows["criterion"] == f"specificity_{settings.specificity:g}")
         & (rows["threshold_from"] == "own_validation")
     ]
-    foreign = [_foreign(row, settings) for _, row in rows.iterrows()]
+    foreign = [_foreign(row, settings) and not _leaky(row, settings) for _, row in rows.iterrows()]
     at_point = rows[np.array(foreign, dtype=bool)]
     ranges = {}
     for metric in ("sensitivity", "specificity"):
@@ -263,7 +263,8 @@ def _calibration(data: ReportData) -> list[Finding]:
     rows = select(data.metrics, metric=("ece", "ece_null"), subset=JUDGED_SUBSETS)
     home, _ = _words(data.settings)
     texts = []
-    rows = rows[rows["labelled_patients"].isna()]
+    sound = [not _leaky(row, data.settings) for _, row in rows.iterrows()]
+    rows = rows[rows["labelled_patients"].isna() & np.array(sound, dtype=bool)]
     for recalibration, fitted_on, when in (
         ("none", "", "without recalibration"),
         ("temperature", "own_validation", f"after temperature scaling fitted on the {home}"),
@@ -306,7 +307,7 @@ def _foreign(row: pd.Series, settings: ReportSettings) -> bool:
 
 
 def _leaky(row: pd.Series, settings: ReportSettings) -> bool:
-    """Return whether a drop is taken from or to a domain with a declared leak."""
+    """Return whether a row is of a domain with a declared leak, or of an arm from one."""
     own = settings.arm(row["arm"]).own_domain
     leaky = {domain.name for domain in settings.domains if domain.leak is not None}
     return bool({own, row["domain"]} & leaky)

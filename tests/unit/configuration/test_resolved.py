@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from mammoshift.configuration.leaves import scoring_leaves
-from mammoshift.configuration.load import Project, Settings
+from mammoshift.configuration.load import Project, Settings, load_project
 from mammoshift.configuration.resolved import ResolvedStudy, resolve_study
 from mammoshift.configuration.study import Study
 from mammoshift.contracts.run import Run
@@ -235,6 +237,38 @@ def test_what_cannot_be_resolved_is_named(changes: dict[str, Any], said: list[st
         _resolve(**changes)
     for part in ["study.yaml", *said]:
         assert part in str(caught.value)
+
+
+def _said(tmp_path: Path, study: dict[str, Any]) -> str:
+    """Return what is said of a study beside the project's own datasets and backbones."""
+    root = Path(__file__).resolve().parents[3] / "config"
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
+    settings = {
+        "studies": ["study.yaml"],
+        "datasets": str(root / "datasets" / "twins.yaml"),
+        "backbones": str(root / "backbones.yaml"),
+    }
+    with pytest.raises(ConfigurationError) as caught:
+        load_project(settings, tmp_path)
+    return str(caught.value)
+
+
+def test_what_an_arm_lacks_is_said_with_its_name(tmp_path: Path) -> None:
+    study = {**LONG, "domains": {"film": {"dataset": "cbis_ddsm", "split": "official"}}}
+    said = _said(tmp_path, {**study, "arms": {"one": {"loss": {"name": "bce"}}}})
+    assert "study.yaml: arms.one, after defaults: backbone: this key is required" in said
+
+
+def test_a_mistyped_key_of_a_split_is_said_with_those_that_there_are(tmp_path: Path) -> None:
+    split = {"method": "k_fold", "fold": 3}
+    study = {**LONG, "domains": {"film": {"dataset": "cbis_ddsm", "split": split}}}
+    said = _said(tmp_path, study)
+    assert "domains.film.split.fold: there is no such key. Did you mean 'folds'?" in said
+
+
+def test_patches_are_divided_where_there_are_patches(tmp_path: Path) -> None:
+    study = {**LONG, "domains": {"film": {"dataset": "cbis_ddsm", "split": "by_patch"}}}
+    assert "by_patch divides patches; give the unit patch" in _said(tmp_path, study)
 
 
 def test_either_form_of_a_study_is_asked_for() -> None:

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, Union, get_origin
 
 import yaml
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
@@ -221,15 +222,25 @@ def _allowed_keys(form: Any, location: list[str]) -> list[str]:
 
 
 def _step(current: Any, part: str) -> Any:
-    found = [
-        model.model_fields[part].annotation
-        for model in _models_in(current)
-        if part in model.model_fields
-    ]
-    if found:
-        return reduce(operator.or_, found)
-    arguments = [a for a in getattr(current, "__args__", ()) if a is not Ellipsis]
-    return arguments[-1] if arguments else None
+    """Return the type of what lies under a key, or at a place of a list, of a type."""
+    found = []
+    for member in _members(current):
+        arguments = [a for a in getattr(member, "__args__", ()) if a is not Ellipsis]
+        if isinstance(member, type) and issubclass(member, BaseModel):
+            field = member.model_fields.get(part)
+            found += [field.annotation] if field else []
+        elif get_origin(member) in {dict, tuple, list} and arguments:
+            found.append(arguments[-1])
+    return reduce(operator.or_, found) if found else None
+
+
+def _members(annotation: Any) -> list[Any]:
+    """Return the types of a union, annotations taken off; one type alone is itself."""
+    if get_origin(annotation) is Annotated:
+        return _members(annotation.__origin__)
+    if get_origin(annotation) in {Union, UnionType}:
+        return [m for argument in annotation.__args__ for m in _members(argument)]
+    return [annotation]
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

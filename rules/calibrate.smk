@@ -18,7 +18,7 @@ rule calibrate_study:
         ENVIRONMENT
     params:
         settings=lambda wildcards: leaves.plain(
-            leaves.calibration_settings(PROJECT, wildcards.study)
+            result_leaves.calibration_settings(PROJECT, wildcards.study)
         ),
         code=code("calibrate_study.py"),
     script:

@@ -42,7 +42,7 @@ rule audit_domain:
         stores=lambda wildcards: audited_stores(
             wildcards.study,
             PROJECT.studies[wildcards.study].domains[wildcards.domain].datasets,
-            leaves.domain_input(PROJECT, wildcards.study, wildcards.domain),
+            audit_leaves.domain_input(PROJECT, wildcards.study, wildcards.domain),
         ),
         files=lambda wildcards: of_datasets(
             PROJECT.studies[wildcards.study].domains[wildcards.domain].datasets, "files.parquet"
@@ -55,7 +55,7 @@ rule audit_domain:
     conda:
         ENVIRONMENT
     params:
-        audit=lambda wildcards: leaves.domain_audit_leaves(
+        audit=lambda wildcards: audit_leaves.domain_audit_leaves(
             PROJECT, wildcards.study, wildcards.domain
         ),
         code=code("audit_domain.py"),
@@ -69,7 +69,9 @@ rule audit_lineage:
         stores=lambda wildcards: audited_stores(
             wildcards.study,
             datasets_of(wildcards.study, audited_names(wildcards)),
-            leaves.lineage_input(PROJECT, wildcards.study, wildcards.domain, wildcards.lineage),
+            audit_leaves.lineage_input(
+                PROJECT, wildcards.study, wildcards.domain, wildcards.lineage
+            ),
         ),
         files=lambda wildcards: of_datasets(
             datasets_of(wildcards.study, audited_names(wildcards)), "files.parquet"
@@ -82,7 +84,7 @@ rule audit_lineage:
     conda:
         ENVIRONMENT
     params:
-        audit=lambda wildcards: leaves.lineage_audit_leaves(
+        audit=lambda wildcards: audit_leaves.lineage_audit_leaves(
             PROJECT, wildcards.study, wildcards.domain, wildcards.lineage
         ),
         code=code("audit_study.py"),
@@ -107,7 +109,7 @@ rule audit_study:
     conda:
         ENVIRONMENT
     params:
-        audit=lambda wildcards: leaves.study_audit_leaves(PROJECT, wildcards.study),
+        audit=lambda wildcards: audit_leaves.study_audit_leaves(PROJECT, wildcards.study),
         code=code("audit_study.py"),
     script:
         "../workflow/scripts/audit_study.py"

@@ -18,7 +18,7 @@ rule combine_seeds:
         ENVIRONMENT
     params:
         settings=lambda wildcards: leaves.plain(
-            leaves.comparison_settings(PROJECT, wildcards.study)
+            result_leaves.comparison_settings(PROJECT, wildcards.study)
         ),
         code=code("combine_seeds.py"),
     script:

@@ -13,7 +13,7 @@ from snakemake.exceptions import WorkflowError
 import mammoshift
 from mammoshift.archives.state import archive_state, file_state
 from mammoshift.configuration.load import load_project
-from mammoshift.configuration import leaves
+from mammoshift.configuration import audit_leaves, leaves, result_leaves
 from mammoshift.contracts.run import RUN_PATTERN, Run
 from mammoshift.errors import MammoshiftError
 from mammoshift.execution.gpu_claim import local_gpu_identifiers
@@ -152,13 +152,15 @@ def scored_stores(wildcards):
 
 def audited_stores(study, datasets, input=None):
     """Return the receipts of the pixel stores that an audit compares, one for each dataset."""
-    inputs = leaves.audited_inputs(PROJECT, study, datasets, input)
+    inputs = audit_leaves.audited_inputs(PROJECT, study, datasets, input)
     return [store(name, found) for name, found in inputs.items()]
 
 
 def audited_names(wildcards):
     """Return the domains that an audit of one domain against one lineage reads."""
-    return leaves.audited_domains(PROJECT, wildcards.study, wildcards.domain, wildcards.lineage)
+    return audit_leaves.audited_domains(
+        PROJECT, wildcards.study, wildcards.domain, wildcards.lineage
+    )
 
 
 def datasets_of(study, domains):
@@ -169,7 +171,7 @@ def datasets_of(study, domains):
 
 def lineage_audit(wildcards):
     """Return the audit that an arm must have passed before it scores a domain."""
-    name = leaves.lineage_name(PROJECT, wildcards.study, wildcards.arm)
+    name = audit_leaves.lineage_name(PROJECT, wildcards.study, wildcards.arm)
     return f"<results>/{wildcards.study}/domains/{wildcards.domain}/lineages/{name}.csv"
 
 
@@ -204,7 +206,9 @@ def all_cases(wildcards):
 
 def judged_cases(wildcards):
     """Return the cases of those domains of a study that results are reported for."""
-    names = [domain.name for domain in leaves.judged_domains(PROJECT.studies[wildcards.study])]
+    names = [
+        domain.name for domain in result_leaves.judged_domains(PROJECT.studies[wildcards.study])
+    ]
     return [cases(wildcards.study, name) for name in names]
 
 

@@ -18,7 +18,7 @@ rule evaluate_study:
         ENVIRONMENT
     params:
         settings=lambda wildcards: leaves.plain(
-            leaves.evaluation_settings(PROJECT, wildcards.study)
+            result_leaves.evaluation_settings(PROJECT, wildcards.study)
         ),
         code=code("evaluate_study.py"),
     script:

@@ -28,7 +28,9 @@ rule report_study:
     conda:
         ENVIRONMENT
     params:
-        settings=lambda wildcards: leaves.plain(leaves.report_settings(PROJECT, wildcards.study)),
+        settings=lambda wildcards: leaves.plain(
+            result_leaves.report_settings(PROJECT, wildcards.study)
+        ),
         code=code("report_study.py"),
         templates=file_hashes(TEMPLATES),
         # Uses `output`, so that Snakemake does not follow it: where files lie is no result.

@@ -44,7 +44,7 @@ rule audit_predictions:
     conda:
         ENVIRONMENT
     params:
-        audit=lambda wildcards: leaves.study_audit_leaves(PROJECT, wildcards.study),
+        audit=lambda wildcards: audit_leaves.study_audit_leaves(PROJECT, wildcards.study),
         code=code("audit_predictions.py"),
     script:
         "../workflow/scripts/audit_predictions.py"

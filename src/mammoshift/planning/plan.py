@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mammoshift.configuration.leaves import bundles, input_name, lineage_name
+from mammoshift.configuration.audit_leaves import lineage_name
+from mammoshift.configuration.leaves import bundles, input_name
 from mammoshift.configuration.load import Project
 from mammoshift.configuration.model import Arm
 from mammoshift.configuration.resolved import ResolvedStudy, network_arms

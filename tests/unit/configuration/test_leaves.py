@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mammoshift.configuration import leaves
+from mammoshift.configuration import audit_leaves, leaves, result_leaves
 from mammoshift.configuration.load import Project, load_project, read_yaml
 from mammoshift.configuration.model import Arm, InputRecipe
 from mammoshift.configuration.resolved import ResolvedStudy
@@ -39,15 +39,15 @@ def _all_leaves(project: Project) -> dict[str, object]:
         "cases cbis_ddsm": leaves.cases_leaves(project, STUDY, "cbis_ddsm"),
         "cases cmmd": leaves.cases_leaves(project, STUDY, "cmmd"),
         "lineage resnet": leaves.lineage_leaves(project, STUDY, run),
-        "audit": leaves.study_audit_leaves(project, STUDY),
+        "audit": audit_leaves.study_audit_leaves(project, STUDY),
         "train resnet": leaves.arm_leaves(project, STUDY, "resnet"),
         "train efficientnet": leaves.arm_leaves(project, STUDY, "efficientnet"),
         "train focal": leaves.arm_leaves(project, STUDY, "resnet_density_focal_0p1"),
         "score resnet on cmmd": leaves.scoring_leaves(project, STUDY, "resnet", "cmmd"),
-        "calibrate": leaves.calibration_settings(project, STUDY),
-        "evaluate": leaves.evaluation_settings(project, STUDY),
-        "compare": leaves.comparison_settings(project, STUDY),
-        "report": leaves.report_settings(project, STUDY),
+        "calibrate": result_leaves.calibration_settings(project, STUDY),
+        "evaluate": result_leaves.evaluation_settings(project, STUDY),
+        "compare": result_leaves.comparison_settings(project, STUDY),
+        "report": result_leaves.report_settings(project, STUDY),
     }
 
 
@@ -149,7 +149,7 @@ def test_what_every_job_asks_is_worked_out_once(
     monkeypatch.setattr(ResolvedStudy, "judged_on", counted)
     for _job in range(3):
         for dataset in ("cmmd", "dmid"):
-            found = leaves.audited_inputs(project, STUDY, [dataset], None)
+            found = audit_leaves.audited_inputs(project, STUDY, [dataset], None)
             assert found[dataset] in leaves.inputs_of(project, dataset)
     assert sorted(asked) == sorted(arm for study in project.studies.values() for arm in study.arms)
 

@@ -279,7 +279,7 @@ def _check_applied(study: ResolvedStudy, arm: str, where: str) -> None:
 
 def _check_family(study: ResolvedStudy, comparison: Comparison, family: Family, where: str) -> None:
     """Refuse a family that would silently have no row on a domain that it names."""
-    if not family.pairs:
+    if not family.pairs and comparison.arms is not None:
         raise ConfigurationError(
             f"{where}: no two arms are compared; name others than the reference"
         )

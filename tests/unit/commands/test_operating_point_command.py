@@ -135,4 +135,6 @@ def test_rounded_scores_with_the_same_numbers_are_other_cases(tmp_path: Path) ->
     for name in ("v", "t"):
         frame = predictions(name)
         frame.assign(score=frame["score"].round(1)).to_csv(tmp_path / f"{name}.csv", index=False)
-    run(tmp_path / "t.csv", "--threshold-from", tmp_path / "v.csv")
+    output, written = run(tmp_path / "t.csv", "--threshold-from", tmp_path / "v.csv")
+    assert "the same labels and scores" not in output
+    assert written

@@ -84,3 +84,4 @@ def test_three_datasets_of_unequal_precision(simulation):
 def test_calibration_slope_of_few_positive_patients(simulation):
     found = _measured(simulation, "slopes", 1000)
     _hold(found, 0.94, 0.995, 300)
+    assert min(s.share for (_, method), s in found.items() if method.startswith("before")) < 0.93

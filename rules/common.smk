@@ -176,11 +176,16 @@ def lineage_audit(wildcards):
 
 
 def patch_stores(wildcards):
-    """Return the receipts that say where a domain's patches lie, none where images are whole."""
+    """Return the receipts that say where a domain's patches lie, none where images are whole.
+
+    Where patches lie is the domain's choice: any arm with images gives the same.
+    """
     study = PROJECT.studies[wildcards.study]
     if study.domains[wildcards.domain].patches is None:
         return []
-    return stores(wildcards.study, study.arms_on(wildcards.domain)[0], wildcards.domain)
+    arms = study.arms_on(wildcards.domain)
+    found = (stores(wildcards.study, arm, wildcards.domain) for arm in arms)
+    return next(filter(None, found), [])
 
 
 def of_datasets(names, file):

@@ -67,6 +67,12 @@ STUDY: dict[str, Any] = {
     "input": SIZE,
     "training": STAGES,
     "arms": {
+        "mix": {
+            "kind": "covariates",
+            "columns": ["density"],
+            "train_on": "squares",
+            "judged_on": ["squares"],
+        },
         "base": {"backbone": "tiny"},
         "tuned": {
             "initialisation": {"arm": "base", "part": "features"},
@@ -125,7 +131,7 @@ def test_runs_are_seeds_and_folds(machine: Project) -> None:
     folder = machine.folder / "results" / "small"
     found = {Run.of_path(path.parent) for path in folder.glob("*/seed-*/fold-*/model.json")}
     trained = {run.arm: sum(r.arm == run.arm for r in found) for run in found}
-    assert trained == {"base": 2, "tuned": 6, "masked": 2, "squares": 2}
+    assert trained == {"mix": 2, "base": 2, "tuned": 6, "masked": 2, "squares": 2}
 
 
 def test_an_applied_arm_gives_the_logits_of_the_one_that_it_applies(machine: Project) -> None:

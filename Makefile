@@ -32,8 +32,8 @@ test-slow: $(BUILT)     ## the long simulations: type-I errors, coverage
 	$(BIN)/pytest -m slow
 
 lint: $(BUILT)          ## ruff, snakefmt, pyright, snakemake --lint
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(BIN)/ruff check --no-cache .
+	$(BIN)/ruff format --no-cache --check .
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/pyright
 	$(BIN)/snakemake --lint

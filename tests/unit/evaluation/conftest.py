@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from fabricated_tables import LONG, SHORT, Fabricated, fabricate
 
 

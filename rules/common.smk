@@ -5,7 +5,6 @@ Nothing here does work; a rule sees only the leaves of the configuration that it
 a change makes nothing else invalid.
 """
 
-from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -18,7 +17,8 @@ from mammoshift.contracts.run import RUN_PATTERN, Run
 from mammoshift.errors import MammoshiftError
 from mammoshift.execution.gpu_claim import local_gpu_identifiers
 from mammoshift.execution.job import prepare_jobs
-from mammoshift.provenance.fingerprint import code_fingerprint, file_hashes
+from mammoshift.provenance.fingerprint import file_hashes
+from mammoshift.provenance.finished import Fingerprints
 
 ENVIRONMENT = "../envs/mammoshift.yaml"
 LIBRARY = Path(mammoshift.__file__).parent.parent
@@ -54,17 +54,14 @@ if not workflow.non_local_exec and "gpu" not in workflow.global_resources:
         workflow.register_resource("gpu", len(gpus))
 
 
-@cache
-def fingerprint(script, modules):
-    """Return the fingerprint of all first-party code that a script and some modules reach."""
-    path = Path(workflow.basedir) / "workflow" / "scripts" / script
-    memory = Path(".snakemake") / "mammoshift" / "code.json"
-    return code_fingerprint(path, LIBRARY, memory, modules)
+FINGERPRINTS = Fingerprints(
+    Path(workflow.basedir) / "workflow" / "scripts", LIBRARY, Path(".snakemake", "mammoshift")
+)
 
 
 def code(script, modules=lambda wildcards: ()):
     """Return a params function: the fingerprint of a script and of the modules chosen by name."""
-    return lambda wildcards: fingerprint(script, modules(wildcards))
+    return lambda wildcards: FINGERPRINTS.of(script, modules(wildcards))
 
 
 def adapter_module(wildcards):

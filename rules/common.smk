@@ -71,7 +71,7 @@ def adapter_module(wildcards):
 
 def twin_module(wildcards):
     """Return the module that draws a dataset's twin."""
-    return (f"mammoshift.phantoms.twins.{PROJECT.datasets[wildcards.dataset].adapter}",)
+    return (f"mammoshift.phantoms.twins.{PROJECT.datasets[wildcards.dataset].layout}",)
 
 
 def split_module(wildcards):

@@ -13,9 +13,9 @@ from collections.abc import Callable
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from mammoshift.statistics.auc import FloatArray, IntArray
 from mammoshift.statistics.bootstrap import bootstrap_curves
 from mammoshift.statistics.calibration import calibration_measures
+from mammoshift.statistics.inputs import FloatArray, IntArray
 from mammoshift.statistics.operating_points import operating_points_of
 from mammoshift.statistics.recalibration import cross_fit, fit_platt, fit_temperature
 from mammoshift.statistics.recalibration_budget import recalibration_budget

@@ -41,13 +41,14 @@ from mammoshift.commands.text_tables import (
     with_interval,
 )
 from mammoshift.errors import StatisticsError, TableError
-from mammoshift.statistics.auc import FloatArray, auc_covariance
+from mammoshift.statistics.auc import auc_covariance
 from mammoshift.statistics.calibration import (
     DEFAULT_BINS,
     CalibrationMeasures,
     calibration_measures,
     reliability_curve,
 )
+from mammoshift.statistics.inputs import FloatArray
 from mammoshift.statistics.proportions import Estimate
 from mammoshift.statistics.recalibration import (
     LogitMap,

@@ -9,12 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from mammoshift.commands.one_arm import (
-    OneArm,
-    OneArmTable,
-    read_one_arm,
-    refuse_shared_cases,
-)
+from mammoshift.commands.one_arm import OneArm, OneArmTable, read_one_arm, refuse_shared_cases
 from mammoshift.commands.options import (
     ArmOption,
     ClusterOption,

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mammoshift.errors import StatisticsError
-from mammoshift.statistics.auc import FloatArray, IntArray, checked_cases, cluster_codes
+from mammoshift.statistics.inputs import FloatArray, IntArray, checked_cases, cluster_codes
 from mammoshift.statistics.proportions import checked_level
 
 DEFAULT_RESAMPLES = 2000

@@ -32,8 +32,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
 from mammoshift.errors import StatisticsError
-from mammoshift.statistics.auc import FloatArray, IntArray, checked_cases, cluster_codes
 from mammoshift.statistics.distributions import critical_value
+from mammoshift.statistics.inputs import FloatArray, IntArray, checked_cases, cluster_codes
 from mammoshift.statistics.proportions import Estimate, undefined, wilson_interval
 from mammoshift.statistics.recalibration import logistic_lines
 

@@ -27,7 +27,6 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 
 from mammoshift.errors import StatisticsError
-from mammoshift.statistics.auc import FloatArray, checked_cases, cluster_codes
 from mammoshift.statistics.bootstrap import (
     DEFAULT_RESAMPLES,
     CurveReplicates,
@@ -42,11 +41,8 @@ from mammoshift.statistics.bootstrap import (
     scores_above,
     strata_of,
 )
-from mammoshift.statistics.confusion import (
-    ConfusionMatrix,
-    confusion_matrix,
-    confusion_metrics,
-)
+from mammoshift.statistics.confusion import ConfusionMatrix, confusion_matrix, confusion_metrics
+from mammoshift.statistics.inputs import FloatArray, checked_cases, cluster_codes
 from mammoshift.statistics.large_samples import (
     MANY_CASES,
     linearised_interval,

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mammoshift.errors import StatisticsError
-from mammoshift.statistics.auc import FloatArray
 from mammoshift.statistics.distributions import critical_value
+from mammoshift.statistics.inputs import FloatArray
 from mammoshift.statistics.variance_parts import effective_number
 
 ALIKE = "all patients agree: Wilson interval on the number of patients"

@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
 from mammoshift.errors import StatisticsError
-from mammoshift.statistics.auc import FloatArray, IntArray, checked_cases, cluster_codes
+from mammoshift.statistics.inputs import FloatArray, IntArray, checked_cases, cluster_codes
 
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = math.exp(-5.0), math.exp(5.0)
 

@@ -25,7 +25,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mammoshift.errors import StatisticsError
-from mammoshift.statistics.auc import FloatArray, IntArray, checked_cases, cluster_codes
 from mammoshift.statistics.bootstrap import checked_specificity, negatives_needed
 from mammoshift.statistics.calibration import (
     DEFAULT_BINS,
@@ -33,6 +32,7 @@ from mammoshift.statistics.calibration import (
     debiased_square,
     equal_count_bins,
 )
+from mammoshift.statistics.inputs import FloatArray, IntArray, checked_cases, cluster_codes
 from mammoshift.statistics.proportions import checked_level
 from mammoshift.statistics.recalibration import at_limit, platt_of, temperatures_of
 

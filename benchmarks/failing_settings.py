@@ -22,7 +22,7 @@ from scipy.special import expit, ndtr, ndtri
 
 from mammoshift.statistics.auc import auc_covariance
 from mammoshift.statistics.bootstrap import percentile_interval
-from mammoshift.statistics.calibration import calibration_line
+from mammoshift.statistics.calibration_line import calibration_line
 from mammoshift.statistics.comparisons import Combined, difference_test, omnibus
 from mammoshift.statistics.distributions import critical_value
 from mammoshift.statistics.intervals import IntervalMethod, auc_intervals

@@ -42,6 +42,32 @@ def checked_cases(labels: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.bool
     return np.asarray(positive, dtype=bool), matrix
 
 
+def checked_curve(
+    labels: ArrayLike, scores: ArrayLike, what: str
+) -> tuple[NDArray[np.bool_], FloatArray]:
+    """Return the labels [N] and the scores [N] of one arm, at least one case, or raise.
+
+    `what` is what they are for, with which messages begin.
+    """
+    positive, matrix = checked_cases(labels, scores)
+    if matrix.shape[0] != 1:
+        raise StatisticsError(f"{what}: scores of one arm are expected, not of {len(matrix)}")
+    if not positive.size:
+        raise StatisticsError(f"{what}: there is no case")
+    return positive, matrix[0]
+
+
+def checked_classes(
+    labels: ArrayLike, scores: ArrayLike, what: str
+) -> tuple[NDArray[np.bool_], FloatArray]:
+    """Return the labels [N] and the scores [N] of one arm, both classes among them, or raise."""
+    positive, row = checked_curve(labels, scores, what)
+    for present, name in ((positive.any(), "positive"), ((~positive).any(), "negative")):
+        if not present:
+            raise StatisticsError(f"{what}: there is no {name} case among {positive.size}")
+    return positive, row
+
+
 def cluster_codes(clusters: ArrayLike, size: int) -> IntArray:
     """Return the clusters of `size` cases numbered 0, 1, 2, ...
 

@@ -52,6 +52,16 @@ def undefined(reason: str) -> Estimate:
     return Estimate(None, note=reason)
 
 
+def wald_estimate(
+    value: float, se: float, method: str, level: float, df: float = math.inf, note: str = ""
+) -> Estimate:
+    """Return value -+ critical value * se, without an interval where the standard error is none."""
+    if not math.isfinite(se):
+        return Estimate(value, note="no interval: the information matrix is singular")
+    half = critical_value(level, df) * se
+    return Estimate(value, value - half, value + half, method, note)
+
+
 def wilson_interval(
     successes: ArrayLike, trials: ArrayLike, level: float = 0.95
 ) -> tuple[FloatArray, FloatArray]:

@@ -13,6 +13,7 @@ from mammoshift.commands.calibrate import calibrate
 from mammoshift.commands.compare import compare
 from mammoshift.commands.manifest import manifest
 from mammoshift.commands.operating_point import operating_point
+from mammoshift.commands.radiomics import app as radiomics
 from mammoshift.commands.resources import resources
 from mammoshift.errors import MammoshiftError
 
@@ -28,6 +29,7 @@ app.command()(calibrate)
 app.command()(manifest)
 app.command("operating-point")(operating_point)
 app.command()(resources)
+app.add_typer(radiomics, name="radiomics")
 
 
 @app.command()

@@ -19,10 +19,14 @@ from mammoshift.errors import MammoshiftError
 from mammoshift.execution.gpu_claim import local_gpu_identifiers
 from mammoshift.execution.job import prepare_jobs
 from mammoshift.provenance.fingerprint import code_fingerprint, file_hashes
+from mammoshift.provenance.keys import code_name
 
 ENVIRONMENT = "../envs/mammoshift.yaml"
 LIBRARY = Path(mammoshift.__file__).parent.parent
 RESULTS = workflow.pathvars.get("results")
+
+CODE_MEMORY = Path(".snakemake") / "mammoshift" / "code.json"
+CODES = {}  # name of a fingerprint -> the script and the modules that it is of
 
 TEMPLATES = Path(workflow.basedir) / "workflow" / "report"
 RUN = f"<results>/{{study}}/{RUN_PATTERN}"
@@ -58,8 +62,9 @@ if not workflow.non_local_exec and "gpu" not in workflow.global_resources:
 def fingerprint(script, modules):
     """Return the fingerprint of all first-party code that a script and some modules reach."""
     path = Path(workflow.basedir) / "workflow" / "scripts" / script
-    memory = Path(".snakemake") / "mammoshift" / "code.json"
-    return code_fingerprint(path, LIBRARY, memory, modules)
+    result = code_fingerprint(path, LIBRARY, CODE_MEMORY, modules)
+    CODES[code_name(result)] = (path, modules)
+    return result
 
 
 def code(script, modules=lambda wildcards: ()):

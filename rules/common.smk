@@ -5,6 +5,7 @@ Nothing here does work; a rule sees only the leaves of the configuration that it
 a change makes nothing else invalid.
 """
 
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -19,10 +20,14 @@ from mammoshift.execution.gpu_claim import local_gpu_identifiers
 from mammoshift.execution.job import prepare_jobs
 from mammoshift.provenance.fingerprint import file_hashes
 from mammoshift.provenance.finished import Fingerprints
+from mammoshift.provenance.keys import code_name
 
 ENVIRONMENT = "../envs/mammoshift.yaml"
 LIBRARY = Path(mammoshift.__file__).parent.parent
 RESULTS = workflow.pathvars.get("results")
+
+CODE_MEMORY = Path(".snakemake") / "mammoshift" / "code.json"
+CODES = {}  # name of a fingerprint -> the script and the modules that it is of
 
 TEMPLATES = Path(workflow.basedir) / "workflow" / "report"
 RUN = f"<results>/{{study}}/{RUN_PATTERN}"
@@ -55,13 +60,21 @@ if not workflow.non_local_exec and "gpu" not in workflow.global_resources:
 
 
 FINGERPRINTS = Fingerprints(
-    Path(workflow.basedir) / "workflow" / "scripts", LIBRARY, Path(".snakemake", "mammoshift")
+    Path(workflow.basedir) / "workflow" / "scripts", LIBRARY, CODE_MEMORY.parent
 )
+
+
+@cache
+def fingerprint(script, modules):
+    """Return the fingerprint of all first-party code that a script and some modules reach."""
+    result = FINGERPRINTS.of(script, modules)
+    CODES[code_name(result)] = (Path(workflow.basedir) / "workflow" / "scripts" / script, modules)
+    return result
 
 
 def code(script, modules=lambda wildcards: ()):
     """Return a params function: the fingerprint of a script and of the modules chosen by name."""
-    return lambda wildcards: FINGERPRINTS.of(script, modules(wildcards))
+    return lambda wildcards: fingerprint(script, modules(wildcards))
 
 
 def adapter_module(wildcards):

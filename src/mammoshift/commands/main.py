@@ -11,6 +11,7 @@ import typer
 
 from mammoshift.commands.calibrate import calibrate
 from mammoshift.commands.compare import compare
+from mammoshift.commands.init import init
 from mammoshift.commands.manifest import manifest
 from mammoshift.commands.operating_point import operating_point
 from mammoshift.commands.radiomics import app as radiomics
@@ -24,6 +25,7 @@ app = typer.Typer(
     help="Measure and restore a mammography classifier's accuracy across sensors and populations.",
 )
 
+app.command()(init)
 app.command()(compare)
 app.command()(calibrate)
 app.command()(manifest)

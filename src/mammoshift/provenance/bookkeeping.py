@@ -15,7 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from mammoshift.files import sha256_of_file
-from mammoshift.provenance.keys import CODE, Key, Keys, Output, keep_definitions, key_file, write_key
+from mammoshift.provenance.keys import (
+    CODE,
+    Key,
+    Keys,
+    Output,
+    keep_definitions,
+    key_file,
+    write_key,
+)
 
 NEEDED = ("_read_record", "_delete_record", "_clear_cache", "finished")
 """What of Snakemake's class is extended."""

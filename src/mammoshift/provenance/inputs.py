@@ -42,10 +42,7 @@ def note_outputs(outputs: Sequence[Path], also: Iterable[Path] = ()) -> None:
     first = outputs[0]
     more = (file for folder in also for file in sorted(folder.rglob("*")) if _is_written(file))
     files = dict.fromkeys([*outputs, *more])
-    sums = {
-        file.relative_to(first.parent).as_posix(): remembered_sha256(file)
-        for file in files
-    }
+    sums = {file.relative_to(first.parent).as_posix(): remembered_sha256(file) for file in files}
     write_made(first, sums, loaded_versions())
 
 

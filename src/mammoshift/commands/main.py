@@ -11,8 +11,11 @@ import typer
 
 from mammoshift.commands.calibrate import calibrate
 from mammoshift.commands.compare import compare
+from mammoshift.commands.explain import explain
+from mammoshift.commands.export import export
 from mammoshift.commands.manifest import manifest
 from mammoshift.commands.operating_point import operating_point
+from mammoshift.commands.predict import predict
 from mammoshift.commands.resources import resources
 from mammoshift.errors import MammoshiftError
 
@@ -28,6 +31,9 @@ app.command()(calibrate)
 app.command()(manifest)
 app.command("operating-point")(operating_point)
 app.command()(resources)
+app.command()(predict)
+app.command()(explain)
+app.command()(export)
 
 
 @app.command()

@@ -8,6 +8,7 @@ configfile: "config/config.yaml"
 
 include: "rules/cluster.smk"
 include: "rules/common.smk"
+include: "rules/keys.smk"
 include: "rules/phantom.smk"
 include: "rules/ingest.smk"
 include: "rules/preprocess.smk"

@@ -18,11 +18,16 @@ from mammoshift.contracts.run import RUN_PATTERN, Run
 from mammoshift.errors import MammoshiftError
 from mammoshift.execution.gpu_claim import local_gpu_identifiers
 from mammoshift.execution.job import prepare_jobs
-from mammoshift.provenance.fingerprint import code_fingerprint, file_hashes
+from mammoshift.provenance.fingerprint import file_hashes
+from mammoshift.provenance.finished import Fingerprints
+from mammoshift.provenance.keys import code_name
 
 ENVIRONMENT = "../envs/mammoshift.yaml"
 LIBRARY = Path(mammoshift.__file__).parent.parent
 RESULTS = workflow.pathvars.get("results")
+
+CODE_MEMORY = Path(".snakemake") / "mammoshift" / "code.json"
+CODES = {}  # name of a fingerprint -> the script and the modules that it is of
 
 TEMPLATES = Path(workflow.basedir) / "workflow" / "report"
 RUN = f"<results>/{{study}}/{RUN_PATTERN}"
@@ -54,12 +59,17 @@ if not workflow.non_local_exec and "gpu" not in workflow.global_resources:
         workflow.register_resource("gpu", len(gpus))
 
 
+FINGERPRINTS = Fingerprints(
+    Path(workflow.basedir) / "workflow" / "scripts", LIBRARY, CODE_MEMORY.parent
+)
+
+
 @cache
 def fingerprint(script, modules):
     """Return the fingerprint of all first-party code that a script and some modules reach."""
-    path = Path(workflow.basedir) / "workflow" / "scripts" / script
-    memory = Path(".snakemake") / "mammoshift" / "code.json"
-    return code_fingerprint(path, LIBRARY, memory, modules)
+    result = FINGERPRINTS.of(script, modules)
+    CODES[code_name(result)] = (Path(workflow.basedir) / "workflow" / "scripts" / script, modules)
+    return result
 
 
 def code(script, modules=lambda wildcards: ()):
@@ -74,7 +84,7 @@ def adapter_module(wildcards):
 
 def twin_module(wildcards):
     """Return the module that draws a dataset's twin."""
-    return (f"mammoshift.phantoms.twins.{PROJECT.datasets[wildcards.dataset].adapter}",)
+    return (f"mammoshift.phantoms.twins.{PROJECT.datasets[wildcards.dataset].layout}",)
 
 
 def split_module(wildcards):

@@ -41,21 +41,13 @@ from mammoshift.commands.text_tables import (
     with_interval,
 )
 from mammoshift.errors import StatisticsError, TableError
-from mammoshift.statistics.auc import FloatArray, auc_covariance
-from mammoshift.statistics.calibration import (
-    DEFAULT_BINS,
-    CalibrationMeasures,
-    calibration_measures,
-    reliability_curve,
-)
+from mammoshift.statistics.auc import auc_covariance
+from mammoshift.statistics.calibration import CalibrationMeasures, calibration_measures
+from mammoshift.statistics.calibration_error import DEFAULT_BINS, reliability_curve
+from mammoshift.statistics.cross_fitting import cross_fit
+from mammoshift.statistics.inputs import FloatArray
 from mammoshift.statistics.proportions import Estimate
-from mammoshift.statistics.recalibration import (
-    LogitMap,
-    cross_fit,
-    fit_platt,
-    fit_temperature,
-    prior_shift,
-)
+from mammoshift.statistics.recalibration import LogitMap, fit_platt, fit_temperature, prior_shift
 from mammoshift.statistics.recalibration_budget import recalibration_budget
 
 FITS = {"temperature": fit_temperature, "platt": fit_platt}

@@ -24,11 +24,8 @@ from mammoshift.commands.options import (
     write_json,
 )
 from mammoshift.commands.text_tables import result_console
-from mammoshift.contracts.external_predictions import (
-    ExternalPredictions,
-    read_external_predictions,
-)
-from mammoshift.statistics.auc import INTERVAL_METHODS, IntervalMethod
+from mammoshift.contracts.external_predictions import ExternalPredictions, read_external_predictions
+from mammoshift.statistics.intervals import INTERVAL_METHODS, IntervalMethod
 from mammoshift.statistics.multiplicity import CORRECTIONS, Correction
 
 SCORES = ("logit", "probability", "any")

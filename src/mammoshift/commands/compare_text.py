@@ -8,13 +8,7 @@ from rich.console import Console
 
 from mammoshift.commands.compare_rows import Report
 from mammoshift.commands.options import Row
-from mammoshift.commands.text_tables import (
-    number,
-    p_value,
-    print_notes,
-    print_table,
-    with_interval,
-)
+from mammoshift.commands.text_tables import number, p_value, print_notes, print_table, with_interval
 from mammoshift.statistics.margins import NOT_DEFINED
 from mammoshift.statistics.multireader import NESTED
 

@@ -13,9 +13,11 @@ from mammoshift.commands.calibrate import calibrate
 from mammoshift.commands.compare import compare
 from mammoshift.commands.explain import explain
 from mammoshift.commands.export import export
+from mammoshift.commands.init import init
 from mammoshift.commands.manifest import manifest
 from mammoshift.commands.operating_point import operating_point
 from mammoshift.commands.predict import predict
+from mammoshift.commands.radiomics import app as radiomics
 from mammoshift.commands.resources import resources
 from mammoshift.errors import MammoshiftError
 
@@ -26,6 +28,7 @@ app = typer.Typer(
     help="Measure and restore a mammography classifier's accuracy across sensors and populations.",
 )
 
+app.command()(init)
 app.command()(compare)
 app.command()(calibrate)
 app.command()(manifest)
@@ -34,6 +37,7 @@ app.command()(resources)
 app.command()(predict)
 app.command()(explain)
 app.command()(export)
+app.add_typer(radiomics, name="radiomics")
 
 
 @app.command()

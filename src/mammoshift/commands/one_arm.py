@@ -18,7 +18,7 @@ from mammoshift.commands.options import INDEPENDENCE, Row
 from mammoshift.contracts.external_predictions import DatasetScores, read_external_predictions
 from mammoshift.contracts.shared_cases import IdentifiedScores, overlap
 from mammoshift.errors import TableError
-from mammoshift.statistics.auc import FloatArray
+from mammoshift.statistics.inputs import FloatArray
 from mammoshift.statistics.seeding import generator_for
 
 SCALES = ("logit", "probability")

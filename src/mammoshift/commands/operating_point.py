@@ -9,12 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from mammoshift.commands.one_arm import (
-    OneArm,
-    OneArmTable,
-    read_one_arm,
-    refuse_shared_cases,
-)
+from mammoshift.commands.one_arm import OneArm, OneArmTable, read_one_arm, refuse_shared_cases
 from mammoshift.commands.options import (
     ArmOption,
     ClusterOption,
@@ -41,15 +36,17 @@ from mammoshift.statistics.bootstrap import DEFAULT_RESAMPLES
 from mammoshift.statistics.confusion import confusion_matrix, confusion_metrics
 from mammoshift.statistics.operating_points import (
     OperatingPoint,
-    Threshold,
-    g_mean_threshold,
     reestimated_operating_points,
-    threshold_at_specificity,
     threshold_replicates_of,
     transferred_operating_point,
-    youden_threshold,
 )
 from mammoshift.statistics.patient_confusion import patient_confusion_metrics
+from mammoshift.statistics.thresholds import (
+    Threshold,
+    g_mean_threshold,
+    threshold_at_specificity,
+    youden_threshold,
+)
 
 CRITERIA = ("specificity", "youden", "g-mean")
 COMMAND = "operating-point"

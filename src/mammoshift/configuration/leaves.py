@@ -44,7 +44,7 @@ def twin_leaves(project: Project, dataset: str) -> Leaves:
     """Return what a synthetic archive is made from."""
     record = project.datasets[dataset]
     assert record.twin is not None
-    return {"layout": record.adapter, "twin": plain(record.twin)}
+    return {"layout": record.layout, "twin": plain(record.twin, ["layout"])}
 
 
 def ingest_leaves(project: Project, dataset: str) -> Leaves:

@@ -12,15 +12,11 @@ from mammoshift.evaluation.drops import arm_weights, mean_drop, share_patients
 from mammoshift.evaluation.grid import OVERLAPPING, Cell, Grid, why_not_judged
 from mammoshift.evaluation.rows import INDEPENDENCE, LEAKS, MetricRow, defined, metric_row
 from mammoshift.evaluation.thresholds import curves_of, operating_points
-from mammoshift.statistics.auc import (
-    AucEstimate,
-    Flag,
-    auc_covariance,
-    auc_intervals,
-    logit_interval,
-)
+from mammoshift.statistics.auc import AucEstimate, auc_covariance
 from mammoshift.statistics.auprc import auprc_covariance, auprc_intervals
 from mammoshift.statistics.distributions import critical_value
+from mammoshift.statistics.estimates import Flag
+from mammoshift.statistics.intervals import auc_intervals, logit_interval
 from mammoshift.statistics.proportions import Estimate, undefined
 from mammoshift.statistics.subgroups import (
     SubgroupEstimate,

@@ -11,13 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mammoshift.errors import StatisticsError
-from mammoshift.statistics.auc import (
-    AucEstimate,
-    IntervalMethod,
-    auc_covariance,
-    auc_intervals,
-    logit_interval,
-)
+from mammoshift.statistics.auc import AucEstimate, auc_covariance
 from mammoshift.statistics.comparisons import (
     ChiSquareTest,
     Combined,
@@ -27,6 +21,7 @@ from mammoshift.statistics.comparisons import (
     paired,
 )
 from mammoshift.statistics.distributions import critical_value
+from mammoshift.statistics.intervals import IntervalMethod, auc_intervals, logit_interval
 from mammoshift.statistics.multireader import (
     CROSSED,
     NESTED,

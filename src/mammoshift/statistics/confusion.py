@@ -23,7 +23,6 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
 from mammoshift.errors import StatisticsError
-from mammoshift.statistics.auc import FloatArray, checked_cases
 from mammoshift.statistics.bootstrap import (
     DEFAULT_RESAMPLES,
     Strata,
@@ -33,6 +32,7 @@ from mammoshift.statistics.bootstrap import (
     resamples_text,
     strata_of,
 )
+from mammoshift.statistics.inputs import FloatArray, checked_cases
 from mammoshift.statistics.proportions import (
     Estimate,
     mean_of_two,

@@ -24,8 +24,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mammoshift.errors import StatisticsError
-from mammoshift.statistics.auc import AucEstimate, FloatArray
+from mammoshift.statistics.auc import AucEstimate
 from mammoshift.statistics.comparisons import ONE_SIDED, Combined, combined, difference_test
+from mammoshift.statistics.inputs import FloatArray
 from mammoshift.statistics.multireader import mean_over_seeds, obuchowski_rockette_nested
 from mammoshift.statistics.variance_parts import VariancePart, degrees_of_freedom
 

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from mammoshift.commands.operating_point import operating_point
 from mammoshift.errors import TableError
-from mammoshift.statistics.operating_points import g_mean_threshold, threshold_at_specificity
 from mammoshift.statistics.seeding import generator_for
+from mammoshift.statistics.thresholds import g_mean_threshold, threshold_at_specificity
 
 app = typer.Typer()
 app.command()(operating_point)

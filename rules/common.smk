@@ -282,6 +282,28 @@ def run_files(wildcards, file):
     return [f"<results>/{wildcards.study}/{run.path}/{file}" for run in study.trained_runs]
 
 
+def records_of_fold(wildcards):
+    """Return the records of an arm's models in one fold, one for each seed."""
+    study = PROJECT.studies[wildcards.study]
+    runs = [run for run in study.runs(wildcards.arm) if run.fold == int(wildcards.fold)]
+    return [f"<results>/{wildcards.study}/{run.path}/model.json" for run in runs]
+
+
+def own_predictions(wildcards):
+    """Return the predictions of an arm for the domain that it was trained on."""
+    domain = PROJECT.studies[wildcards.study].own_domain(wildcards.arm)
+    return f"<results>/{wildcards.study}/{wildcards.arm}/{domain}/predictions.parquet"
+
+
+def all_cards():
+    """Return the card of every trained model of all studies."""
+    return [
+        f"<results>/{name}/{run.path}/model_card.json"
+        for name, study in PROJECT.studies.items()
+        for run in study.trained_runs
+    ]
+
+
 def all_predictions(wildcards):
     """Return every prediction table of a study: one for each arm and domain."""
     study = PROJECT.studies[wildcards.study]

@@ -11,9 +11,12 @@ import typer
 
 from mammoshift.commands.calibrate import calibrate
 from mammoshift.commands.compare import compare
+from mammoshift.commands.explain import explain
+from mammoshift.commands.export import export
 from mammoshift.commands.init import init
 from mammoshift.commands.manifest import manifest
 from mammoshift.commands.operating_point import operating_point
+from mammoshift.commands.predict import predict
 from mammoshift.commands.radiomics import app as radiomics
 from mammoshift.commands.resources import resources
 from mammoshift.errors import MammoshiftError
@@ -31,6 +34,9 @@ app.command()(calibrate)
 app.command()(manifest)
 app.command("operating-point")(operating_point)
 app.command()(resources)
+app.command()(predict)
+app.command()(explain)
+app.command()(export)
 app.add_typer(radiomics, name="radiomics")
 
 

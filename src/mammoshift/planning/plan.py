@@ -107,6 +107,7 @@ def _jobs(project: Project, study: ResolvedStudy) -> dict[str, int]:
         "score_arm": sum(len(study.judged_on(arm)) for arm in study.arms),
         "audit_predictions": 1,
         "statistics": 4,
+        "write_card": len(study.trained_runs),
         "report_study": 1,
     }
     return {rule: count for rule, count in jobs.items() if count}

@@ -115,8 +115,10 @@ def with_keys(
 
 def named_parameters(job: Any) -> dict[str, Any]:
     """Return the parameters of a job that decide whether it runs, by name."""
-    decisive = {id(value) for value in job.non_derived_params}
-    return {name: value for name, value in job.params.items() if id(value) in decisive}
+    # In this order: Snakemake works both out anew when it has forgotten the first.
+    named = dict(job.params.items())
+    decisive = list(job.non_derived_params)
+    return {n: value for n, value in named.items() if any(value is one for one in decisive)}
 
 
 def _finished_key(job: Any, first: Path, record: Any, keys: Keys) -> Key:

@@ -361,7 +361,8 @@ def _variances_of_positives(
     larger = np.arange(p.size) - starts[run]
     means = np.bincount(run, weights=p)
     joint = np.bincount(index, weights=p * (1.0 + 2.0 * larger), minlength=size)
-    return joint - np.bincount(bin_of, weights=means**2, minlength=size)
+    own = np.bincount(bin_of, weights=means**2, minlength=size)
+    return np.asarray(joint - own, dtype=np.float64)
 
 
 def _simulated_positives(

@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
-from mammoshift.commands.compare_rows import Wishes, compare_predictions
-from mammoshift.commands.compare_text import print_everything, print_headline
-from mammoshift.commands.one_arm import (
+from mammoshift.commands.chosen_curves import (
     LIKE_PROBABILITIES,
     as_probable_logits,
     look_like_probabilities,
 )
+from mammoshift.commands.compare_rows import Wishes, compare_predictions
+from mammoshift.commands.compare_text import print_everything, print_headline
 from mammoshift.commands.options import (
     ClusterOption,
     JsonOption,

@@ -141,6 +141,12 @@ def store(dataset, input, file="store.json"):
     return f"<results>/pixels/{dataset}/{input}/{file}"
 
 
+def contact_sheets(wildcards):
+    """Return the records of the contact sheets of a study's datasets."""
+    found = leaves.sheet_inputs(PROJECT, wildcards.study)
+    return [store(dataset, name, "contact_sheet.json") for dataset, name in found.items()]
+
+
 def stores(study, arm, domain):
     """Return the receipts of the pixel stores that an arm reads a domain's cases from."""
     name = leaves.input_of(PROJECT, study, arm, domain)

@@ -23,7 +23,8 @@ AFTER_TRAINING = {"train_arm"} | CARDS | AFTER_SCORING
 PIXELS = {"preprocess_bundle", "collect_bundles"}
 AUDITS = {"audit_lineage", "audit_study"}
 AFTER_A_TARGET = {"ingest_dataset", "make_cases"} | PIXELS | AUDITS | AFTER_SCORING
-AFTER_THE_SOURCE = AFTER_A_TARGET | {"audit_domain", "train_arm"} | CARDS
+# The source is a twin, which has a contact sheet; the real target has none.
+AFTER_THE_SOURCE = AFTER_A_TARGET | {"audit_domain", "draw_contact_sheet", "train_arm"} | CARDS
 
 
 def _touch_everything(project: Project) -> None:

@@ -97,7 +97,8 @@ class DatasetRecord(Strict):
     for this dataset. `expected_images` is for planning alone. `bundles` is the number of
     jobs that preprocessing is divided into. A run fails when more than
     `maximum_lost_share` of the files is unusable. What an adapter leaves to choose stands in the
-    section of its name.
+    section of its name. `pictures` allows a contact sheet in the results and in the report; where
+    it is not set, twins have one and real archives have none.
     """
 
     adapter: AdapterName
@@ -109,6 +110,12 @@ class DatasetRecord(Strict):
     tone: Literal["dicom_voi", "full_range", "percentile", "film_log"] | None = None
     maximum_lost_share: Share = 0.05
     expected_images: Annotated[int, Field(ge=1)] | None = None
+    pictures: bool | None = None
+
+    @property
+    def may_be_shown(self) -> bool:
+        """Whether its images may appear in results and reports."""
+        return self.twin is not None if self.pictures is None else self.pictures
 
     @property
     def layout(self) -> str:

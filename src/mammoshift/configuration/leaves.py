@@ -99,6 +99,19 @@ def inputs_of_study(project: Project, study: str) -> dict[str, dict[str, InputRe
     return found
 
 
+def sheet_inputs(project: Project, study: str) -> dict[str, str]:
+    """Return, for each dataset of a study that may be shown, the input its contact sheet is of.
+
+    It is the first in the order of arms and domains; a dataset that no arm takes as images has
+    none.
+    """
+    return {
+        dataset: next(iter(found))
+        for dataset, found in inputs_of_study(project, study).items()
+        if project.datasets[dataset].may_be_shown
+    }
+
+
 def recipe_leaves(project: Project, dataset: str, name: str) -> Leaves:
     """Return the input recipe called `name` as it applies to `dataset`."""
     return plain(project.of_dataset(dataset, inputs_of(project, dataset)[name]))

@@ -44,5 +44,9 @@ rule all:
         expand("<results>/{study}/report/index.html", study=PROJECT.studies),
 
 
+onstart:
+    check_planned()
+
+
 onsuccess:
     print(report_message())

@@ -48,5 +48,9 @@ rule all:
         all_cards(),
 
 
+onstart:
+    check_planned()
+
+
 onsuccess:
     print(report_message())

@@ -109,6 +109,26 @@ def scoring(wildcards):
     return of_kind(wildcards, "score", "SCORED_COLUMNS", "SCORES_UNITS")
 
 
+def check_planned():
+    """Raise an error that lists what the planned jobs need and is absent or wrong."""
+    from mammoshift.project.findings import Planned, check_inputs
+
+    planned = [(job.rule.name, job.wildcards) for job in workflow.dag.needrun_jobs()]
+
+    def chosen(rule, *names):
+        found = [tuple(getattr(w, name) for name in names) for name_, w in planned if name_ == rule]
+        return dict.fromkeys(found)
+
+    needed = Planned(
+        datasets=[dataset for (dataset,) in chosen("ingest_dataset", "dataset")],
+        weights=[backbone for (backbone,) in chosen("convert_weights", "backbone")],
+        arms=chosen("train_arm", "study", "arm"),
+    )
+    errors = [str(found) for found in check_inputs(PROJECT, needed) if found.level == "error"]
+    if errors:
+        raise WorkflowError("Nothing was started. " + "\n".join(errors))
+
+
 def report_message():
     """Return where the reports are, of those studies that have one."""
     pages = [Path(RESULTS, study, "report", "index.html") for study in PROJECT.studies]

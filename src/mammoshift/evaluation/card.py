@@ -32,14 +32,15 @@ from mammoshift.models.card import (
     TrainingData,
     WeightsLicence,
 )
-from mammoshift.statistics.auc import auc_covariance, auc_intervals
-from mammoshift.statistics.operating_points import (
+from mammoshift.statistics.auc import auc_covariance
+from mammoshift.statistics.intervals import auc_intervals
+from mammoshift.statistics.recalibration import fit_temperature
+from mammoshift.statistics.thresholds import (
     Threshold,
     g_mean_threshold,
     threshold_at_specificity,
     youden_threshold,
 )
-from mammoshift.statistics.recalibration import fit_temperature
 
 IMAGE = "image"
 GROUPED = frozenset({"breast", "patient"})

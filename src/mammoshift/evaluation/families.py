@@ -27,6 +27,9 @@ from mammoshift.statistics.comparisons import (
 from mammoshift.statistics.margins import margin_tests
 from mammoshift.statistics.multiplicity import Correction, adjust
 
+BETWEEN_0_AND_1 = frozenset({"auc", "auc_standardised", "sensitivity", "specificity", "brier"})
+"""Metrics of which no two values differ by more than 1."""
+
 Test = Difference | Combined | ChiSquareTest
 
 
@@ -109,6 +112,11 @@ def test_row(
     which what could be detected does not fall. `others` are further columns.
     """
     unknown = INDEPENDENCE if cell.patients_unknown else ""
+    numbers = test_numbers(test, method, exact_se)
+    if others.get("metric", "auc") in BETWEEN_0_AND_1:
+        for name in ("ci_low", "ci_high"):
+            limit = numbers[name]
+            numbers[name] = None if limit is None else min(1.0, max(-1.0, limit))
     return ComparisonRow(
         study=study,
         family=family,
@@ -118,7 +126,7 @@ def test_row(
         seed=seed,
         note=joined_notes(test.note, *notes, unknown, LEAKS[cell.leak]),
         **({"reference": ""} | others),
-        **test_numbers(test, method, exact_se),
+        **numbers,
         **counts(cell),
     )
 

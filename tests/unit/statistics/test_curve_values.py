@@ -59,7 +59,7 @@ def test_a_mean_over_patients_is_a_ratio_of_their_totals():
 
 
 def test_without_patients_a_difference_is_the_paired_t_test():
-    labels, logits, _ = _cases(curves=2)
+    _, logits, _ = _cases(curves=2)
     test = difference_of_arms(means_over_patients(logits), [0], [1])
     expected = stats.ttest_rel(logits[0], logits[1])
     assert test.statistic == pytest.approx(expected.statistic)

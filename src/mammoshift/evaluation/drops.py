@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mammoshift.configuration.judged import Subgroup
 from mammoshift.errors import StatisticsError
 from mammoshift.evaluation.grid import Cell, FloatArray
 from mammoshift.statistics.curve_values import CurveValues
@@ -80,7 +81,7 @@ def auc_drops(own: Cell, other: Cell, arms: Sequence[str]) -> Drops:
 
 
 def standardised_auc_drops(
-    own: Cell, other: Cell, arms: Sequence[str], columns: Sequence[str]
+    own: Cell, other: Cell, arms: Sequence[str], columns: Sequence[Subgroup]
 ) -> StandardisedDrop:
     """Return the AUC drops at the case mix of the own domain, with their support.
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from mammoshift.configuration.judged import LossSettings
+from mammoshift.configuration.judged import LossSettings, Subgroup
 from mammoshift.errors import StatisticsError
 from mammoshift.evaluation.drops import (
     auc_drops,
@@ -127,7 +127,7 @@ def _operating_point_rows(
 
 
 def _standardised_rows(
-    study: str, transfer: Transfer, columns: Sequence[str]
+    study: str, transfer: Transfer, columns: Sequence[Subgroup]
 ) -> Iterator[ComparisonRow]:
     found = _tested(
         study,

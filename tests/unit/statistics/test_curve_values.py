@@ -45,7 +45,7 @@ def _cases(seed=1, patients=60, curves=4):
 
 
 def test_a_mean_over_patients_is_a_ratio_of_their_totals():
-    labels, logits, owner = _cases()
+    _, logits, owner = _cases()
     found = means_over_patients(logits, owner)
     residuals = [
         [(row[owner == i] - row.mean()).sum() / row.size for i in np.unique(owner)]

@@ -13,6 +13,7 @@ from mammoshift.evaluation.rows import (
     INDEPENDENCE,
     LEAKS,
     ComparisonRow,
+    Number,
     counts,
     defined,
     joined_notes,
@@ -113,10 +114,8 @@ def test_row(
     """
     unknown = INDEPENDENCE if cell.patients_unknown else ""
     numbers = test_numbers(test, method, exact_se)
-    if others.get("metric", "auc") in BETWEEN_0_AND_1:
-        for name in ("ci_low", "ci_high"):
-            limit = numbers[name]
-            numbers[name] = None if limit is None else min(1.0, max(-1.0, limit))
+    for name in ("ci_low", "ci_high"):
+        numbers[name] = within(numbers[name], others.get("metric", "auc"))
     return ComparisonRow(
         study=study,
         family=family,
@@ -129,6 +128,13 @@ def test_row(
         **numbers,
         **counts(cell),
     )
+
+
+def within(limit: Number, metric: str) -> Number:
+    """Return a limit of a difference, cut where no difference of that metric can lie beyond."""
+    if limit is None or metric not in BETWEEN_0_AND_1:
+        return limit
+    return min(1.0, max(-1.0, limit))
 
 
 def test_numbers(test: Test, method: str, exact_se: float | None = None) -> dict[str, Any]:

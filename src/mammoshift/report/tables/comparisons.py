@@ -101,6 +101,9 @@ def _measure_table(
     records = []
     for _, row in comparisons_in_order(first, settings).iterrows():
         record = _comparison_record(row, method=False, seeds=False)
+        if is_null(row["estimate"]):
+            said = ("Statistic", "p", "p adj.", "p adj., all families")
+            record |= dict.fromkeys(said, "")
         fixed = of_checkpoints(rows, row)
         of: dict[str, str] = {}
         if row["subgroup"] != "all":

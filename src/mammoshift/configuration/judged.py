@@ -175,6 +175,18 @@ class DescribedDataset(Strict):
     synthetic: bool
 
 
+class CardSettings(JudgedStudy):
+    """What the cards of an arm's models are made with: its own domain alone, and the arm alone.
+
+    `datasets` are those that the arm and its ancestors learned from.
+    """
+
+    task: str
+    label: str | None = None
+    specificity: float
+    datasets: tuple[DescribedDataset, ...]
+
+
 class DescribedDomain(Strict):
     """One domain as the report prints it; `split` is its method and options, `None` without."""
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from mammoshift.configuration.domain import same_patient_groups, split_origin
 from mammoshift.configuration.judged import (
     CalibrationSettings,
+    CardSettings,
     ComparisonSettings,
     DescribedArm,
     DescribedDataset,
@@ -93,6 +94,25 @@ def loss_settings(project: Project, study: str) -> LossSettings:
     )
 
 
+def card_settings(project: Project, study: str, arm: str) -> CardSettings:
+    """Return what the cards of an arm's models are made with."""
+    resolved = project.studies[study]
+    own = resolved.own_domain(arm)
+    judged = _judged(project, study)
+    steps = resolved.learned_from(resolved.runs(arm)[0])
+    learned = dict.fromkeys(d for step in steps for d in resolved.domains[step.domain].datasets)
+    return CardSettings(
+        study=study,
+        domains=tuple(domain for domain in judged["domains"] if domain.name == own),
+        arms=(JudgedArm(name=arm, own_domain=own, judged_on=(own,)),),
+        seeds=judged["seeds"],
+        task=resolved.domains[own].task,
+        label=resolved.arms[arm].label,
+        specificity=resolved.record.specificity,
+        datasets=tuple(_described(project, name) for name in learned),
+    )
+
+
 def report_settings(project: Project, study: str) -> ReportSettings:
     """Return what the report of a study prints beside the numbers."""
     resolved = project.studies[study]
@@ -101,15 +121,7 @@ def report_settings(project: Project, study: str) -> ReportSettings:
         **_judged(project, study),
         title=record.title,
         question=record.question,
-        datasets=tuple(
-            DescribedDataset(
-                name=name,
-                title=project.datasets[name].title,
-                licence=project.datasets[name].licence,
-                synthetic=project.datasets[name].twin is not None,
-            )
-            for name in resolved.datasets
-        ),
+        datasets=tuple(_described(project, name) for name in resolved.datasets),
         described_domains=tuple(
             DescribedDomain(
                 name=name,
@@ -147,6 +159,16 @@ def _judged(project: Project, study: str) -> Leaves:
         seeds=tuple(sorted(resolved.record.seeds)),
     )
     return {name: getattr(shared, name) for name in JudgedStudy.model_fields}
+
+
+def _described(project: Project, dataset: str) -> DescribedDataset:
+    record = project.datasets[dataset]
+    return DescribedDataset(
+        name=dataset,
+        title=record.title,
+        licence=record.licence,
+        synthetic=record.twin is not None,
+    )
 
 
 def _judged_subsets(study: ResolvedStudy, domain: str) -> tuple[JudgedSubset, ...]:

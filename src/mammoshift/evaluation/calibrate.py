@@ -13,17 +13,17 @@ from mammoshift.evaluation.grid import Cell, FloatArray, Grid
 from mammoshift.evaluation.rows import LEAKS, MetricRow, joined_notes, metric_row
 from mammoshift.evaluation.thresholds import OWN_VALIDATION, criterion_of
 from mammoshift.statistics.calibration import CalibrationMeasures, calibration_measures
-from mammoshift.statistics.operating_points import threshold_at_specificity
+from mammoshift.statistics.cross_fitting import cross_fit
 from mammoshift.statistics.proportions import Estimate
 from mammoshift.statistics.recalibration import (
     LogitMap,
-    cross_fit,
     fit_platt,
     fit_temperature,
     prior_shift,
 )
 from mammoshift.statistics.recalibration_budget import BudgetPoint, recalibration_budget
 from mammoshift.statistics.seeding import generator_for
+from mammoshift.statistics.thresholds import threshold_at_specificity
 
 ORACLE = "uses the target's prevalence"
 CROSS_FITTED = {

@@ -14,8 +14,9 @@ from mammoshift.evaluation.losses import Transfer, transfers_of
 from mammoshift.evaluation.rows import INDEPENDENCE, MetricRow, defined, metric_row
 from mammoshift.evaluation.thresholds import curves_of, operating_points
 from mammoshift.statistics.arm_comparison import arm_mean, fixed_mean
-from mammoshift.statistics.auc import AucEstimate, auc_covariance, auc_intervals
+from mammoshift.statistics.auc import AucEstimate, auc_covariance
 from mammoshift.statistics.auprc import auprc_covariance, auprc_intervals
+from mammoshift.statistics.intervals import auc_intervals
 from mammoshift.statistics.proportions import Estimate, undefined
 from mammoshift.statistics.standardisation import case_mix_weights
 from mammoshift.statistics.subgroups import (

@@ -15,7 +15,6 @@ from mammoshift.evaluation.thresholds import (
     why_no_threshold,
 )
 from mammoshift.statistics.curve_values import CurveValues
-from mammoshift.statistics.operating_points import threshold_at_specificity
 from mammoshift.statistics.paired_operating_points import (
     rates_of_decisions,
     sensitivities_at_specificity,
@@ -26,6 +25,7 @@ from mammoshift.statistics.paired_proper_scores import (
     squared_calibration_errors,
 )
 from mammoshift.statistics.seeding import generator_for
+from mammoshift.statistics.thresholds import threshold_at_specificity
 
 FIXED_THRESHOLD = "thresholds held fixed"
 

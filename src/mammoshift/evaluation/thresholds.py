@@ -10,22 +10,23 @@ import numpy as np
 from mammoshift.configuration.judged import EvaluationSettings
 from mammoshift.evaluation.grid import Cell, FloatArray, Grid
 from mammoshift.evaluation.rows import CHECKPOINTS, LEAKS, MetricRow, metric_row
-from mammoshift.statistics.bootstrap import bootstrap_curves, percentile_interval, resamples_text
+from mammoshift.statistics.bootstrap import percentile_interval, resamples_text
+from mammoshift.statistics.bootstrap_curves import bootstrap_curves
 from mammoshift.statistics.confusion import (
     ConfusionMatrix,
     confusion_matrix,
     confusion_metrics,
 )
-from mammoshift.statistics.operating_points import (
-    Threshold,
-    g_mean_threshold,
-    operating_points_of,
-    threshold_at_specificity,
-    youden_threshold,
-)
+from mammoshift.statistics.operating_points import operating_points_of
 from mammoshift.statistics.patient_confusion import patient_confusion_metrics
 from mammoshift.statistics.proportions import Estimate, undefined
 from mammoshift.statistics.seeding import generator_for
+from mammoshift.statistics.thresholds import (
+    Threshold,
+    g_mean_threshold,
+    threshold_at_specificity,
+    youden_threshold,
+)
 
 OWN_VALIDATION = "own_validation"
 REESTIMATED = "reestimated"

@@ -168,6 +168,7 @@ def render_report(
         style=Markup(assets.style),
         tables={view.key: view for view in _table_views(tables, assets)},
         figures=_figure_views(figures, assets),
+        sheets=data.sheets,
         findings={
             kind: [finding.text for finding in found if finding.kind == kind] for kind in KINDS
         },

@@ -11,13 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mammoshift.errors import StatisticsError
-from mammoshift.statistics.auc import (
-    AucEstimate,
-    IntervalMethod,
-    auc_covariance,
-    auc_intervals,
-    logit_interval,
-)
+from mammoshift.statistics.auc import AucEstimate, auc_covariance
 from mammoshift.statistics.comparisons import (
     ChiSquareTest,
     Combined,
@@ -28,6 +22,7 @@ from mammoshift.statistics.comparisons import (
 )
 from mammoshift.statistics.curve_values import ONE_RUN, CurveValues, mean_of_arm
 from mammoshift.statistics.distributions import critical_value
+from mammoshift.statistics.intervals import IntervalMethod, auc_intervals, logit_interval
 from mammoshift.statistics.multireader import (
     CROSSED,
     NESTED,

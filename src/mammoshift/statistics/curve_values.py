@@ -22,8 +22,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mammoshift.errors import StatisticsError
-from mammoshift.statistics.auc import FloatArray, IntArray, cluster_codes, sums_by_cluster
+from mammoshift.statistics.auc import sums_by_cluster
 from mammoshift.statistics.comparisons import Combined, combined, difference_test
+from mammoshift.statistics.inputs import FloatArray, IntArray, cluster_codes
 from mammoshift.statistics.multireader import mean_over_seeds, obuchowski_rockette_nested
 from mammoshift.statistics.variance_parts import (
     VariancePart,

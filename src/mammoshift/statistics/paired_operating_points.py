@@ -17,11 +17,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mammoshift.errors import StatisticsError
-from mammoshift.statistics.auc import checked_cases, cluster_codes
-from mammoshift.statistics.bootstrap import DEFAULT_RESAMPLES, bootstrap_curves
+from mammoshift.statistics.bootstrap import DEFAULT_RESAMPLES
+from mammoshift.statistics.bootstrap_curves import bootstrap_curves
 from mammoshift.statistics.curve_values import CurveValues, means_over_patients, patients_df
+from mammoshift.statistics.inputs import checked_cases, cluster_codes
 from mammoshift.statistics.large_samples import MANY_CASES, sensitivity_terms
-from mammoshift.statistics.operating_points import threshold_at_specificity
+from mammoshift.statistics.thresholds import threshold_at_specificity
 from mammoshift.statistics.variance_parts import VariancePart
 
 

@@ -21,14 +21,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
-from mammoshift.statistics.auc import FloatArray, IntArray, checked_cases, cluster_codes
-from mammoshift.statistics.calibration import (
-    DEFAULT_BINS,
-    brier_terms,
-    equal_count_bins,
-    nll_terms,
-)
+from mammoshift.statistics.calibration import brier_terms, nll_terms
+from mammoshift.statistics.calibration_error import DEFAULT_BINS, equal_count_bins
 from mammoshift.statistics.curve_values import CurveValues, means_over_patients, patients_df
+from mammoshift.statistics.inputs import FloatArray, IntArray, checked_cases, cluster_codes
 from mammoshift.statistics.variance_parts import VariancePart
 
 

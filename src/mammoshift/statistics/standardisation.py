@@ -28,14 +28,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mammoshift.errors import StatisticsError
-from mammoshift.statistics.auc import (
-    FloatArray,
-    checked_cases,
-    cluster_codes,
-    clustered_parts,
-    sum_of_parts,
-    undefined_flags,
-)
+from mammoshift.statistics.auc import clustered_parts, sum_of_parts
+from mammoshift.statistics.estimates import undefined_flags
+from mammoshift.statistics.inputs import FloatArray, checked_cases, cluster_codes
 from mammoshift.statistics.transfer import Drops, drops_between
 from mammoshift.statistics.variance_parts import VariancePart
 

@@ -24,9 +24,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mammoshift.errors import StatisticsError
-from mammoshift.statistics.auc import AucEstimate, FloatArray
+from mammoshift.statistics.auc import AucEstimate
 from mammoshift.statistics.comparisons import ONE_SIDED, Combined
 from mammoshift.statistics.curve_values import CurveValues, difference_of_arms, mean_of_arm
+from mammoshift.statistics.inputs import FloatArray
 from mammoshift.statistics.variance_parts import VariancePart
 
 

@@ -29,8 +29,8 @@ from mammoshift.evaluation.rows import ComparisonRow, MetricRow, as_table
 from mammoshift.statistics.auc import auc_covariance
 from mammoshift.statistics.comparisons import detectable_difference
 from mammoshift.statistics.meta_analysis import weighted_stouffer
-from mammoshift.statistics.operating_points import threshold_at_specificity
 from mammoshift.statistics.recalibration import fit_temperature
+from mammoshift.statistics.thresholds import threshold_at_specificity
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 
 from mammoshift.errors import StatisticsError
-from mammoshift.statistics.calibration import debiased_l2
+from mammoshift.statistics.calibration_error import debiased_l2
 from mammoshift.statistics.comparisons import IDENTICAL
 from mammoshift.statistics.curve_values import (
     ONE_RUN,
@@ -20,7 +20,6 @@ from mammoshift.statistics.curve_values import (
     mean_of_arm,
     means_over_patients,
 )
-from mammoshift.statistics.operating_points import threshold_at_specificity
 from mammoshift.statistics.paired_operating_points import (
     rates_of_decisions,
     sensitivities_at_specificity,
@@ -30,6 +29,7 @@ from mammoshift.statistics.paired_proper_scores import (
     likelihoods,
     squared_calibration_errors,
 )
+from mammoshift.statistics.thresholds import threshold_at_specificity
 
 SCRIPT = Path(__file__).parents[3] / "benchmarks" / "paired_measures.py"
 

@@ -44,7 +44,8 @@ seed               the seed as text, `mean` (mean over seeds) or `ensemble` (mea
 subgroup           `all`, or a column of the cases; `subgroup_value` its value, or `all`
 metric             auc, auprc, sensitivity, specificity, balanced_accuracy, accuracy, precision,
                    f1, brier, nll, ece, calibration_intercept, calibration_slope, seed_sd (of the
-                   seeds' AUC), interaction_p, scale and shift (of the map of a recalibration,
+                   seeds' AUC), auc_of_models (the mean AUC of the seeds, its interval for these
+                   models alone), interaction_p, scale and shift (of the map of a recalibration,
                    logit' = scale * logit + shift) and temperature (1 / scale), case_mix_* (how far
                    a domain holds the kinds of cases of the arm's own one), ...
 criterion          how a threshold is chosen: specificity_0.95, youden, g_mean

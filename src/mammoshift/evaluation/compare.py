@@ -84,8 +84,6 @@ def _inside_subgroups(study: str, compared: Compared, name: Subgroup) -> Iterato
     """Yield the difference of each arm to its reference in every value of a subgroup."""
     for value, part in compared.cell.subgroups(name).items():
         inside = Compared(compared.family, part, compared.reference, compared.arms)
-        if len(set(part.labels)) < 2:
-            continue
         auc = part.auc
         values = CurveValues(auc.auc, auc.covariance, auc.parts)
         small = min(auc.patients_pos, auc.patients_neg) < FEWEST_PATIENTS

@@ -88,7 +88,8 @@ def standardised_auc_drops(
     Raises
     ------
     StatisticsError
-        If the domains hold the same patients, or no stratum of a class is in both.
+        If the domains hold the same patients, no stratum of a class is in both, or the strata
+        that are hold too few cases.
     """
     if may_share_patients(own, other):
         raise StatisticsError(
@@ -98,7 +99,11 @@ def standardised_auc_drops(
         (cell.labels, cell.curves[positions_of(cell, arms)], cell.strata(columns), cell.clusters)
         for cell in (own, other)
     )
-    return standardised_drop(source, target)
+    found = standardised_drop(source, target)
+    for cell, weighted in ((own, found.source), (other, found.target)):
+        if weighted.note:
+            raise StatisticsError(f"{cell.domain}, strata that both have: {weighted.note}")
+    return found
 
 
 def _paired_drops(own: Cell, other: Cell, arms: Sequence[str]) -> Drops:

@@ -13,7 +13,7 @@ from mammoshift.evaluation.grid import OVERLAPPING, Cell, Grid
 from mammoshift.evaluation.losses import Transfer, transfers_of
 from mammoshift.evaluation.rows import INDEPENDENCE, MetricRow, defined, metric_row
 from mammoshift.evaluation.thresholds import curves_of, operating_points
-from mammoshift.statistics.arm_comparison import arm_mean
+from mammoshift.statistics.arm_comparison import arm_mean, fixed_mean
 from mammoshift.statistics.auc import AucEstimate, auc_covariance
 from mammoshift.statistics.auprc import auprc_covariance, auprc_intervals
 from mammoshift.statistics.intervals import auc_intervals
@@ -68,6 +68,10 @@ def _areas(study: str, cell: Cell) -> Iterator[MetricRow]:
         yield row(arm, "mean", "auc", mean, se)
         if len(cell.seeds) > 1:
             yield row(arm, "mean", "seed_sd", Estimate(spread, note=mean.note), None)
+            fixed = fixed_mean(auc, cell.positions(arm))
+            method = _method("checkpoints_fixed_logit_t", cell)
+            estimate = Estimate(fixed.auc, fixed.ci_low, fixed.ci_high, method, fixed.note)
+            yield row(arm, "mean", "auc_of_models", estimate, fixed.se)
 
 
 def _method(interval: str, cell: Cell) -> str:

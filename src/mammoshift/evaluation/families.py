@@ -13,6 +13,7 @@ from mammoshift.evaluation.rows import (
     INDEPENDENCE,
     LEAKS,
     ComparisonRow,
+    Number,
     counts,
     defined,
     joined_notes,
@@ -26,6 +27,9 @@ from mammoshift.statistics.comparisons import (
 )
 from mammoshift.statistics.margins import margin_tests
 from mammoshift.statistics.multiplicity import Correction, adjust
+
+BETWEEN_0_AND_1 = frozenset({"auc", "auc_standardised", "sensitivity", "specificity", "brier"})
+"""Metrics of which no two values differ by more than 1."""
 
 Test = Difference | Combined | ChiSquareTest
 
@@ -109,6 +113,9 @@ def test_row(
     which what could be detected does not fall. `others` are further columns.
     """
     unknown = INDEPENDENCE if cell.patients_unknown else ""
+    numbers = test_numbers(test, method, exact_se)
+    for name in ("ci_low", "ci_high"):
+        numbers[name] = within(numbers[name], others.get("metric", "auc"))
     return ComparisonRow(
         study=study,
         family=family,
@@ -118,9 +125,16 @@ def test_row(
         seed=seed,
         note=joined_notes(test.note, *notes, unknown, LEAKS[cell.leak]),
         **({"reference": ""} | others),
-        **test_numbers(test, method, exact_se),
+        **numbers,
         **counts(cell),
     )
+
+
+def within(limit: Number, metric: str) -> Number:
+    """Return a limit of a difference, cut where no difference of that metric can lie beyond."""
+    if limit is None or metric not in BETWEEN_0_AND_1:
+        return limit
+    return min(1.0, max(-1.0, limit))
 
 
 def test_numbers(test: Test, method: str, exact_se: float | None = None) -> dict[str, Any]:

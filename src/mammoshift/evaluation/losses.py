@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from mammoshift.configuration.judged import LossSettings
+from mammoshift.configuration.judged import LossSettings, Subgroup
 from mammoshift.errors import StatisticsError
 from mammoshift.evaluation.drops import (
     auc_drops,
@@ -17,7 +17,7 @@ from mammoshift.evaluation.drops import (
     seeds_of,
     standardised_auc_drops,
 )
-from mammoshift.evaluation.families import adjusted, test_row, with_verdicts
+from mammoshift.evaluation.families import adjusted, test_row, with_verdicts, within
 from mammoshift.evaluation.grid import Cell, Grid, why_not_judged
 from mammoshift.evaluation.measures import Measure, Measures
 from mammoshift.evaluation.rows import INDEPENDENCE, LEAKS, ComparisonRow, defined
@@ -103,9 +103,11 @@ def _auc_rows(
             continue
         seeds = seeds_of(transfer.arms, own.seeds)[arm]
         wide = drop_of_arm(drops, seeds, level)
-        yield replace(
-            row, simultaneous_low=defined(wide.ci_low), simultaneous_high=defined(wide.ci_high)
+        low, high = (
+            within(defined(wide.ci_low), AUC.metric),
+            within(defined(wide.ci_high), AUC.metric),
         )
+        yield replace(row, simultaneous_low=low, simultaneous_high=high)
 
 
 def _operating_point_rows(
@@ -127,7 +129,7 @@ def _operating_point_rows(
 
 
 def _standardised_rows(
-    study: str, transfer: Transfer, columns: Sequence[str]
+    study: str, transfer: Transfer, columns: Sequence[Subgroup]
 ) -> Iterator[ComparisonRow]:
     found = _tested(
         study,

@@ -23,9 +23,14 @@ from mammoshift.report.rows import (
     leading,
 )
 from mammoshift.report.tables.comparisons import NOTHING_FOUND
-from mammoshift.report.tables.transfer import threshold_words
-from mammoshift.report.verdicts import beating_chance, own_aucs
-from mammoshift.report.vocabulary import ABOUT_ARCHITECTURES, METRIC_LABELS, SUPPORT_LEVEL, spoken
+from mammoshift.report.verdicts import beating_chance, judged_at_home
+from mammoshift.report.vocabulary import (
+    ABOUT_ARCHITECTURES,
+    METRIC_LABELS,
+    SUPPORT_LEVEL,
+    spoken,
+    threshold_words,
+)
 
 THESE_ALONE = "This is about these models alone, not about another training."
 UNADJUSTED = "These intervals are not adjusted for their number."
@@ -41,7 +46,7 @@ def drop_findings(data: ReportData) -> list[Finding]:
     """Say where accuracy is lost or gained; only of arms that beat chance at home."""
     settings = data.settings
     rows = in_study_order(leading(drops(data.comparisons)), settings)
-    judgeable = beating_chance(own_aucs(data))
+    judgeable = beating_chance(judged_at_home(data))
     known = rows.dropna(subset=["estimate", "ci_low", "ci_high"])
     found = []
     hopeless = [arm for arm in dict.fromkeys(known["arm"]) if arm not in judgeable]
@@ -162,8 +167,9 @@ def subgroup_difference_findings(data: ReportData) -> list[Finding]:
 
 
 def _grouped(rows: pd.DataFrame, keys: list[str], settings: ReportSettings) -> list[Finding]:
-    """Say of each group of tests how many are supported, and name those."""
+    """Name the differences that are supported; say of each family where none is."""
     found = []
+    nothing: dict[str, list[str]] = {}
     for _, tests in rows.groupby(keys, sort=False):
         known = tests.dropna(subset=["p_adjusted", "estimate"])
         if known.empty:
@@ -171,18 +177,21 @@ def _grouped(rows: pd.DataFrame, keys: list[str], settings: ReportSettings) -> l
         first = known.iloc[0]
         random = first["method"] in ABOUT_ARCHITECTURES
         clear = in_study_order(known[known["p_adjusted"] < SUPPORT_LEVEL], settings)
+        if clear.empty:
+            none = f"{_measure(first)} ({counted(len(known), 'test')})"
+            nothing.setdefault(str(first["family"]), []).append(none)
+            continue
         text = (
             f"In the family {spoken(first['family'])} (m = {first['family_size']}), {len(clear)} "
             f"of {counted(len(known), 'difference')} in {_measure(first)} "
-            f"{'is' if len(clear) == 1 else 'are'} supported"
+            f"{'is' if len(clear) == 1 else 'are'} supported: "
+            f"{joined([_arm_difference(row) for _, row in clear.iterrows()])}."
         )
-        if len(clear):
-            text += f": {joined([_arm_difference(row) for _, row in clear.iterrows()])}"
-        kind: Kind = "not_supported"
-        if len(clear):
-            kind = "supported" if random else "these_models"
-        alone = "" if random else f" {THESE_ALONE}"
-        found.append(Finding(kind, f"{text}.{alone}"))
+        kind: Kind = "supported" if random else "these_models"
+        found.append(Finding(kind, text if random else f"{text} {THESE_ALONE}"))
+    for family, measures in nothing.items():
+        text = f"In the family {spoken(family)} no difference is supported in {joined(measures)}."
+        found.append(Finding("not_supported", text))
     return found
 
 
@@ -192,7 +201,11 @@ def _measure(row: pd.Series) -> str:
     label = METRIC_LABELS[row["metric"]]
     name = label if label.isupper() else label.lower()
     name = label if row["metric"] == "brier" else name
-    return f"{name} ({threshold_words(row)})" if row["threshold_from"] else name
+    return (
+        f"{name} at {threshold_words(row['criterion'], row['threshold_from'])}"
+        if row["threshold_from"]
+        else name
+    )
 
 
 def _arm_difference(row: pd.Series) -> str:

@@ -98,7 +98,7 @@ def verdicts(data: ReportData, arm: str | None = None) -> tuple[Verdict, ...]:
 def verdict_findings(data: ReportData) -> list[Finding]:
     """Return what the answer leads with: the verdicts, or that no arm can be judged."""
     found = verdicts(data)
-    own = own_aucs(data)
+    own = judged_at_home(data)
     if len(own) and not beating_chance(own):
         cells = [f"{row['arm']} {_auc(row)}" for _, row in own.iterrows()]
         text = f"{NO_ARM_BEATS_CHANCE} The AUC (95% CI) is {joined(cells)}."
@@ -106,13 +106,13 @@ def verdict_findings(data: ReportData) -> list[Finding]:
     return [Finding("verdict", verdict.sentence) for verdict in found]
 
 
-def own_aucs(data: ReportData) -> pd.DataFrame:
+def own_aucs(data: ReportData, metric: str = "auc") -> pd.DataFrame:
     """Return the AUC of each arm on held-out patients of its own domain, one row for each.
 
     Domains with a declared leak are left out, and arms without a value.
     """
     settings = data.settings
-    aucs = select(data.metrics, metric="auc")
+    aucs = select(data.metrics, metric=metric)
     parts = []
     for domain in settings.domains:
         if domain.leak is None:
@@ -120,6 +120,16 @@ def own_aucs(data: ReportData) -> pd.DataFrame:
             own = [of_arm(aucs, domain.name, domain.subsets[0], arm) for arm in arms]
             parts += [summarised(rows).iloc[:1] for rows in own]
     return pd.concat([aucs.iloc[:0], *parts]).dropna(subset=["value"])
+
+
+def judged_at_home(data: ReportData) -> pd.DataFrame:
+    """Return what says whether an arm beats chance at home: the AUC of these models.
+
+    With few seeds an interval for the architecture may hold nearly everything, though none of
+    its models is near chance.
+    """
+    models = own_aucs(data, "auc_of_models")
+    return models if len(models) else own_aucs(data)
 
 
 def beating_chance(own: pd.DataFrame) -> set[str]:
@@ -168,7 +178,7 @@ def _why_not_judgeable(data: ReportData, row: pd.Series, own_domain: str) -> str
         return f"{joined(leaky)} has patients in training and in test cases, as declared"
     if is_null(row["estimate"]) or is_null(row["se"]) or is_null(row["ci_low"]):
         return row["note"] or "the drop has no interval"
-    own = own_aucs(data)
+    own = judged_at_home(data)
     own = own[own["arm"] == row["arm"]]
     if not beating_chance(own):
         auc = _auc(own.iloc[0]) if len(own) else "which is undefined"

@@ -59,9 +59,6 @@ COMPARISON_METHODS = {
 ABOUT_ARCHITECTURES = frozenset({"obuchowski_rockette_nested", "seeds_random"})
 """Methods with seeds as random: what they support is about an arm, not about its models alone."""
 
-IN_UNITS_OF_ONE = frozenset({"auc", "auc_standardised", "sensitivity", "specificity", "brier"})
-"""Metrics that lie between 0 and 1."""
-
 CORRECTIONS = {
     "bh": "BH",
     "by": "BY",
@@ -95,6 +92,11 @@ def criterion_words(criterion: str) -> str:
     if criterion.startswith(_SPECIFICITY):
         return f"{100 * float(criterion.removeprefix(_SPECIFICITY)):g}% specificity"
     return _CRITERIA.get(criterion, spoken(criterion))
+
+
+def threshold_words(criterion: str, threshold_from: str) -> str:
+    """Return which threshold a rate is at: how it is chosen, and where."""
+    return f"{criterion_words(criterion)} ({THRESHOLDS[threshold_from][0]})"
 
 
 def method_key(method: str) -> str:

@@ -20,7 +20,7 @@ from mammoshift.statistics.comparisons import (
     omnibus,
     paired,
 )
-from mammoshift.statistics.curve_values import ONE_RUN
+from mammoshift.statistics.curve_values import ONE_RUN, CurveValues, mean_of_arm
 from mammoshift.statistics.distributions import critical_value
 from mammoshift.statistics.intervals import IntervalMethod, auc_intervals, logit_interval
 from mammoshift.statistics.multireader import (
@@ -264,30 +264,57 @@ def arm_mean(
     The interval of an arm of one seed is made by `method`.
     """
     own = list(curves)
-    values = estimate.auc[own]
     if len(own) == 1:
         single = auc_intervals(estimate, level, method)
-        low, high, se = single.low[own[0]], single.high[own[0]], estimate.se[own[0]]
-        used, note, sd = single.method, estimate.notes[own[0]], None
-    else:
-        test = mean_over_seeds(estimate.auc, estimate.covariance, own, level, estimate.parts)
-        patients = float(estimate.covariance[np.ix_(own, own)].mean())
-        se = math.nan if test.se is None else test.se
-        known = np.array([se if patients > 0.0 and se > 0.0 else math.nan])
-        c = critical_value(level, test.df)
-        (low,), (high,) = logit_interval(values.mean(keepdims=True), known, c)
-        flagged = dict.fromkeys(flag for k in own for flag in estimate.flags[k])
-        note = "; ".join(dict.fromkeys(filter(None, (test.note, *flagged))))
-        used, sd = f"{test.method}_logit_t", _or_none(values.std(ddof=1))
+        limits = float(single.low[own[0]]), float(single.high[own[0]])
+        se, note = float(estimate.se[own[0]]), estimate.notes[own[0]]
+        return _arm_mean(estimate, arm, own, se, limits, single.method, note)
+    test = mean_over_seeds(estimate.auc, estimate.covariance, own, level, estimate.parts)
+    return _mean_of_seeds(estimate, arm, own, test, level)
+
+
+def fixed_mean(
+    estimate: AucEstimate, curves: Sequence[int], arm: str = "", level: float = 0.95
+) -> ArmMean:
+    """Return the mean AUC of some curves with an interval for these checkpoints alone."""
+    values = CurveValues(estimate.auc, estimate.covariance, estimate.parts)
+    test = mean_of_arm(values, curves, level, seeds_random=False)
+    return _mean_of_seeds(estimate, arm, list(curves), test, level)
+
+
+def _mean_of_seeds(
+    estimate: AucEstimate, arm: str, own: list[int], test: Combined, level: float
+) -> ArmMean:
+    patients = float(estimate.covariance[np.ix_(own, own)].mean())
+    se = math.nan if test.se is None else test.se
+    known = np.array([se if patients > 0.0 and se > 0.0 else math.nan])
+    mean = estimate.auc[own].mean(keepdims=True)
+    (low,), (high,) = logit_interval(mean, known, critical_value(level, test.df))
+    flagged = dict.fromkeys(flag for k in own for flag in estimate.flags[k])
+    note = "; ".join(dict.fromkeys(filter(None, (test.note, *flagged))))
+    limits, method = (float(low), float(high)), f"{test.method}_logit_t"
+    return _arm_mean(estimate, arm, own, se, limits, method, note)
+
+
+def _arm_mean(
+    estimate: AucEstimate,
+    arm: str,
+    own: list[int],
+    se: float,
+    limits: tuple[float, float],
+    method: str,
+    note: str,
+) -> ArmMean:
+    values = estimate.auc[own]
     return ArmMean(
         arm,
         len(own),
-        _or_none(values.mean()),
+        _or_none(float(values.mean())),
         _or_none(se),
-        _or_none(low),
-        _or_none(high),
-        sd,
-        used,
+        _or_none(limits[0]),
+        _or_none(limits[1]),
+        _or_none(float(values.std(ddof=1))) if len(own) > 1 else None,
+        method,
         note,
     )
 

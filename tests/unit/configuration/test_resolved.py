@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from mammoshift.configuration.leaves import scoring_leaves
 from mammoshift.configuration.load import Project, Settings, load_project
 from mammoshift.configuration.resolved import ResolvedStudy, resolve_study
+from mammoshift.configuration.result_leaves import judged_domains
 from mammoshift.configuration.study import Study
 from mammoshift.contracts.run import Run
 from mammoshift.errors import ConfigurationError
@@ -95,6 +97,48 @@ def test_domains_with_one_split_have_the_same_folds() -> None:
     ):
         found = scoring_leaves(project, "study", "tuned", domain)
         assert (found["own"], found["own_fold"]) == (own, own_fold)
+
+
+@pytest.mark.parametrize(
+    ("unknown", "test_share", "subsets"),
+    [
+        ("unused", 0.2, ("out_of_fold", "test")),
+        ("unused", 0.0, ("out_of_fold",)),
+        ("test", 0.0, ("out_of_fold", "test")),
+    ],
+)
+def test_a_taken_split_is_reported_with_the_subsets_of_the_one_it_is_taken_from(
+    unknown: str, test_share: float, subsets: tuple[str, ...]
+) -> None:
+    folds = {"method": "k_fold", "folds": 3, "test_share": test_share}
+    taken = {"method": "same_as", "domain": "ffdm", "unknown": unknown}
+    domains = {
+        **LONG["domains"],
+        "ffdm": {"dataset": "inbreast", "split": folds},
+        "again": {"dataset": "clinic", "split": taken},
+    }
+    judged = {domain.name: domain for domain in judged_domains(_resolve(domains=domains))}
+    assert judged["again"].subsets == subsets
+
+
+def test_domains_of_one_archive_are_told_from_those_with_the_same_patients() -> None:
+    views = {
+        f"only_{view}": {"dataset": "clinic", "filter": {"view": [view.upper()]}}
+        for view in ("cc", "mlo")
+    }
+    domains = {**LONG["domains"], **views}
+    domains["clinic"] = {**domains["clinic"], "same_patients_as": ["only_cc"]}
+    judged = {domain.name: domain for domain in judged_domains(_resolve(domains=domains))}
+    assert judged["only_cc"].same_patients_as == ("clinic",)
+    assert judged["only_cc"].shares_datasets_with == ("only_mlo",)
+    assert judged["only_mlo"].shares_datasets_with == ("clinic", "only_cc")
+    assert judged["film"].shares_datasets_with is None
+
+
+@pytest.mark.parametrize("margins", [{"transfer_drop_auc": 0.0}, {"transfer_drop": 0.1}])
+def test_a_margin_is_a_loss_that_the_study_knows(margins: dict[str, float]) -> None:
+    with pytest.raises(ValidationError, match="transfer_drop"):
+        _resolve(margins=margins)
 
 
 def test_an_arm_is_not_judged_where_its_ancestor_saw_one_of_the_folds() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from mammoshift.configuration.judged import ReportSettings
+from mammoshift.evaluation.families import BETWEEN_0_AND_1
 from mammoshift.report.formatting import format_estimate, format_number, format_p, is_null
 from mammoshift.report.inputs import ReportData
 from mammoshift.report.publication import PublicationTable
@@ -21,11 +22,9 @@ from mammoshift.report.rows import (
 from mammoshift.report.vocabulary import (
     COMPARISON_METHODS,
     CORRECTIONS,
-    IN_UNITS_OF_ONE,
     METRIC_LABELS,
-    THRESHOLDS,
-    criterion_words,
     spoken,
+    threshold_words,
 )
 
 MANY_DEGREES = 1000
@@ -102,6 +101,9 @@ def _measure_table(
     records = []
     for _, row in comparisons_in_order(first, settings).iterrows():
         record = _comparison_record(row, method=False, seeds=False)
+        if is_null(row["estimate"]):
+            said = ("Statistic", "p", "p adj.", "p adj., all families")
+            record |= dict.fromkeys(said, "")
         fixed = of_checkpoints(rows, row)
         of: dict[str, str] = {}
         if row["subgroup"] != "all":
@@ -109,8 +111,7 @@ def _measure_table(
         else:
             of = {"Measure": METRIC_LABELS[row["metric"]]}
         if row["threshold_from"]:
-            where = THRESHOLDS[row["threshold_from"]][0]
-            of["Threshold"] = f"{criterion_words(row['criterion'])}, {where}"
+            of["Threshold"] = threshold_words(row["criterion"], row["threshold_from"])
         names = ("Family", "Domain", "Arm minus reference")
         records.append(
             {name: record[name] for name in names}
@@ -193,7 +194,7 @@ def detectable(row: pd.Series) -> str:
     value = row["detectable_difference"]
     if is_null(value):
         return ""
-    if value >= 1.0 and row["metric"] in IN_UNITS_OF_ONE:
+    if value >= 1.0 and row["metric"] in BETWEEN_0_AND_1:
         return NOTHING_FOUND
     return format_number(value)
 

@@ -39,6 +39,7 @@ def auc_detail_table(data: ReportData) -> PublicationTable | None:
     settings = data.settings
     aucs = select(data.metrics, metric="auc")
     spreads = select(data.metrics, metric="seed_sd")
+    models = select(data.metrics, metric="auc_of_models")
     records = []
     for domain, subset in settings.cohorts:
         for arm in settings.arm_names:
@@ -52,6 +53,11 @@ def auc_detail_table(data: ReportData) -> PublicationTable | None:
                     "Domain": cohort_name(domain, subset),
                     "Arm": arm,
                     "AUC, mean over seeds (95% CI)": first_estimate(rows[rows["seed"] == "mean"]),
+                    "These models alone (95% CI)": first_estimate(
+                        of_arm(models, domain, subset, arm)
+                    )
+                    if len(settings.seeds) > 1
+                    else "",
                     "SD over seeds": first_number(spread),
                     "AUC by seed": seed_values(rows),
                     "AUC of ensemble (95% CI)": first_estimate(rows[rows["seed"] == "ensemble"]),
@@ -61,4 +67,6 @@ def auc_detail_table(data: ReportData) -> PublicationTable | None:
             )
     if not records:
         return None
-    return PublicationTable("auc_detail", pd.DataFrame(records), row_headers=2)
+    cells = pd.DataFrame(records)
+    empty = [name for name in cells if (cells[name] == "").all()]
+    return PublicationTable("auc_detail", cells.drop(columns=empty), row_headers=2)

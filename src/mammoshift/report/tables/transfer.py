@@ -29,7 +29,7 @@ from mammoshift.report.rows import (
     select,
 )
 from mammoshift.report.tables.comparisons import adjusted_cell
-from mammoshift.report.vocabulary import METRIC_LABELS, THRESHOLDS, criterion_words
+from mammoshift.report.vocabulary import METRIC_LABELS, threshold_words
 
 NO_MARGIN = "no margin declared"
 NO_VERDICT = "declared leak: no verdict"
@@ -61,7 +61,7 @@ def operating_point_drop_table(data: ReportData) -> PublicationTable | None:
         _named(row)
         | {
             "Measure": METRIC_LABELS[row["metric"]],
-            "Threshold": threshold_words(row),
+            "Threshold": threshold_words(row["criterion"], row["threshold_from"]),
             "Drop (95% CI)": _interval(row),
             "These models alone (95% CI)": _beside(every, row),
         }
@@ -99,12 +99,6 @@ def standardised_drop_table(data: ReportData) -> PublicationTable | None:
             cells[head] = " / ".join(_support_cell(name, number) for number in pair)
         records.append(_named(row) | cells | {"Note": _note(row)})
     return _table("transfer_drop_standardised", records, 2)
-
-
-def threshold_words(row: pd.Series) -> str:
-    """Return which threshold a rate is at, in words."""
-    where = THRESHOLDS[row["threshold_from"]][0]
-    return f"{criterion_words(row['criterion'])}, {where}"
 
 
 def _support_metrics() -> tuple[str, ...]:

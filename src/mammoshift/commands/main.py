@@ -11,9 +11,11 @@ import typer
 
 from mammoshift.commands.calibrate import calibrate
 from mammoshift.commands.compare import compare
+from mammoshift.commands.decision_curve import decision_curve
 from mammoshift.commands.manifest import manifest
 from mammoshift.commands.operating_point import operating_point
 from mammoshift.commands.resources import resources
+from mammoshift.commands.sample_size import sample_size
 from mammoshift.errors import MammoshiftError
 
 app = typer.Typer(
@@ -27,6 +29,8 @@ app.command()(compare)
 app.command()(calibrate)
 app.command()(manifest)
 app.command("operating-point")(operating_point)
+app.command("decision-curve")(decision_curve)
+app.command("sample-size")(sample_size)
 app.command()(resources)
 
 

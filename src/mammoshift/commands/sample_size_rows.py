@@ -198,23 +198,30 @@ def _pilot_difference(
     """Return the difference of two arms, its variance over patients and the spread of seeds."""
     own = [[k for k, (arm, _) in enumerate(part.curves) if arm == name] for name in (a, b)]
     found = float(values[own[0]].mean() - values[own[1]].mean())
-    # The mean covariance between curves of two seeds is what is left when there are many seeds.
-    within = [
-        float(covariance[k[0], k[0]])
-        if len(k) == 1
-        else float(
-            (covariance[np.ix_(k, k)].sum() - covariance[k, k].sum()) / (len(k) ** 2 - len(k))
-        )
-        for k in own
+    blocks = [covariance[np.ix_(k, k)] for k in own]
+    whole = [float(np.trace(block)) / len(block) for block in blocks]
+    # What two seeds of an arm share; the rest of a curve's variance is its own.
+    shared = [
+        float((block.sum() - np.trace(block)) / (len(block) ** 2 - len(block)))
+        if len(block) > 1
+        else of_one
+        for block, of_one in zip(blocks, whole, strict=True)
     ]
-    variance = sum(within) - 2.0 * float(covariance[np.ix_(*own)].mean())
-    if not (math.isfinite(variance) and variance > 0.0):
+    variance = sum(shared) - 2.0 * float(covariance[np.ix_(*own)].mean())
+    alone = [max(0.0, one - both) for one, both in zip(whole, shared, strict=True)]
+    if not (math.isfinite(variance) and max(variance, *alone) > 0.0):
         raise StatisticsError(
             f"the variance of {a} - {b} over patients is zero or undefined in this pilot; add cases"
         )
-    sds = [float(values[k].std(ddof=1)) if len(k) > 1 else 0.0 for k in own]
+    seeds = [
+        math.sqrt(max(0.0, float(values[k].var(ddof=1)) - mine)) if len(k) > 1 else 0.0
+        for k, mine in zip(own, alone, strict=True)
+    ]
     return PlannedDifference(
-        found if difference is None else difference, variance, (sds[0], sds[1])
+        found if difference is None else difference,
+        max(0.0, variance),
+        (seeds[0], seeds[1]),
+        (alone[0], alone[1]),
     )
 
 

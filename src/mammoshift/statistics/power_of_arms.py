@@ -1,9 +1,10 @@
 """What a planned comparison of two architectures could show: power for seeds and cases.
 
 The test is `multireader.obuchowski_rockette_nested`: with S seeds of each arm the variance of the
-mean difference is the seeds' part (s^2 + s'^2) / S, which more cases do not reduce, plus the
-patients' part, which falls with their number. Its degrees of freedom are those of that test. With
-one seed of each arm the claim is about these models alone and the normal test of the difference.
+mean difference is a part of the seeds, divided by S, and one of the patients that all seeds share.
+The seeds' part is itself a sum: what differs between seeds on any number of cases, which more
+cases do not reduce, and what differs between them on these cases. The degrees of freedom are those
+of that test. With one seed of each arm the claim is about these models alone.
 
 References
 ----------
@@ -34,14 +35,20 @@ class PlannedDifference:
     difference
         Of their mean AUC, not zero.
     patient_variance
-        Of the difference, at the numbers of cases that factors refer to.
+        Of the difference, as far as all seeds share it, at the numbers of cases that factors
+        refer to.
     seed_sds
-        Standard deviation of the AUC between the seeds of each arm.
+        Standard deviation of the true AUC between the seeds of each arm.
+    own_variances
+        Of each arm's AUC over patients, as far as a seed does not share it with other seeds, at
+        the same numbers of cases. 0 takes the seeds of an arm as alike on every case, which is on
+        the cautious side.
     """
 
     difference: float
     patient_variance: float
     seed_sds: tuple[float, float]
+    own_variances: tuple[float, float] = (0.0, 0.0)
 
 
 def power_of_arms(
@@ -65,14 +72,21 @@ def power_of_arms(
     StatisticsError
         If a number is outside its range.
     """
-    if seeds < 1 or factor <= 0.0 or plan.patient_variance <= 0.0 or min(plan.seed_sds) < 0.0:
+    smallest = min(plan.patient_variance, *plan.seed_sds, *plan.own_variances)
+    total = plan.patient_variance + sum(plan.own_variances)
+    if seeds < 1 or factor <= 0.0 or smallest < 0.0 or total <= 0.0:
         raise StatisticsError(
-            f"power: {seeds} seeds (at least 1), variance {plan.patient_variance} (above 0), "
-            f"seed SDs {plan.seed_sds} (not negative)"
+            f"power: {seeds} seeds (at least 1), variances {plan.patient_variance} and "
+            f"{plan.own_variances} over patients (one above 0), seed SDs {plan.seed_sds}"
         )
+    if seeds == 1:
+        return power_of_difference(plan.difference, math.sqrt(total / factor), alpha)
     patients = plan.patient_variance / factor
-    parts = [sd**2 / seeds for sd in plan.seed_sds]
-    if seeds == 1 or not any(parts):
+    parts = [
+        (sd**2 + own / factor) / seeds
+        for sd, own in zip(plan.seed_sds, plan.own_variances, strict=True)
+    ]
+    if not any(parts):
         return power_of_difference(plan.difference, math.sqrt(patients), alpha)
     own = seeds - 1.0
     # The degrees of freedom trust the seeds' variances less, as the test does.

@@ -138,6 +138,8 @@ def test_power_with_seeds_agrees_with_simulation() -> None:
     rejected = np.abs(difference) / np.sqrt(variance) > 2.0
     assert power_of_arms(plan, seeds) == pytest.approx(rejected.mean(), abs=0.06)
     assert power_of_arms(plan, 3) < power_of_arms(plan, 5) < power_of_arms(plan, 5, 4.0)
+    own = PlannedDifference(0.03, 0.0, (0.0, 0.0), (0.02**2, 0.02**2))
+    assert power_of_arms(own, 5, 4.0) > power_of_arms(own, 5, 2.0) > power_of_arms(own, 3, 2.0)
     factor = factor_for_power(plan, 10)
     assert factor is not None
     assert power_of_arms(plan, 10, factor) == pytest.approx(0.8, abs=1e-3)

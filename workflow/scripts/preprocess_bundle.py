@@ -4,11 +4,11 @@ import pandas as pd
 
 from mammoshift.configuration.model import InputRecipe
 from mammoshift.contracts.annotations import read_annotations
-from mammoshift.execution.job import job_log
+from mammoshift.execution.job import running
 from mammoshift.pixelstore.bundle import write_bundle
 from mammoshift.pixelstore.receipt import write_receipt
 
-with job_log(snakemake.log[0]):
+with running(snakemake):
     receipt_file = Path(snakemake.output[0])
     receipt = write_bundle(
         pd.read_parquet(snakemake.input.files),

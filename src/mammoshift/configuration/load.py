@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property, reduce
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Union, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_origin
 
 import yaml
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
@@ -29,6 +29,11 @@ RESERVED_STUDIES = frozenset(
 )
 
 Backbones = dict[Name, Backbone]
+
+if TYPE_CHECKING:
+    _SafeLoader = yaml.SafeLoader
+else:
+    _SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Settings(Strict):
@@ -120,7 +125,7 @@ def read_yaml(path: Path) -> Any:
         raise ConfigurationError(f"{path}: not valid YAML: {error}") from None
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
+class _UniqueKeyLoader(_SafeLoader):
     """The safe loader, refusing a mapping that gives the same key twice.
 
     As in YAML 1.2, only `true` and `false` are Booleans: `on`, `off`, `yes` and `no` are text.
@@ -128,7 +133,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 
     yaml_implicit_resolvers = {  # noqa: RUF012
         first: [(tag, regexp) for tag, regexp in resolvers if tag != "tag:yaml.org,2002:bool"]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        for first, resolvers in _SafeLoader.yaml_implicit_resolvers.items()
     }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:

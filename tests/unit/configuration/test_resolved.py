@@ -38,6 +38,12 @@ LONG: dict[str, Any] = {
 
 TAKEN = {"initialisation": {"arm": "base"}, "training": {"stages": []}}
 APPLIED = {"base": {"backbone": "tiny"}, "applied": TAKEN}
+ONE = {"base": {"backbone": "tiny"}}
+UNVALIDATED = {
+    "method": "patient_stratified",
+    "shares": {"train": 0.8, "validation": 0.0, "test": 0.2},
+}
+PATCHES = {"dataset": "mias", "unit": "patch", "task": "lesion_vs_rest", "patches": {}}
 MASKS = {"family": "mask", "on": "all", "factor": {"input.mask": ["none", "breast"]}}
 
 
@@ -228,6 +234,18 @@ def test_a_factor_pairs_arms_that_differ_in_it_alone_down_their_ancestry() -> No
             {"comparisons": [{**MASKS, "factor": {"initialisation.part": ["model", "features"]}}]},
             ["comparisons.0: factor initialisation.part", "no two arms differ"],
         ),
+        (
+            {"comparisons": [{**MASKS, "factor": {"input.musk": ["none", "breast"]}}]},
+            ["comparisons.0: factor input.musk", "no arm has a setting of that name"],
+        ),
+        (
+            {"domains": {"film": {**LONG["domains"]["film"], "split": UNVALIDATED}}, "arms": ONE},
+            ["arms.base.training.select", "film has none", "select: last_epoch"],
+        ),
+        (
+            {"domains": {**LONG["domains"], "patches": PATCHES}, "judged_on": ["film"]},
+            ["domains.patches.patches", "no arm that takes images"],
+        ),
         ({"arms": {"tables": {"backbone": "tiny"}}}, ["arms.tables", "rename it"]),
         ({"judged_on": ["flim"]}, ["judged_on", "'film'"]),
     ],
@@ -237,6 +255,14 @@ def test_what_cannot_be_resolved_is_named(changes: dict[str, Any], said: list[st
         _resolve(**changes)
     for part in ["study.yaml", *said]:
         assert part in str(caught.value)
+
+
+def test_a_factor_takes_0_for_the_0_point_0_of_a_setting() -> None:
+    weights = {"family": "f", "on": "all", "factor": {"training.augmentation.noise": [0, 0.1]}}
+    noisy = {"backbone": "tiny", "training": {"augmentation": {"noise": 0.1}}}
+    study = _resolve(arms={"base": {"backbone": "tiny"}, "noisy": noisy}, comparisons=[weights])
+    (family,) = study.families
+    assert [(pair.arm, pair.reference) for pair in family.pairs] == [("noisy", "base")]
 
 
 def _said(tmp_path: Path, study: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""AUC by arm and domain, and what it loses at transfer."""
+"""AUC by arm and domain."""
 
 from __future__ import annotations
 
@@ -17,9 +17,6 @@ from mammoshift.report.rows import (
     select,
     summarised,
 )
-
-OWN_DOMAIN = "own domain"
-"""What stands in place of a drop where the arm was trained."""
 
 
 def auc_table(data: ReportData) -> PublicationTable | None:
@@ -65,23 +62,3 @@ def auc_detail_table(data: ReportData) -> PublicationTable | None:
     if not records:
         return None
     return PublicationTable("auc_detail", pd.DataFrame(records), row_headers=2)
-
-
-def transfer_table(data: ReportData) -> PublicationTable | None:
-    """Return the transfer drops, AUC on an arm's own domain minus AUC on another, arm by domain."""
-    rows = select(data.metrics, metric="transfer_drop")
-    if rows.empty:
-        return None
-    settings = data.settings
-    cells = pd.DataFrame({"Arm": settings.arm_names})
-    for domain, subset in settings.cohorts:
-        here = rows[(rows["domain"] == domain) & (rows["subset"] == subset)]
-        if here.empty:
-            continue
-        cells[cohort_name(domain, subset)] = [
-            OWN_DOMAIN
-            if settings.arm(arm).own_domain == domain
-            else first_estimate(summarised(here[here["arm"] == arm]), signed=True)
-            for arm in settings.arm_names
-        ]
-    return PublicationTable("transfer_drop", cells)

@@ -12,6 +12,7 @@ import typer
 from mammoshift.commands.calibrate import calibrate
 from mammoshift.commands.check import check
 from mammoshift.commands.compare import compare
+from mammoshift.commands.decision_curve import decision_curve
 from mammoshift.commands.explain import explain
 from mammoshift.commands.export import export
 from mammoshift.commands.init import init
@@ -21,6 +22,7 @@ from mammoshift.commands.plan import plan
 from mammoshift.commands.predict import predict
 from mammoshift.commands.radiomics import app as radiomics
 from mammoshift.commands.resources import resources
+from mammoshift.commands.sample_size import sample_size
 from mammoshift.errors import MammoshiftError
 
 app = typer.Typer(
@@ -36,6 +38,8 @@ app.command()(compare)
 app.command()(calibrate)
 app.command()(manifest)
 app.command("operating-point")(operating_point)
+app.command("decision-curve")(decision_curve)
+app.command("sample-size")(sample_size)
 app.command()(plan)
 app.command()(resources)
 app.command()(predict)

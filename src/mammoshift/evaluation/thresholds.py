@@ -12,11 +12,7 @@ from mammoshift.evaluation.grid import Cell, FloatArray, Grid
 from mammoshift.evaluation.rows import CHECKPOINTS, LEAKS, MetricRow, metric_row
 from mammoshift.statistics.bootstrap import percentile_interval, resamples_text
 from mammoshift.statistics.bootstrap_curves import bootstrap_curves
-from mammoshift.statistics.confusion import (
-    ConfusionMatrix,
-    confusion_matrix,
-    confusion_metrics,
-)
+from mammoshift.statistics.confusion import ConfusionMatrix, confusion_matrix, confusion_metrics
 from mammoshift.statistics.operating_points import operating_points_of
 from mammoshift.statistics.patient_confusion import patient_confusion_metrics
 from mammoshift.statistics.proportions import Estimate, undefined

@@ -5,6 +5,7 @@ Nothing here does work; a rule sees only the leaves of the configuration that it
 a change makes nothing else invalid.
 """
 
+import os
 from functools import cache
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from mammoshift.execution.gpu_claim import local_gpu_identifiers
 from mammoshift.execution.job import prepare_jobs
 from mammoshift.provenance.fingerprint import code_fingerprint, file_hashes
 from mammoshift.provenance.keys import code_name
+from mammoshift.provenance.versions import SETTING as VERSIONS_SETTING
 
 ENVIRONMENT = "../envs/mammoshift.yaml"
 LIBRARY = Path(mammoshift.__file__).parent.parent
@@ -37,6 +39,9 @@ try:
     PROJECT = load_project(config, Path(workflow.basedir))
 except MammoshiftError as error:
     raise WorkflowError(str(error))
+
+if PROJECT.settings.versions:
+    os.environ[VERSIONS_SETTING] = PROJECT.settings.versions
 
 
 wildcard_constraints:
@@ -113,6 +118,11 @@ def report_message():
 def archive_root(dataset):
     """Return the folder of a dataset's raw archive."""
     return str(PROJECT.archive_root(dataset, Path(RESULTS)))
+
+
+def kept_store():
+    """Return the folder in which expensive results are kept, and the size that it may have."""
+    return PROJECT.settings.kept(RESULTS)
 
 
 def twin_receipt(wildcards):

@@ -146,6 +146,40 @@ class ContentMemory:
         return key
 
 
+def changed_files(
+    memory: ContentMemory, files: Iterable[ListedFile], since: float
+) -> dict[str, list[str]]:
+    """Return the paths of an archive's files that differ from those that are remembered.
+
+    Parameters
+    ----------
+    memory
+        After it has caught up with `files`.
+    files
+        Those that are there now.
+    since
+        When the archive was last read, in seconds since the epoch; a file that was replaced before
+        is not named.
+
+    Returns
+    -------
+    The words `replaced`, `new` and `removed`, each with the paths.
+    """
+    present = {file.path: file for file in files}
+    replaced = [
+        path
+        for path, file in present.items()
+        if (look := memory.looks.get(path)) is not None
+        and look.key != look.first
+        and file.mtime_ns > since * 1e9
+    ]
+    return {
+        "replaced": replaced,
+        "new": [path for path in present if path not in memory.looks],
+        "removed": [path for path in memory.looks if path not in present],
+    }
+
+
 def _read(file: Path) -> dict[str, Look]:
     try:
         content: Any = json.loads(file.read_text(encoding="utf-8"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +13,7 @@ from mammoshift.commands.compare import compare
 from mammoshift.commands.manifest import manifest
 from mammoshift.commands.operating_point import operating_point
 from mammoshift.commands.resources import resources
+from mammoshift.commands.why import why
 from mammoshift.errors import MammoshiftError
 
 app = typer.Typer(
@@ -28,24 +28,7 @@ app.command()(calibrate)
 app.command()(manifest)
 app.command("operating-point")(operating_point)
 app.command()(resources)
-
-
-@app.command()
-def why(
-    arguments: Annotated[
-        list[str] | None,
-        typer.Argument(help="Targets and options for Snakemake, e.g. --configfile FILE TARGET."),
-    ] = None,
-) -> None:
-    """Say in words what would run again, and for which reason."""
-    from mammoshift.provenance.why import explain, planned_jobs
-
-    command = [sys.executable, "-m", "snakemake", "--dry-run", *(arguments or [])]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise MammoshiftError(f"Snakemake's dry run failed:\n{done.stderr or done.stdout}")
-    for sentence in explain(planned_jobs(f"{done.stdout}\n{done.stderr}")):
-        typer.echo(sentence)
+app.command()(why)
 
 
 @app.command()

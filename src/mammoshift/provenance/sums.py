@@ -13,7 +13,6 @@ from pathlib import Path
 from mammoshift.errors import DamagedFileError
 from mammoshift.files import sha256_of_file, write_text_atomically
 
-
 SMALL_BYTES = 4 * 1024**2
 """Files below this are hashed by every process that reads them, and leave no note."""
 
@@ -26,7 +25,9 @@ def remembered_sha256(path: Path) -> str:
     look = [status.st_size, status.st_mtime_ns, status.st_ino]
     place = (str(path), status.st_size, status.st_mtime_ns, status.st_ino)
     if place not in _known:
-        _known[place] = _of_note(path, look) if status.st_size > SMALL_BYTES else sha256_of_file(path)
+        _known[place] = (
+            _of_note(path, look) if status.st_size > SMALL_BYTES else sha256_of_file(path)
+        )
     return _known[place]
 
 

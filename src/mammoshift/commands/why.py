@@ -1,0 +1,39 @@
+"""`mammoshift why`: what would run again, because of which change, and what it costs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ConfigOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--configfile",
+        help="Which configuration file; several, if given more than once. Default: that of the "
+        "Snakefile.",
+    ),
+]
+FolderOption = Annotated[Path, typer.Option(help="Folder of the workflow.")]
+
+
+def why(
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(help="Files of the results, or rules; everything if none is given."),
+    ] = None,
+    configfile: ConfigOption = None,
+    folder: FolderOption = Path(),
+) -> None:
+    """Say in words what would run again, because of which change, and the work at stake."""
+    from mammoshift.provenance.keys import Key, all_keys
+    from mammoshift.provenance.planned import ask
+    from mammoshift.provenance.why import explain, version_notes
+
+    plan = ask(folder, configfile or (), targets or ())
+    for sentence in explain(plan):
+        typer.echo(sentence)
+    keys = (key for key in all_keys(folder / plan.results) if isinstance(key, Key))
+    for note in version_notes(keys):
+        typer.echo(f"Note: {note}.")

@@ -90,6 +90,13 @@ class ContentMemory:
         status = (root / path).stat()
         return self._key(root, ListedFile(path, status.st_size, status.st_mtime_ns))
 
+    def holds(self, root: Path, path: str, key: str) -> bool:
+        """Tell whether a file has a content; one that cannot be read is left to its reader."""
+        try:
+            return self.key(root, path) == key
+        except OSError:
+            return True
+
     def learn(self, root: Path, files: Iterable[ListedFile]) -> None:
         """Read all files that were never read or look changed; unreadable ones are passed over."""
 

@@ -13,6 +13,7 @@ from mammoshift.commands.compare import compare
 from mammoshift.commands.manifest import manifest
 from mammoshift.commands.operating_point import operating_point
 from mammoshift.commands.resources import resources
+from mammoshift.commands.verify import verify
 from mammoshift.commands.why import why
 from mammoshift.errors import MammoshiftError
 
@@ -28,6 +29,7 @@ app.command()(calibrate)
 app.command()(manifest)
 app.command("operating-point")(operating_point)
 app.command()(resources)
+app.command()(verify)
 app.command()(why)
 
 

@@ -7,15 +7,7 @@ from typing import Annotated
 
 import typer
 
-ConfigOption = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--configfile",
-        help="Which configuration file; several, if given more than once. Default: that of the "
-        "Snakefile.",
-    ),
-]
-FolderOption = Annotated[Path, typer.Option(help="Folder of the workflow.")]
+from mammoshift.commands.options import ConfigOption, FolderOption
 
 
 def why(

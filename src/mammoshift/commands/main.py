@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -23,6 +22,8 @@ from mammoshift.commands.predict import predict
 from mammoshift.commands.radiomics import app as radiomics
 from mammoshift.commands.resources import resources
 from mammoshift.commands.sample_size import sample_size
+from mammoshift.commands.verify import verify
+from mammoshift.commands.why import why
 from mammoshift.errors import MammoshiftError
 
 app = typer.Typer(
@@ -45,25 +46,9 @@ app.command()(resources)
 app.command()(predict)
 app.command()(explain)
 app.command()(export)
+app.command()(verify)
+app.command()(why)
 app.add_typer(radiomics, name="radiomics")
-
-
-@app.command()
-def why(
-    arguments: Annotated[
-        list[str] | None,
-        typer.Argument(help="Targets and options for Snakemake, e.g. --configfile FILE TARGET."),
-    ] = None,
-) -> None:
-    """Say in words what would run again, and for which reason."""
-    from mammoshift.provenance.why import explain, planned_jobs
-
-    command = [sys.executable, "-m", "snakemake", "--dry-run", *(arguments or [])]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise MammoshiftError(f"Snakemake's dry run failed:\n{done.stderr or done.stdout}")
-    for sentence in explain(planned_jobs(f"{done.stdout}\n{done.stderr}")):
-        typer.echo(sentence)
 
 
 @app.command()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property, reduce
 from pathlib import Path
 from types import UnionType
-from typing import TYPE_CHECKING, Annotated, Any, Union, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_origin
 
 import yaml
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
@@ -25,8 +25,10 @@ from mammoshift.configuration.study import Study
 from mammoshift.errors import ConfigurationError
 
 RESERVED_STUDIES = frozenset(
-    {"archives", "datasets", "pixels", "weights", "logs", "report", "tables"}
+    {"archives", "datasets", "pixels", "weights", "logs", "report", "tables", "kept"}
 )
+KEPT = "kept"
+"""Folder of kept results among the others."""
 
 Backbones = dict[Name, Backbone]
 
@@ -40,7 +42,11 @@ class Settings(Strict):
     """The keys of `config/config.yaml`: which files to read and where things lie.
 
     `archives` and `weights` are folders of this machine; where they are is no part of a result,
-    so moving them makes nothing invalid.
+    so moving them makes nothing invalid. `store` is the folder in which finished trainings and
+    scores are kept for later, default `kept` among the results, and may be shared by several
+    clones; `store_gigabytes` is the size that it may have. `versions` says what another version of
+    a library that decodes or computes means for finished results: `note` (the default) that it is
+    told, `rerun` that they are made again.
     """
 
     studies: tuple[str, ...]
@@ -49,6 +55,15 @@ class Settings(Strict):
     archives: str = "archives"
     weights: str = "weights"
     pathvars: dict[str, str] = Field(default_factory=dict)
+    store: str | None = None
+    store_gigabytes: Annotated[float, Field(ge=0.0)] | None = None
+    versions: Literal["note", "rerun"] | None = None
+
+    def kept(self, results: str | Path) -> dict[str, Any]:
+        """Return the folder of the store, and its size in units of 10^9 bytes where it is set."""
+        folder = Path(results, KEPT) if self.store is None else Path(self.store).expanduser()
+        size = {} if self.store_gigabytes is None else {"gigabytes": self.store_gigabytes}
+        return {"folder": str(folder), **size}
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,7 +22,7 @@ from mammoshift.contracts.run import Run
 from mammoshift.errors import TrainingError
 from mammoshift.kinds._protocol import MODEL_RECORD, FitRequest, kind_of
 from mammoshift.pixelstore.case_pixels import CasePixels
-from mammoshift.provenance.reuse import keep, restore, result_key
+from mammoshift.provenance.reuse import Store, result_key
 
 OUTPUTS = ("model.safetensors", MODEL_RECORD, "history.csv")
 
@@ -47,6 +47,8 @@ class TrainingJob:
         Converted weights, or the record `model.json` of the run to start from; None without.
     folder
         Where the run's files are written.
+    store
+        Where finished runs are kept; None for a folder `kept` beside them.
     """
 
     run: Run
@@ -57,6 +59,7 @@ class TrainingJob:
     stores: Mapping[str, Path]
     start: Path | None
     folder: Path
+    store: Store | None = None
 
 
 def run_training(job: TrainingJob) -> None:
@@ -80,7 +83,8 @@ def run_training(job: TrainingJob) -> None:
         },
         _files_of_start(job.start),
     )
-    if restore(job.folder / "kept", key, outputs):
+    store = job.store or Store(job.folder / "kept")
+    if store.restore(key, outputs):
         print(f"restored the finished training {key}")
         return
     backbone = job.settings["backbone"]
@@ -99,7 +103,7 @@ def run_training(job: TrainingJob) -> None:
             lineage=job.settings["lineage"],
         )
     )
-    keep(job.folder / "kept", key, outputs)
+    store.keep(key, outputs, f"training of {job.run}")
 
 
 def _learnable(job: TrainingJob) -> tuple[pd.DataFrame, CasePixels | None]:

@@ -6,7 +6,7 @@ import difflib
 import operator
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, reduce
 from pathlib import Path
 from types import UnionType
@@ -20,6 +20,7 @@ from mammoshift.configuration.dataset import Dataset, Datasets
 from mammoshift.configuration.domain import split_methods
 from mammoshift.configuration.model import Backbone, InputRecipe, Name, Strict
 from mammoshift.configuration.naming import known
+from mammoshift.configuration.published import PublishedStudy
 from mammoshift.configuration.resolved import ResolvedStudy, resolve_study
 from mammoshift.configuration.study import Study
 from mammoshift.errors import ConfigurationError
@@ -77,6 +78,7 @@ class Project:
     datasets: Mapping[str, Dataset]
     backbones: Mapping[str, Backbone]
     studies: Mapping[str, ResolvedStudy]
+    published: Mapping[str, PublishedStudy] = field(default_factory=dict)
 
     @cached_property
     def used_datasets(self) -> tuple[str, ...]:
@@ -118,6 +120,7 @@ def load_project(settings: Mapping[str, Any], folder: Path) -> Project:
     datasets = _read(folder, checked.datasets, Datasets)
     backbones = _read(folder, checked.backbones, Backbones)
     studies: dict[str, ResolvedStudy] = {}
+    published: dict[str, PublishedStudy] = {}
     for file in checked.studies:
         name = Path(file).stem
         if name in RESERVED_STUDIES or name in studies or not name.isidentifier():
@@ -125,7 +128,10 @@ def load_project(settings: Mapping[str, Any], folder: Path) -> Project:
         study = _resolved(name, _read(folder, file, Study), file)
         _check_references(study, datasets, backbones, checked, file)
         studies[name] = study
-    return Project(checked, datasets, backbones, studies)
+        if study.record.published is not None:
+            beside = Path(file).parent / study.record.published
+            published[name] = _read(folder, str(beside), PublishedStudy)
+    return Project(checked, datasets, backbones, studies, published)
 
 
 def read_yaml(path: Path) -> Any:

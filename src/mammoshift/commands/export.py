@@ -38,6 +38,6 @@ def export(
     rows, columns = opened.recipe.size
     typer.echo(f"{done.path}: opset {done.opset}; images (N, 1, {rows}, {columns}) -> logit (N)")
     typer.echo(
-        f"parity with PyTorch on {done.images} random images: largest difference of logits "
+        f"parity with PyTorch on {done.images} images: largest difference of logits "
         f"{done.largest_difference:.2g}"
     )

@@ -12,7 +12,6 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from models_on_disk import reading_of, write_toy, write_toy_card
 from timm.layers import Conv2dSame
 from torch import nn
 
@@ -22,6 +21,7 @@ from mammoshift.configuration.model import Backbone
 from mammoshift.errors import ConfigurationError
 from mammoshift.models.classifier import Classifier
 from mammoshift.models.padding import StaticallyPaddedConv
+from models_on_disk import reading_of, write_toy, write_toy_card
 
 CPU = torch.device("cpu")
 # Odd, so that TensorFlow's paddings are not the same on both sides.

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from models_on_disk import write_images, write_toy
 from torch import nn
 
 from mammoshift.application.explanations import explain_files
@@ -19,6 +18,7 @@ from mammoshift.application.trained import open_models
 from mammoshift.configuration.model import Backbone
 from mammoshift.imaging.raster_header import png_header
 from mammoshift.models.classifier import Classifier, build_classifier
+from models_on_disk import write_images, write_toy
 
 CPU = torch.device("cpu")
 ONE = Backbone(architecture="test_resnet", channels=1, mean=(0.0,), std=(1.0,))

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from models_on_disk import reading_of, write_images, write_toy, write_toy_card
 
 from mammoshift.application import scores as scores_module
 from mammoshift.application.facts import Facts, KnownFacts
@@ -28,6 +27,7 @@ from mammoshift.imaging.decode import decode_image
 from mammoshift.imaging.preprocess import preprocess_image
 from mammoshift.models.card import Ensemble
 from mammoshift.scoring.score import score_images
+from models_on_disk import reading_of, write_images, write_toy, write_toy_card
 
 CPU = torch.device("cpu")
 

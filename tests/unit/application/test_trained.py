@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import torch
-from models_on_disk import reading_of, write_toy, write_toy_card
 
 from mammoshift.application.trained import open_models, run_folders
 from mammoshift.errors import ConfigurationError, MammoshiftError, WeightsError
+from models_on_disk import reading_of, write_toy, write_toy_card
 
 CPU = torch.device("cpu")
 

@@ -18,5 +18,6 @@ with job_log(snakemake.log[0]):
             stores=stores_by_dataset(snakemake.input.get("stores", [])),
             start=starts[0] if starts else None,
             folder=folder,
+            log=Path(snakemake.log[0]),
         )
     )

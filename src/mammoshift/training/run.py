@@ -8,6 +8,8 @@ job whose key is known restores its run instead of training again.
 from __future__ import annotations
 
 import hashlib
+import shutil
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +49,8 @@ class TrainingJob:
         Converted weights, or the record `model.json` of the run to start from; None without.
     folder
         Where the run's files are written.
+    log
+        The file that everything printed goes to; None without.
     """
 
     run: Run
@@ -57,6 +61,7 @@ class TrainingJob:
     stores: Mapping[str, Path]
     start: Path | None
     folder: Path
+    log: Path | None = None
 
 
 def run_training(job: TrainingJob) -> None:
@@ -81,7 +86,8 @@ def run_training(job: TrainingJob) -> None:
         _files_of_start(job.start),
     )
     if restore(job.folder / "kept", key, outputs):
-        print(f"restored the finished training {key}")
+        print(f"restored the finished training {key}; its own log:")
+        print(_kept_log(job, key))
         return
     backbone = job.settings["backbone"]
     kind.fit(
@@ -100,6 +106,24 @@ def run_training(job: TrainingJob) -> None:
         )
     )
     keep(job.folder / "kept", key, outputs)
+    _keep_log(job, key)
+
+
+def _log_place(job: TrainingJob, key: str) -> Path:
+    return job.folder / "kept" / key / "train_arm.log"
+
+
+def _keep_log(job: TrainingJob, key: str) -> None:
+    """Keep the log beside the result: Snakemake deletes it before each start of the job."""
+    if job.log is not None:
+        sys.stdout.flush()
+        shutil.copyfile(job.log, _log_place(job, key))
+
+
+def _kept_log(job: TrainingJob, key: str) -> str:
+    """Return the log of the training that a result was made by, of one without log nothing."""
+    place = _log_place(job, key)
+    return place.read_text(encoding="utf-8", errors="replace") if place.is_file() else ""
 
 
 def _learnable(job: TrainingJob) -> tuple[pd.DataFrame, CasePixels | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -32,6 +33,26 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Measure and restore a mammography classifier's accuracy across sensors and populations.",
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"mammoshift {version('mammoshift')}")
+        raise typer.Exit
+
+
+@app.callback()
+def every_command(
+    _asked: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Measure and restore a mammography classifier's accuracy across sensors and populations."""
+    # What a command reads of Snakemake's is Snakemake's own text.
+    os.environ["SNAKEMAKE_LOGGER_MAMMOSHIFT_TEXT"] = "snakemake"
+
 
 app.command()(init)
 app.command()(check)

@@ -123,6 +123,7 @@ class _Trainer:
         ids = request.training.image_ids + request.validation.image_ids
         size, readers = request.arm.input.size, request.execution.readers
         self.loader = BatchLoader(request.pixels, ids, size, readers, device)
+        self.epochs = sum(stage.epochs for stage in self.settings.stages)
         self.bounds = batch_bounds(len(request.training.labels), self.settings.batch_size)
         self.together = self.settings.accumulate or 1
         self.steps = steps_of(self.bounds, self.together)
@@ -322,8 +323,9 @@ class _Trainer:
         self.history.append(record)
         self._keep(stage, record)
         self.progress(
-            f"epoch {record.epoch} stage {record.stage}: train loss {record.train_loss:.4f}, "
-            f"validation loss {validation.loss:.4f}, AUC {validation.auc:.4f}, lr {record.lr:.2e}, "
+            f"epoch {record.epoch} of {self.epochs}, stage {record.stage}: "
+            f"train loss {record.train_loss:.4f}, validation loss {validation.loss:.4f}, "
+            f"AUC {validation.auc:.4f}, lr {record.lr:.2e}, "
             f"{record.images_per_second:.1f} images/s"
         )
         position.epoch += 1

@@ -66,15 +66,16 @@ class Assets:
     methods: Mapping[str, Method]
     limitations: tuple[str, ...]
     style: str
+    script: str
     templates: Path
 
 
 @dataclass(frozen=True)
 class HeadCell:
-    """A row head; `span` is how many rows it stands for."""
+    """A row head; `repeats` says that the row above has the same, so that a page may hide it."""
 
     text: str
-    span: int
+    repeats: bool
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """A row as it is printed: the heads that begin here, then the cells."""
+    """A row as it is printed: its heads, then its cells."""
 
     heads: tuple[HeadCell, ...]
     cells: tuple[Cell, ...]
@@ -135,6 +136,7 @@ def load_assets(folder: Path) -> Assets:
             methods={k: Method(**v) for k, v in methods["methods"].items()},
             limitations=tuple(str(text) for text in methods["limitations"]),
             style=_text(folder / "report.css"),
+            script=_text(folder / "report.js"),
             templates=folder,
         )
     except (KeyError, TypeError, AttributeError) as error:
@@ -166,6 +168,7 @@ def render_report(
         level=SUPPORT_LEVEL,
         random_streams=RANDOM_STREAMS,
         style=Markup(assets.style),
+        script=Markup(assets.script),
         tables={view.key: view for view in _table_views(tables, assets)},
         figures=_figure_views(figures, assets),
         sheets=data.sheets,
@@ -261,24 +264,23 @@ def _table_views(tables: tuple[PublicationTable, ...], assets: Assets) -> Iterat
 
 
 def _rows(table: PublicationTable, numeric: tuple[bool, ...]) -> tuple[Row, ...]:
-    """Return the rows, each head that repeats the one above it joined to it."""
+    """Return the rows, each with all its heads, so that a reader can sort and filter them."""
     values = table.cells.astype(str).to_numpy().tolist()
     rows = []
-    for place, row in enumerate(values):
-        heads = []
-        for column in range(table.row_headers):
-            key = row[: column + 1]
-            if place and values[place - 1][: column + 1] == key:
-                continue
-            below = (i for i in range(place, len(values)) if values[i][: column + 1] != key)
-            heads.append(HeadCell(row[column], next(below, len(values)) - place))
+    above: list[str] = []
+    for row in values:
+        heads = tuple(
+            HeadCell(row[column], above[: column + 1] == row[: column + 1])
+            for column in range(table.row_headers)
+        )
         cells = tuple(
             _cell(text, number)
             for text, number in zip(
                 row[table.row_headers :], numeric[table.row_headers :], strict=True
             )
         )
-        rows.append(Row(tuple(heads), cells))
+        rows.append(Row(heads, cells))
+        above = row
     return tuple(rows)
 
 

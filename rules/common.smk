@@ -5,6 +5,7 @@ Nothing here does work; a rule sees only the leaves of the configuration that it
 a change makes nothing else invalid.
 """
 
+import os
 from functools import cache
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from mammoshift.execution.job import prepare_jobs
 from mammoshift.provenance.fingerprint import file_hashes
 from mammoshift.provenance.finished import Fingerprints
 from mammoshift.provenance.keys import code_name
+from mammoshift.provenance.versions import SETTING as VERSIONS_SETTING
 
 ENVIRONMENT = "../envs/mammoshift.yaml"
 LIBRARY = Path(mammoshift.__file__).parent.parent
@@ -38,6 +40,9 @@ try:
     PROJECT = load_project(config, Path(workflow.basedir))
 except MammoshiftError as error:
     raise WorkflowError(str(error))
+
+if PROJECT.settings.versions:
+    os.environ[VERSIONS_SETTING] = PROJECT.settings.versions
 
 
 wildcard_constraints:
@@ -138,6 +143,11 @@ def report_message():
 def archive_root(dataset):
     """Return the folder of a dataset's raw archive."""
     return str(PROJECT.archive_root(dataset, Path(RESULTS)))
+
+
+def kept_store():
+    """Return the folder in which expensive results are kept, and the size that it may have."""
+    return PROJECT.settings.kept(RESULTS)
 
 
 def twin_receipt(wildcards):

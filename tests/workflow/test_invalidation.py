@@ -358,15 +358,6 @@ def test_flipped_bytes_reach_no_number(project: Project, pattern: str, rule: str
     assert path.name in done.stdout + done.stderr
 
 
-def test_why_says_it_in_words(project: Project) -> None:
-    from mammoshift.provenance.why import explain, planned_jobs
-
-    project.edit_study(_one_arm_trains_longer)
-    dry = project.snakemake("--dry-run")
-    sentences = explain(planned_jobs(f"{dry.stdout}\n{dry.stderr}"))
-    assert "train_arm (2 jobs) would run: arm.training.batch_size was 8 and is 4." in sentences
-
-
 def _logs(project: Project, folder: str, name: str = "*.log") -> list[str]:
     """Return the texts of all logs of one name below a folder."""
     logs = sorted((project.folder / "logs" / folder).rglob(name))

@@ -3,6 +3,7 @@ from pathlib import Path
 from mammoshift.contracts.run import Run
 from mammoshift.execution.job import running
 from mammoshift.pixelstore.receipt import stores_by_dataset
+from mammoshift.provenance.reuse import Store
 from mammoshift.scoring.run import ScoringJob, run_scoring
 
 with running(snakemake):
@@ -18,5 +19,6 @@ with running(snakemake):
         models=models,
         cases=Path(snakemake.input.cases),
         stores=stores_by_dataset(snakemake.input.get("stores", [])),
+        store=Store.of(snakemake.params.store),
     )
     run_scoring(job, Path(snakemake.output[0]))

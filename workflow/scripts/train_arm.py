@@ -3,6 +3,7 @@ from pathlib import Path
 from mammoshift.contracts.run import Run
 from mammoshift.execution.job import running
 from mammoshift.pixelstore.receipt import stores_by_dataset
+from mammoshift.provenance.reuse import Store
 from mammoshift.training.run import TrainingJob, run_training
 
 with running(snakemake):
@@ -18,5 +19,7 @@ with running(snakemake):
             stores=stores_by_dataset(snakemake.input.get("stores", [])),
             start=starts[0] if starts else None,
             folder=folder,
+            store=Store.of(snakemake.params.store),
+            log=Path(snakemake.log[0]),
         )
     )

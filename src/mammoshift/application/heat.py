@@ -49,7 +49,8 @@ def find_heat_source(classifier: Classifier, size: tuple[int, int]) -> HeatSourc
     grid = getattr(embedding, "grid_size", None)
     if grid is not None and isinstance(blocks, nn.Sequential) and hasattr(blocks[-1], "norm1"):
         prefix = int(getattr(features, "num_prefix_tokens", 0))
-        return HeatSource(blocks[-1].norm1, (int(grid[0]), int(grid[1])), prefix)
+        last: Any = blocks[-1]
+        return HeatSource(last.norm1, (int(grid[0]), int(grid[1])), prefix)
     layer = _last_map(classifier, size)
     if layer is None:
         name = type(features).__name__

@@ -26,18 +26,19 @@ def export(
     from mammoshift.application.trained import open_models
 
     opened = open_models([model], torch.device("cpu"))
-    if len(opened.models) > 1:
+    first, *others = opened.models
+    if others:
         raise ConfigurationError(
             f"{model}: holds {len(opened.models)} models; name the folder of one run, such as "
-            f"{opened.models[0].folder}"
+            f"{first.folder}"
         )
     try:
-        done = export_onnx(opened.models[0], onnx)
+        done = export_onnx(first, onnx)
     except OSError as error:
         raise TableError(f"{onnx}: cannot be written ({error.strerror})") from error
     rows, columns = opened.recipe.size
     typer.echo(f"{done.path}: opset {done.opset}; images (N, 1, {rows}, {columns}) -> logit (N)")
     typer.echo(
-        f"parity with PyTorch on {done.images} random images: largest difference of logits "
+        f"parity with PyTorch on {done.images} images: largest difference of logits "
         f"{done.largest_difference:.2g}"
     )

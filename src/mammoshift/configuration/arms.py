@@ -20,7 +20,15 @@ from mammoshift.errors import ConfigurationError
 
 KINDS = "mammoshift.kinds"
 DEFAULT_KIND = "network"
-INHERITED = ("kind", "backbone", "input", "normalisation", "head")
+INHERITED = (
+    "kind",
+    "backbone",
+    "input",
+    "normalisation",
+    "head",
+    "scoring_precision",
+    "test_time_flips",
+)
 """What an arm takes over from the one that it starts from: what the model is, no training."""
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from mammoshift.configuration.model import Name, Strict
+from mammoshift.configuration.published import PublishedStudy
 
 JudgedSubset = Literal["test", "out_of_fold", "target"]
 Unit = Literal["image", "breast", "patient", "patch"]
@@ -206,7 +207,10 @@ class DescribedArm(Strict):
 
 
 class ReportSettings(JudgedStudy):
-    """What the report prints beside the numbers."""
+    """What the report prints beside the numbers.
+
+    `published` is what the repeated publication printed; None without one, and for synthetic data.
+    """
 
     title: str
     question: str
@@ -220,6 +224,7 @@ class ReportSettings(JudgedStudy):
     bootstrap_resamples: int
     margins: Margins | None = None
     case_mix: tuple[Subgroup, ...] | None = None
+    published: PublishedStudy | None = None
 
     @property
     def domain_names(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from mammoshift.configuration.arms import factor_pairs, resolve_arms
+from mammoshift.configuration.arms import INHERITED, factor_pairs, resolve_arms
 from mammoshift.configuration.domain import (
     DomainSettings,
     check_domains,
@@ -272,7 +272,7 @@ def _check_applied(study: ResolvedStudy, arm: str, where: str) -> None:
             f"{key}.initialisation.fold: each fold applies its own model; leave it out"
         )
     theirs = study.arms[start.arm]
-    for setting in ("backbone", "input", "normalisation", "head", "scoring_precision"):
+    for setting in INHERITED:
         if getattr(record, setting, None) != getattr(theirs, setting, None):
             raise ConfigurationError(
                 f"{key}.{setting}: differs from that of {start.arm}, whose model the arm applies; "

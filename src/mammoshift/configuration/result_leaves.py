@@ -117,6 +117,7 @@ def report_settings(project: Project, study: str) -> ReportSettings:
     """Return what the report of a study prints beside the numbers."""
     resolved = project.studies[study]
     record = resolved.record
+    real = all(project.datasets[name].twin is None for name in resolved.datasets)
     return ReportSettings(
         **_judged(project, study),
         title=record.title,
@@ -142,6 +143,7 @@ def report_settings(project: Project, study: str) -> ReportSettings:
         bootstrap_resamples=record.bootstrap_resamples,
         margins=record.margins,
         case_mix=record.case_mix,
+        published=project.published.get(study) if real else None,
     )
 
 

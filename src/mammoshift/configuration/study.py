@@ -79,7 +79,8 @@ class Study(Strict):
 
     Either `domains` or the short form `source` and `targets`: one domain with a split, named as
     its dataset, that all arms train on, and one for each target. `margins` says how much loss is
-    acceptable; `case_mix` names the columns by which a transfer drop is standardised.
+    acceptable; `case_mix` names the columns by which a transfer drop is standardised. `published`
+    is the file, relative to the study's own, of what the publication prints that it repeats.
     """
 
     title: str
@@ -102,6 +103,7 @@ class Study(Strict):
     specificity: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
     bootstrap_resamples: Annotated[int, Field(ge=100)] = 2000
     budget_sizes: tuple[Annotated[int, Field(ge=2)], ...] = (10, 25, 50, 100, 200)
+    published: str | None = None
 
     @model_validator(mode="after")
     def _has_one_form(self) -> Study:

@@ -58,7 +58,8 @@ class PredictionFile:
         texts = pa.concat_arrays([texts, pa.array([""], pa.string())])
         codes = pc.fill_null(array.indices, len(texts) - 1).to_numpy(zero_copy_only=False)
         codes = codes.astype(np.intp, copy=False)
-        blank = pc.utf8_length(texts).to_numpy(zero_copy_only=False) == 0
+        length = pc.call_function("binary_length", [texts])
+        blank = length.to_numpy(zero_copy_only=False) == 0
         if not may_be_empty and blank[:-1].any() | (codes == len(texts) - 1).any():
             empty = np.flatnonzero(blank[codes])
             if empty.size:

@@ -48,9 +48,10 @@ metric             auc, auprc, sensitivity, specificity, balanced_accuracy, accu
                    models alone), interaction_p, scale and shift (of the map of a recalibration,
                    logit' = scale * logit + shift) and temperature (1 / scale), case_mix_* (how far
                    a domain holds the kinds of cases of the arm's own one), ...
-criterion          how a threshold is chosen: specificity_0.95, youden, g_mean
+criterion          how a threshold is chosen: specificity_0.95, youden, g_mean, probability_0.5
 threshold_from     where it comes from: own_validation (the arm's own validation patients),
-                   reestimated (the judged cases themselves) or labelled_patients
+                   reestimated (the judged cases themselves, anew in each resample),
+                   judged_cases (themselves, once: optimistic), fixed or labelled_patients
 recalibration      none, temperature, platt, prior_shift or another method
 fitted_on          what it was fitted on: own_validation, cross_fitted (other patients of the
                    judged domain), prevalence (of the judged domain) or labelled_patients

@@ -15,12 +15,7 @@ from mammoshift.evaluation.thresholds import OWN_VALIDATION, criterion_of
 from mammoshift.statistics.calibration import CalibrationMeasures, calibration_measures
 from mammoshift.statistics.cross_fitting import cross_fit
 from mammoshift.statistics.proportions import Estimate
-from mammoshift.statistics.recalibration import (
-    LogitMap,
-    fit_platt,
-    fit_temperature,
-    prior_shift,
-)
+from mammoshift.statistics.recalibration import LogitMap, fit_platt, fit_temperature, prior_shift
 from mammoshift.statistics.recalibration_budget import BudgetPoint, recalibration_budget
 from mammoshift.statistics.seeding import generator_for
 from mammoshift.statistics.thresholds import threshold_at_specificity

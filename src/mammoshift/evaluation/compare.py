@@ -19,11 +19,7 @@ from mammoshift.evaluation.losses import transfer_losses
 from mammoshift.evaluation.measures import Measure, Measures
 from mammoshift.evaluation.rows import LEAKS, ComparisonRow
 from mammoshift.statistics.comparisons import Combined
-from mammoshift.statistics.curve_values import (
-    RANDOM,
-    CurveValues,
-    difference_of_arms,
-)
+from mammoshift.statistics.curve_values import RANDOM, CurveValues, difference_of_arms
 from mammoshift.statistics.subgroups import FEWEST_PATIENTS
 from mammoshift.statistics.transfer import difference_of_arm_drops
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,11 +12,7 @@ from mammoshift.evaluation.grid import Cell, FloatArray, Grid
 from mammoshift.evaluation.rows import CHECKPOINTS, LEAKS, MetricRow, metric_row
 from mammoshift.statistics.bootstrap import percentile_interval, resamples_text
 from mammoshift.statistics.bootstrap_curves import bootstrap_curves
-from mammoshift.statistics.confusion import (
-    ConfusionMatrix,
-    confusion_matrix,
-    confusion_metrics,
-)
+from mammoshift.statistics.confusion import ConfusionMatrix, confusion_matrix, confusion_metrics
 from mammoshift.statistics.operating_points import operating_points_of
 from mammoshift.statistics.patient_confusion import patient_confusion_metrics
 from mammoshift.statistics.proportions import Estimate, undefined
@@ -30,6 +26,9 @@ from mammoshift.statistics.thresholds import (
 
 OWN_VALIDATION = "own_validation"
 REESTIMATED = "reestimated"
+FIXED = "fixed"
+JUDGED = "judged_cases"
+OPTIMISTIC = "optimistic: the threshold was chosen on the judged cases"
 ONE_CLASS = "undefined: the cases are all of one class"
 REPORTED_AT_A_THRESHOLD = (
     "sensitivity",
@@ -109,6 +108,23 @@ def operating_points(settings: EvaluationSettings, grid: Grid, cell: Cell) -> It
             threshold = choose(validation.labels, _same_curve(validation, curve))
             note = LEAKS[validation.leak]
             rows += _at_threshold(settings.study, cell, curve, threshold, rule, note)
+        yield from rows
+        yield from _means_over_seeds(study, cell, rows, rule)
+    yield from _without_validation(study, cell)
+
+
+def _without_validation(study: str, cell: Cell) -> Iterator[MetricRow]:
+    """Yield the metrics at a probability of one half, and at the optimum of the judged cases."""
+    for rule in (
+        _Rule("probability_0.5", FIXED, "probability_05"),
+        _Rule("g_mean", JUDGED, "gmean_judged"),
+    ):
+        rows = []
+        for curve in curves_of(cell):
+            best = g_mean_threshold(cell.labels, curve.logits)
+            threshold = best if rule.threshold_from == JUDGED else replace(best, value=0.0, note="")
+            leak = OPTIMISTIC if rule.threshold_from == JUDGED else ""
+            rows += _at_threshold(study, cell, curve, threshold, rule, leak)
         yield from rows
         yield from _means_over_seeds(study, cell, rows, rule)
 

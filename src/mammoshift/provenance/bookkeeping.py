@@ -24,6 +24,7 @@ from mammoshift.provenance.keys import (
     key_file,
     write_key,
 )
+from mammoshift.provenance.versions import differing, must_be_the_same
 
 NEEDED = ("_read_record", "_delete_record", "_clear_cache", "finished")
 """What of Snakemake's class is extended."""
@@ -117,8 +118,12 @@ def named_parameters(job: Any) -> dict[str, Any]:
     """Return the parameters of a job that decide whether it runs, by name."""
     # In this order: Snakemake works both out anew when it has forgotten the first.
     named = dict(job.params.items())
-    decisive = list(job.non_derived_params)
-    return {n: value for n, value in named.items() if any(value is one for one in decisive)}
+    decisive = list(reversed(job.non_derived_params))
+    found = {}
+    for name, value in named.items():
+        if decisive and decisive[-1] is value:
+            found[name] = decisive.pop()
+    return found
 
 
 def _finished_key(job: Any, first: Path, record: Any, keys: Keys) -> Key:
@@ -127,9 +132,10 @@ def _finished_key(job: Any, first: Path, record: Any, keys: Keys) -> Key:
     if made is None or made.rule or {path.name for path in paths} - made.outputs.keys():
         sums = {path.name: sha256_of_file(path) for path in paths if path.is_file()}
         versions: Mapping[str, str] = {}
+        seconds = None
     else:
         sums = {name: output.sha256 for name, output in made.outputs.items()}
-        versions = made.versions
+        versions, seconds = made.versions, made.seconds
     return Key(
         file=key_file(first),
         rule=job.rule.name,
@@ -138,6 +144,7 @@ def _finished_key(job: Any, first: Path, record: Any, keys: Keys) -> Key:
         inputs=[(path, record.input_checksums.get(path)) for path in record.input],
         parameters=named_parameters(job),
         versions=versions,
+        seconds=seconds,
         started=record.starttime,
         ended=record.endtime,
     )
@@ -145,11 +152,14 @@ def _finished_key(job: Any, first: Path, record: Any, keys: Keys) -> Key:
 
 def _record(record_type: Callable[..., Any], key: Key) -> Any:
     """Return a key in the words of Snakemake."""
+    parameters = [*map(repr, key.parameters.values())]
+    if must_be_the_same() and (others := differing(key.versions)):
+        parameters.append(f"versions: {others}")
     return record_type(
         rule=key.rule,
         input=sorted(path for path, _ in key.inputs),
         log=[],
-        params=sorted(map(repr, key.parameters.values())),
+        params=sorted(parameters),
         record_format_version=6,
         starttime=key.started,
         endtime=key.ended,

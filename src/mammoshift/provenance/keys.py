@@ -59,6 +59,8 @@ class Key:
         Name -> value.
     versions
         Library -> the version that computed, or several where parts were restored.
+    seconds
+        Of work, that of restored parts included; None where unknown.
     started, ended
         Seconds since the epoch.
     """
@@ -70,6 +72,7 @@ class Key:
     inputs: Sequence[tuple[str, str | None]]
     parameters: Mapping[str, Any]
     versions: Mapping[str, str]
+    seconds: float | None = None
     started: float | None = None
     ended: float | None = None
 
@@ -84,7 +87,9 @@ def key_file(first_output: Path) -> Path:
     return first_output.with_name(f".{first_output.name}{SUFFIX}")
 
 
-def write_made(first: Path, sums: Mapping[str, str], versions: Mapping[str, str]) -> None:
+def write_made(
+    first: Path, sums: Mapping[str, str], versions: Mapping[str, str], seconds: float
+) -> None:
     """Write what a job knows of its results.
 
     Parameters
@@ -95,9 +100,12 @@ def write_made(first: Path, sums: Mapping[str, str], versions: Mapping[str, str]
         SHA-256 of each, by its path relative to the folder of the first.
     versions
         Library -> version.
+    seconds
+        Of work that they took.
     """
     made = {name: {"sha256": digest} for name, digest in sums.items()}
-    write_sealed(key_file(first), {"outputs": made, "versions": dict(versions)})
+    content = {"outputs": made, "versions": dict(versions), "seconds": round(seconds, 3)}
+    write_sealed(key_file(first), content)
 
 
 def write_key(key: Key, results: Path) -> None:
@@ -113,6 +121,7 @@ def write_key(key: Key, results: Path) -> None:
         "inputs": [[_below(path, results), value] for path, value in key.inputs],
         "parameters": {name: _stored(value) for name, value in key.parameters.items()},
         "versions": dict(key.versions),
+        "seconds": key.seconds,
         "started": key.started,
         "ended": key.ended,
     }
@@ -139,6 +148,7 @@ def read_key(file: Path, results: Path) -> Key | None:
             inputs=[(_from_below(path, results), sum_) for path, sum_ in content.get("inputs", [])],
             parameters={n: _loaded(v) for n, v in content.get("parameters", {}).items()},
             versions=content["versions"],
+            seconds=content.get("seconds"),
             started=content.get("started"),
             ended=content.get("ended"),
         )

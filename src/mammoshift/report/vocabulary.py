@@ -79,10 +79,16 @@ RECALIBRATIONS = {
 THRESHOLDS = {
     "own_validation": ("transferred", "threshold fixed on the arm's own validation patients"),
     "reestimated": ("re-estimated", "oracle: threshold from the evaluated labels themselves"),
+    "fixed": ("fixed", "threshold fixed beforehand"),
+    "judged_cases": ("chosen on the test", "optimistic: chosen on the evaluated cases, once"),
 }
 """Where a threshold comes from: a word, and a phrase."""
 
-_CRITERIA = {"youden": "largest Youden index", "g_mean": "largest G-mean"}
+_CRITERIA = {
+    "youden": "largest Youden index",
+    "g_mean": "largest G-mean",
+    "probability_0.5": "probability 0.5",
+}
 _SPECIFICITY = "specificity_"
 _COUNTS = re.compile(r"^\d+_|_\d+$")
 

@@ -26,11 +26,7 @@ from mammoshift.statistics.auc import sums_by_cluster
 from mammoshift.statistics.comparisons import Combined, combined, difference_test
 from mammoshift.statistics.inputs import FloatArray, IntArray, cluster_codes
 from mammoshift.statistics.multireader import mean_over_seeds, obuchowski_rockette_nested
-from mammoshift.statistics.variance_parts import (
-    VariancePart,
-    degrees_of_freedom,
-    effective_number,
-)
+from mammoshift.statistics.variance_parts import VariancePart, degrees_of_freedom, effective_number
 
 FIXED = "checkpoints_fixed"
 RANDOM = "seeds_random"

@@ -26,6 +26,7 @@ from mammoshift.report.tables.operation import (
     operating_point_count_table,
     operating_point_table,
 )
+from mammoshift.report.tables.published import contradiction_table, published_table
 from mammoshift.report.tables.subgroups import interaction_table, subgroup_table
 from mammoshift.report.tables.training import audit_table, training_table
 from mammoshift.report.tables.transfer import (
@@ -60,6 +61,8 @@ def all_tables(data: ReportData) -> tuple[PublicationTable, ...]:
         interaction_table,
         subgroup_comparison_table,
         subgroup_table,
+        published_table,
+        contradiction_table,
         training_table,
         exclusion_table,
         audit_table,

@@ -30,13 +30,15 @@ RESULTS = workflow.pathvars.get("results")
 CODE_MEMORY = Path(".snakemake") / "mammoshift" / "code.json"
 CODES = {}  # name of a fingerprint -> the script and the modules that it is of
 
-TEMPLATES = Path(workflow.basedir) / "workflow" / "report"
+# Of this workflow, which is not that of the whole where another one uses it as a module.
+HOME = Path(workflow.current_basedir).parent
+TEMPLATES = HOME / "workflow" / "report"
 RUN = f"<results>/{{study}}/{RUN_PATTERN}"
 
 prepare_jobs(LIBRARY)
 
 try:
-    PROJECT = load_project(config, Path(workflow.basedir))
+    PROJECT = load_project(config, Path(workflow.basedir), HOME)
 except MammoshiftError as error:
     raise WorkflowError(str(error))
 
@@ -66,7 +68,7 @@ if not workflow.non_local_exec and "gpu" not in workflow.global_resources:
 @cache
 def fingerprint(script, modules):
     """Return the fingerprint of all first-party code that a script and some modules reach."""
-    path = Path(workflow.basedir) / "workflow" / "scripts" / script
+    path = HOME / "workflow" / "scripts" / script
     result = code_fingerprint(path, LIBRARY, CODE_MEMORY, modules)
     CODES[code_name(result)] = (path, modules)
     return result

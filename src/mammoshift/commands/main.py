@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
+from mammoshift.commands.accept import accept
 from mammoshift.commands.calibrate import calibrate
+from mammoshift.commands.clean import clean
 from mammoshift.commands.compare import compare
 from mammoshift.commands.manifest import manifest
 from mammoshift.commands.operating_point import operating_point
@@ -29,6 +31,8 @@ app.command()(calibrate)
 app.command()(manifest)
 app.command("operating-point")(operating_point)
 app.command()(resources)
+app.command()(accept)
+app.command()(clean)
 app.command()(verify)
 app.command()(why)
 

@@ -17,6 +17,7 @@ include: "rules/weights.smk"
 include: "rules/train.smk"
 include: "rules/score.smk"
 include: "rules/calibrate.smk"
+include: "rules/card.smk"
 include: "rules/evaluate.smk"
 include: "rules/compare.smk"
 include: "rules/combine.smk"
@@ -34,6 +35,7 @@ localrules:
     audit_study,
     audit_predictions,
     calibrate_study,
+    write_card,
     evaluate_study,
     compare_arms,
     combine_seeds,
@@ -44,6 +46,11 @@ rule all:
     default_target: True
     input:
         expand("<results>/{study}/report/index.html", study=PROJECT.studies),
+        all_cards(),
+
+
+onstart:
+    check_planned()
 
 
 onsuccess:

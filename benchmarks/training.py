@@ -22,14 +22,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mammoshift.configuration.model import (
-    Arm,
-    Augmentation,
-    Backbone,
-    InputRecipe,
-    Stage,
-    Training,
-)
+from mammoshift.configuration.model import Arm, Backbone, InputRecipe
+from mammoshift.configuration.training import Augmentation, Stage, Training
 from mammoshift.execution.allocator import keep_freed_memory
 from mammoshift.execution.determinism import deterministic_torch
 from mammoshift.execution.device import choose_device

@@ -20,5 +20,6 @@ with running(snakemake):
             start=starts[0] if starts else None,
             folder=folder,
             store=Store.of(snakemake.params.store),
+            log=Path(snakemake.log[0]),
         )
     )

@@ -6,11 +6,11 @@ import difflib
 import operator
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, reduce
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_origin
 
 import yaml
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
@@ -20,6 +20,7 @@ from mammoshift.configuration.dataset import Dataset, Datasets
 from mammoshift.configuration.domain import split_methods
 from mammoshift.configuration.model import Backbone, InputRecipe, Name, Strict
 from mammoshift.configuration.naming import known
+from mammoshift.configuration.published import PublishedStudy
 from mammoshift.configuration.resolved import ResolvedStudy, resolve_study
 from mammoshift.configuration.study import Study
 from mammoshift.errors import ConfigurationError
@@ -31,6 +32,11 @@ KEPT = "kept"
 """Folder of kept results among the others."""
 
 Backbones = dict[Name, Backbone]
+
+if TYPE_CHECKING:
+    _SafeLoader = yaml.SafeLoader
+else:
+    _SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Settings(Strict):
@@ -72,6 +78,7 @@ class Project:
     datasets: Mapping[str, Dataset]
     backbones: Mapping[str, Backbone]
     studies: Mapping[str, ResolvedStudy]
+    published: Mapping[str, PublishedStudy] = field(default_factory=dict)
 
     @cached_property
     def used_datasets(self) -> tuple[str, ...]:
@@ -119,6 +126,7 @@ def load_project(
     datasets = _read(folders, checked.datasets, Datasets)
     backbones = _read(folders, checked.backbones, Backbones)
     studies: dict[str, ResolvedStudy] = {}
+    published: dict[str, PublishedStudy] = {}
     for file in checked.studies:
         name = Path(file).stem
         if name in RESERVED_STUDIES or name in studies or not name.isidentifier():
@@ -126,7 +134,10 @@ def load_project(
         study = _resolved(name, _read(folders, file, Study), file)
         _check_references(study, datasets, backbones, checked, file)
         studies[name] = study
-    return Project(checked, datasets, backbones, studies)
+        if study.record.published is not None:
+            beside = Path(file).parent / study.record.published
+            published[name] = _read(folders, str(beside), PublishedStudy)
+    return Project(checked, datasets, backbones, studies, published)
 
 
 def read_yaml(path: Path) -> Any:
@@ -141,7 +152,7 @@ def read_yaml(path: Path) -> Any:
         raise ConfigurationError(f"{path}: not valid YAML: {error}") from None
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
+class _UniqueKeyLoader(_SafeLoader):
     """The safe loader, refusing a mapping that gives the same key twice.
 
     As in YAML 1.2, only `true` and `false` are Booleans: `on`, `off`, `yes` and `no` are text.
@@ -149,7 +160,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 
     yaml_implicit_resolvers = {  # noqa: RUF012
         first: [(tag, regexp) for tag, regexp in resolvers if tag != "tag:yaml.org,2002:bool"]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        for first, resolvers in _SafeLoader.yaml_implicit_resolvers.items()
     }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:

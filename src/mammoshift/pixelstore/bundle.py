@@ -118,6 +118,7 @@ def write_bundle(
         regions = annotations[annotations["image_id"].isin(part["image_id"])]
         name = f"shards/{number:03d}-{shard:04d}"
         records.append(_shard(part, regions, root, recipe, code, store, name, workers))
+        print(f"{int((place <= shard).sum())} of {len(own)} images")
     _drop_others(store, number, {record.folder for record in records})
     return Receipt(dataset, tuple(records))
 

@@ -8,6 +8,8 @@ job whose key is known restores its run instead of training again.
 from __future__ import annotations
 
 import hashlib
+import shutil
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +51,8 @@ class TrainingJob:
         Where the run's files are written.
     store
         Where finished runs are kept; None for a folder `kept` beside them.
+    log
+        The file that everything printed goes to; None without.
     """
 
     run: Run
@@ -60,6 +64,7 @@ class TrainingJob:
     start: Path | None
     folder: Path
     store: Store | None = None
+    log: Path | None = None
 
 
 def run_training(job: TrainingJob) -> None:
@@ -85,7 +90,8 @@ def run_training(job: TrainingJob) -> None:
     )
     store = job.store or Store(job.folder / "kept")
     if store.restore(key, outputs):
-        print(f"restored the finished training {key}")
+        print(f"restored the finished training {key}; its own log:")
+        print(_kept_log(job, key))
         return
     backbone = job.settings["backbone"]
     kind.fit(
@@ -104,6 +110,26 @@ def run_training(job: TrainingJob) -> None:
         )
     )
     store.keep(key, outputs, f"training of {job.run}")
+    _keep_log(job, key)
+
+
+def _log_place(job: TrainingJob, key: str) -> Path:
+    return job.folder / "logs" / f"{key}.log"
+
+
+def _keep_log(job: TrainingJob, key: str) -> None:
+    """Keep the log beside the result: Snakemake deletes it before each start of the job."""
+    if job.log is not None:
+        sys.stdout.flush()
+        place = _log_place(job, key)
+        place.parent.mkdir(exist_ok=True)
+        shutil.copyfile(job.log, place)
+
+
+def _kept_log(job: TrainingJob, key: str) -> str:
+    """Return the log of the training that a result was made by, of one without log nothing."""
+    place = _log_place(job, key)
+    return place.read_text(encoding="utf-8", errors="replace") if place.is_file() else ""
 
 
 def _learnable(job: TrainingJob) -> tuple[pd.DataFrame, CasePixels | None]:

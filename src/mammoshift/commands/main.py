@@ -9,8 +9,10 @@ from typing import Annotated
 
 import typer
 
+from mammoshift.commands.accept import accept
 from mammoshift.commands.calibrate import calibrate
 from mammoshift.commands.check import check
+from mammoshift.commands.clean import clean
 from mammoshift.commands.compare import compare
 from mammoshift.commands.decision_curve import decision_curve
 from mammoshift.commands.explain import explain
@@ -64,6 +66,8 @@ app.command("decision-curve")(decision_curve)
 app.command("sample-size")(sample_size)
 app.command()(plan)
 app.command()(resources)
+app.command()(accept)
+app.command()(clean)
 app.command()(predict)
 app.command()(explain)
 app.command()(export)

@@ -147,6 +147,18 @@ class Project:
                 jobs[-1] += line.removeprefix("    wildcards:")
         return [job for job in jobs if job != "all:"]
 
+    def mammoshift(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the command line of this copy's library to its end."""
+        return subprocess.run(
+            [sys.executable, "-c", "from mammoshift.commands.main import run; run()", *arguments],
+            cwd=self.folder,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
+        )
+
     def executed(self, *arguments: str) -> list[str]:
         """Run, and return the rule of every job that was started, without `all`."""
         done = self.snakemake(*arguments)

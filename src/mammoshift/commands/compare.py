@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
-from mammoshift.commands.compare_rows import Wishes, compare_predictions
-from mammoshift.commands.compare_text import print_everything, print_headline
-from mammoshift.commands.one_arm import (
+from mammoshift.commands.chosen_curves import (
     LIKE_PROBABILITIES,
     as_probable_logits,
     look_like_probabilities,
 )
+from mammoshift.commands.compare_rows import Wishes, compare_predictions
+from mammoshift.commands.compare_text import print_everything, print_headline
 from mammoshift.commands.options import (
     ClusterOption,
     JsonOption,
@@ -24,11 +24,8 @@ from mammoshift.commands.options import (
     write_json,
 )
 from mammoshift.commands.text_tables import result_console
-from mammoshift.contracts.external_predictions import (
-    ExternalPredictions,
-    read_external_predictions,
-)
-from mammoshift.statistics.auc import INTERVAL_METHODS, IntervalMethod
+from mammoshift.contracts.external_predictions import ExternalPredictions, read_external_predictions
+from mammoshift.statistics.intervals import INTERVAL_METHODS, IntervalMethod
 from mammoshift.statistics.multiplicity import CORRECTIONS, Correction
 
 SCORES = ("logit", "probability", "any")

@@ -17,8 +17,8 @@ from mammoshift.contracts.external_predictions import (
 from mammoshift.contracts.shared_cases import overlap
 from mammoshift.errors import StatisticsError, TableError
 from mammoshift.statistics.arm_comparison import ArmComparison, compare_arms
-from mammoshift.statistics.auc import IntervalMethod
 from mammoshift.statistics.comparisons import ChiSquareTest, Combined, detectable_difference
+from mammoshift.statistics.intervals import IntervalMethod
 from mammoshift.statistics.margins import margin_tests
 from mammoshift.statistics.meta_analysis import equal_weights, random_effects, weighted_stouffer
 from mammoshift.statistics.multiplicity import Correction, adjust

@@ -9,6 +9,7 @@ from rich.console import Console
 from mammoshift.commands.compare_rows import Report
 from mammoshift.commands.options import Row
 from mammoshift.commands.text_tables import (
+    ROWS_OF_A_SCREEN,
     number,
     p_value,
     print_notes,
@@ -18,7 +19,6 @@ from mammoshift.commands.text_tables import (
 from mammoshift.statistics.margins import NOT_DEFINED
 from mammoshift.statistics.multireader import NESTED
 
-ROWS_OF_A_SCREEN = 24
 NAMED = 4
 """Differences that the conclusion names; the rest is counted."""
 SCOPE = (

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -13,11 +11,19 @@ import typer
 from mammoshift.commands.calibrate import calibrate
 from mammoshift.commands.check import check
 from mammoshift.commands.compare import compare
+from mammoshift.commands.decision_curve import decision_curve
+from mammoshift.commands.explain import explain
+from mammoshift.commands.export import export
 from mammoshift.commands.init import init
 from mammoshift.commands.manifest import manifest
 from mammoshift.commands.operating_point import operating_point
 from mammoshift.commands.plan import plan
+from mammoshift.commands.predict import predict
+from mammoshift.commands.radiomics import app as radiomics
 from mammoshift.commands.resources import resources
+from mammoshift.commands.sample_size import sample_size
+from mammoshift.commands.verify import verify
+from mammoshift.commands.why import why
 from mammoshift.errors import MammoshiftError
 
 app = typer.Typer(
@@ -43,8 +49,6 @@ def every_command(
     ] = False,
 ) -> None:
     """Measure and restore a mammography classifier's accuracy across sensors and populations."""
-    # What a command reads of Snakemake's is Snakemake's own text.
-    os.environ["SNAKEMAKE_LOGGER_MAMMOSHIFT_TEXT"] = "snakemake"
 
 
 app.command()(init)
@@ -53,26 +57,16 @@ app.command()(compare)
 app.command()(calibrate)
 app.command()(manifest)
 app.command("operating-point")(operating_point)
+app.command("decision-curve")(decision_curve)
+app.command("sample-size")(sample_size)
 app.command()(plan)
 app.command()(resources)
-
-
-@app.command()
-def why(
-    arguments: Annotated[
-        list[str] | None,
-        typer.Argument(help="Targets and options for Snakemake, e.g. --configfile FILE TARGET."),
-    ] = None,
-) -> None:
-    """Say in words what would run again, and for which reason."""
-    from mammoshift.provenance.why import explain, planned_jobs
-
-    command = [sys.executable, "-m", "snakemake", "--dry-run", *(arguments or [])]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise MammoshiftError(f"Snakemake's dry run failed:\n{done.stderr or done.stdout}")
-    for sentence in explain(planned_jobs(f"{done.stdout}\n{done.stderr}")):
-        typer.echo(sentence)
+app.command()(predict)
+app.command()(explain)
+app.command()(export)
+app.command()(verify)
+app.command()(why)
+app.add_typer(radiomics, name="radiomics")
 
 
 @app.command()

@@ -47,6 +47,15 @@ OtherPatientsOption = Annotated[
         help="Patient identifiers that occur in both tables belong to different patients.",
     ),
 ]
+ConfigOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--configfile",
+        help="Which configuration file; several, if given more than once. Default: that of the "
+        "Snakefile.",
+    ),
+]
+FolderOption = Annotated[Path, typer.Option(help="Folder of the workflow.")]
 LevelOption = Annotated[float, typer.Option(help="Level of the confidence intervals.")]
 
 

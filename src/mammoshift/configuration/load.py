@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property, reduce
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Union, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_origin
 
 import yaml
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
@@ -25,17 +25,28 @@ from mammoshift.configuration.study import Study
 from mammoshift.errors import ConfigurationError
 
 RESERVED_STUDIES = frozenset(
-    {"archives", "datasets", "pixels", "weights", "logs", "report", "tables"}
+    {"archives", "datasets", "pixels", "weights", "logs", "report", "tables", "kept"}
 )
+KEPT = "kept"
+"""Folder of kept results among the others."""
 
 Backbones = dict[Name, Backbone]
+
+if TYPE_CHECKING:
+    _SafeLoader = yaml.SafeLoader
+else:
+    _SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Settings(Strict):
     """The keys of `config/config.yaml`: which files to read and where things lie.
 
     `archives` and `weights` are folders of this machine; where they are is no part of a result,
-    so moving them makes nothing invalid.
+    so moving them makes nothing invalid. `store` is the folder in which finished trainings and
+    scores are kept for later, default `kept` among the results, and may be shared by several
+    clones; `store_gigabytes` is the size that it may have. `versions` says what another version of
+    a library that decodes or computes means for finished results: `note` (the default) that it is
+    told, `rerun` that they are made again.
     """
 
     studies: tuple[str, ...]
@@ -44,6 +55,15 @@ class Settings(Strict):
     archives: str = "archives"
     weights: str = "weights"
     pathvars: dict[str, str] = Field(default_factory=dict)
+    store: str | None = None
+    store_gigabytes: Annotated[float, Field(ge=0.0)] | None = None
+    versions: Literal["note", "rerun"] | None = None
+
+    def kept(self, results: str | Path) -> dict[str, Any]:
+        """Return the folder of the store, and its size in units of 10^9 bytes where it is set."""
+        folder = Path(results, KEPT) if self.store is None else Path(self.store).expanduser()
+        size = {} if self.store_gigabytes is None else {"gigabytes": self.store_gigabytes}
+        return {"folder": str(folder), **size}
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +140,7 @@ def read_yaml(path: Path) -> Any:
         raise ConfigurationError(f"{path}: not valid YAML: {error}") from None
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
+class _UniqueKeyLoader(_SafeLoader):
     """The safe loader, refusing a mapping that gives the same key twice.
 
     As in YAML 1.2, only `true` and `false` are Booleans: `on`, `off`, `yes` and `no` are text.
@@ -128,7 +148,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 
     yaml_implicit_resolvers = {  # noqa: RUF012
         first: [(tag, regexp) for tag, regexp in resolvers if tag != "tag:yaml.org,2002:bool"]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        for first, resolvers in _SafeLoader.yaml_implicit_resolvers.items()
     }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mammoshift.configuration.audit_leaves import lineage_name
-from mammoshift.configuration.leaves import bundles, input_name
+from mammoshift.configuration.leaves import bundles, input_name, sheet_inputs
 from mammoshift.configuration.load import Project
 from mammoshift.configuration.model import Arm
 from mammoshift.configuration.resolved import ResolvedStudy, network_arms
@@ -106,6 +106,7 @@ def _jobs(project: Project, study: ResolvedStudy) -> dict[str, int]:
         "ingest_dataset": len(study.datasets),
         "preprocess_bundle": sum(bundles(project, dataset) for dataset, _ in stores),
         "collect_bundles": len(stores),
+        "draw_contact_sheet": len(sheet_inputs(project, study.name)),
         "make_cases": len(study.domains),
         "audit_domain": len({study.own_domain(arm) for arm in study.arms}),
         "audit_lineage": len(
@@ -121,6 +122,7 @@ def _jobs(project: Project, study: ResolvedStudy) -> dict[str, int]:
         "score_arm": sum(len(study.judged_on(arm)) for arm in study.arms),
         "audit_predictions": 1,
         "statistics": 4,
+        "write_card": len(study.trained_runs),
         "report_study": 1,
     }
     return {rule: count for rule, count in jobs.items() if count}

@@ -19,6 +19,8 @@ from mammoshift.report.curves import (
 from mammoshift.report.inputs import ReportData
 from mammoshift.report.rows import (
     SUMMARIES,
+    drops,
+    first_of_each,
     headline,
     in_study_order,
     select,
@@ -42,10 +44,7 @@ def difference_data(data: ReportData) -> pd.DataFrame:
 
 def drop_data(data: ReportData) -> pd.DataFrame:
     """Return the transfer drops, one row for each cell of the heat map."""
-    rows = select(data.metrics, metric="transfer_drop")
-    keys = ["domain", "subset", "arm"]
-    parts = [summarised(part) for _, part in rows.groupby(keys, sort=False)]
-    rows = pd.concat([rows.iloc[:0], *parts])
+    rows = first_of_each(drops(data.comparisons)).rename(columns={"estimate": "value"})
     columns = ["domain", "subset", "arm", "value", "ci_low", "ci_high", "note"]
     return in_study_order(rows, data.settings)[columns].reset_index(drop=True)
 

@@ -8,7 +8,6 @@ job whose key is known restores its run instead of training again.
 from __future__ import annotations
 
 import hashlib
-import shutil
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -24,9 +23,10 @@ from mammoshift.contracts.run import Run
 from mammoshift.errors import TrainingError
 from mammoshift.kinds._protocol import MODEL_RECORD, FitRequest, kind_of
 from mammoshift.pixelstore.case_pixels import CasePixels
-from mammoshift.provenance.reuse import keep, restore, result_key
+from mammoshift.provenance.reuse import Store, result_key
 
 OUTPUTS = ("model.safetensors", MODEL_RECORD, "history.csv")
+LOG = "train_arm.log"
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,8 @@ class TrainingJob:
         Converted weights, or the record `model.json` of the run to start from; None without.
     folder
         Where the run's files are written.
+    store
+        Where finished runs are kept; None for a folder `kept` beside them.
     log
         The file that everything printed goes to; None without.
     """
@@ -61,6 +63,7 @@ class TrainingJob:
     stores: Mapping[str, Path]
     start: Path | None
     folder: Path
+    store: Store | None = None
     log: Path | None = None
 
 
@@ -85,9 +88,10 @@ def run_training(job: TrainingJob) -> None:
         },
         _files_of_start(job.start),
     )
-    if restore(job.folder / "kept", key, outputs):
+    store = job.store or Store(job.folder / "kept")
+    if store.restore(key, outputs):
         print(f"restored the finished training {key}; its own log:")
-        print(_kept_log(job, key))
+        print(store.text(key, LOG))
         return
     backbone = job.settings["backbone"]
     kind.fit(
@@ -105,25 +109,10 @@ def run_training(job: TrainingJob) -> None:
             lineage=job.settings["lineage"],
         )
     )
-    keep(job.folder / "kept", key, outputs)
-    _keep_log(job, key)
-
-
-def _log_place(job: TrainingJob, key: str) -> Path:
-    return job.folder / "kept" / key / "train_arm.log"
-
-
-def _keep_log(job: TrainingJob, key: str) -> None:
-    """Keep the log beside the result: Snakemake deletes it before each start of the job."""
-    if job.log is not None:
-        sys.stdout.flush()
-        shutil.copyfile(job.log, _log_place(job, key))
-
-
-def _kept_log(job: TrainingJob, key: str) -> str:
-    """Return the log of the training that a result was made by, of one without log nothing."""
-    place = _log_place(job, key)
-    return place.read_text(encoding="utf-8", errors="replace") if place.is_file() else ""
+    sys.stdout.flush()
+    # Snakemake deletes a log before each start of its job, so that it is kept with the result.
+    log = {} if job.log is None else {LOG: job.log}
+    store.keep(key, outputs | log, f"training of {job.run}")
 
 
 def _learnable(job: TrainingJob) -> tuple[pd.DataFrame, CasePixels | None]:

@@ -10,7 +10,7 @@ from torch import Tensor
 from mammoshift.configuration.model import FromArm
 from mammoshift.errors import ConfigurationError
 from mammoshift.files import sha256_of_file
-from mammoshift.models.classifier import FEATURES
+from mammoshift.models.classifier import FEATURES, Classifier, build_classifier
 from mammoshift.models.saved_model import (
     Licence,
     Versions,
@@ -71,6 +71,24 @@ def read_start(request: TrainingRequest) -> Start:
         state = {name: t for name, t in state.items() if name.startswith(FEATURES)}
     digest = weights_digest(request.start)
     return Start(state, digest, record.licence, record.arm.input.size)
+
+
+def build_start(request: TrainingRequest, start: Start) -> Classifier:
+    """Build the classifier that a training begins with; what `start` has not is random.
+
+    Raises
+    ------
+    ConfigurationError, WeightsError
+        If the backbone, the head, the input size and the tensors do not go together.
+    """
+    arm = request.arm
+    backbone = request.backbone.normalised(arm.normalisation)
+    if arm.training.drop_path is not None:
+        backbone = backbone.model_copy(update={"drop_path": arm.training.drop_path})
+    density_head = arm.loss.name == "density_aware_focal"
+    return build_classifier(
+        backbone, arm.input.size, density_head, start.state, start.size, arm.head
+    )
 
 
 def current_versions() -> Versions:

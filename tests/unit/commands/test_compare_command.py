@@ -20,8 +20,9 @@ from mammoshift.commands.compare_text import print_everything, print_headline
 from mammoshift.contracts.external_predictions import read_external_predictions
 from mammoshift.errors import MammoshiftError, StatisticsError, TableError
 from mammoshift.statistics.arm_comparison import compare_arms
-from mammoshift.statistics.auc import auc_covariance, auc_intervals
+from mammoshift.statistics.auc import auc_covariance
 from mammoshift.statistics.comparisons import paired
+from mammoshift.statistics.intervals import auc_intervals
 from mammoshift.statistics.seeds import exact_fixed
 
 REFERENCE = Path(__file__).parents[2] / "reference"

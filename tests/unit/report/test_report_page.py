@@ -16,7 +16,8 @@ import pytest
 import yaml
 from fabricated_study import ASSETS, Recipe, fabricate
 
-from mammoshift.errors import ConfigurationError
+from mammoshift.contracts.contact_sheet import SheetRecord, ShownImage, write_record
+from mammoshift.errors import ConfigurationError, TableError
 from mammoshift.report.build import build_report
 from mammoshift.report.formatting import typographic
 from mammoshift.report.html import load_assets
@@ -203,7 +204,7 @@ def test_a_twin_is_called_synthetic_and_a_real_archive_is_not(page: str, hostile
 
 def test_every_method_that_a_table_names_is_described(page: str) -> None:
     described = set(re.findall(r'<dt id="method-(\w+)">', page))
-    wanted = {"obuchowski_rockette_nested", "stouffer_naive", "logit_obuchowski", "correction_bh"}
+    wanted = {"obuchowski_rockette_nested", "stouffer_naive", "logit_t_obuchowski", "correction_bh"}
     assert wanted <= described
     assert "patient_bootstrap" in described
     assert "No description of this method" not in page
@@ -332,3 +333,17 @@ def test_a_missing_caption_names_its_key(tmp_path: Path) -> None:
     (tmp_path / "report.css").unlink()
     with pytest.raises(ConfigurationError, match=r"captions\.yaml|report\.css"):
         load_assets(tmp_path)
+
+
+def test_contact_sheets_are_part_of_the_page(small: ReportInputs, tmp_path: Path) -> None:
+    shown = ShownImage("0a1b2c", 0.4, 0.9, breast_found=False)
+    record = tmp_path / "contact_sheet.json"
+    write_record(SheetRecord("cmmd", "contact_sheet.jpg", 10, 20, 7, (shown,)), record)
+    record.with_suffix(".jpg").write_bytes(b"picture")
+    build_report(replace(small, sheets=(record,)), tmp_path / "out")
+    text = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert 'src="data:image/jpeg;base64,cGljdHVyZQ=="' in text
+    assert "1 of 7 images; no breast was found in 1 of them" in text
+    write_record(SheetRecord("other", "contact_sheet.jpg", 10, 20, 7, ()), record)
+    with pytest.raises(TableError, match="a contact sheet of other, not of this study"):
+        build_report(replace(small, sheets=(record,)), tmp_path / "out")

@@ -42,8 +42,11 @@ def test_from_a_folder_to_the_report(tmp_path: Path) -> None:
     assert "80 cases without a patient: independence assumed" in said[1]
     assert (project / REPORT).is_file()
     metrics = pd.read_csv(project / "results/clinic/clinic/tables/metrics.csv")
+    intervals = metrics[metrics["ci_low"].notna()]
+    assert (intervals["metric"] == "auc").any()
+    assert intervals["note"].str.contains("independence assumed").all()
     auc = metrics[metrics["metric"] == "auc"]
-    assert auc["note"].str.contains("independence assumed").all()
+    assert (auc["n_clusters"] == auc["n"]).all()
     console = said[-1].splitlines()
     assert len(console) <= 150
     assert max(map(len, console)) <= 160

@@ -19,7 +19,7 @@ with running(snakemake):
             stores=stores_by_dataset(snakemake.input.get("stores", [])),
             start=starts[0] if starts else None,
             folder=folder,
-            store=Store.of(snakemake.params.store),
             log=Path(snakemake.log[0]),
+            store=Store.of(snakemake.params.store),
         )
     )

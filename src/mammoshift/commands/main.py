@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -52,8 +51,6 @@ def every_command(
     ] = False,
 ) -> None:
     """Measure and restore a mammography classifier's accuracy across sensors and populations."""
-    # What a command reads of Snakemake's is Snakemake's own text.
-    os.environ["SNAKEMAKE_LOGGER_MAMMOSHIFT_TEXT"] = "snakemake"
 
 
 app.command()(init)

@@ -24,6 +24,7 @@ from mammoshift.provenance.bookkeeping import Definitions, named_parameters
 from mammoshift.provenance.keys import CODE, code_name
 
 PLAN_FILE = "MAMMOSHIFT_PLAN"
+SNAKEMAKES_TEXT = {"SNAKEMAKE_LOGGER_MAMMOSHIFT_TEXT": "snakemake"}
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def ask(folder: Path, configfiles: Sequence[Path] = (), targets: Sequence[str] =
         done = subprocess.run(
             [*command, "--", *targets],
             cwd=folder,
-            env={**os.environ, PLAN_FILE: str(file)},
+            env={**os.environ, **SNAKEMAKES_TEXT, PLAN_FILE: str(file)},
             capture_output=True,
             text=True,
             check=False,

@@ -40,12 +40,14 @@ localrules:
     compare_arms,
     combine_seeds,
     report_study,
+    link_reports,
 
 
 rule all:
     default_target: True
     input:
-        expand("<results>/{study}/report/index.html", study=PROJECT.studies),
+        study_reports(),
+        overview(),
         all_cards(),
 
 

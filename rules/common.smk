@@ -135,9 +135,21 @@ def check_planned():
         raise WorkflowError("Nothing was started. " + "\n".join(errors))
 
 
+def study_reports(wildcards=None):
+    """Return the page of each study's report."""
+    return expand("<results>/{study}/report/index.html", study=PROJECT.studies)
+
+
+def overview():
+    """Return the page over all reports, where there are several."""
+    return ["<results>/index.html"] if len(PROJECT.studies) > 1 else []
+
+
 def report_message():
     """Return where the reports are, of those studies that have one."""
     pages = [Path(RESULTS, study, "report", "index.html") for study in PROJECT.studies]
+    if overview():
+        pages.append(Path(RESULTS, "index.html"))
     return "\n".join(f"Report: {page}" for page in pages if page.is_file())
 
 

@@ -1,5 +1,5 @@
 """
-Tables, figures and the HTML report of a study.
+Tables, figures and the HTML report of a study, and a page over the reports of several.
 
 Required inputs: the result tables, cases and predictions (for curves), manifests, audits,
 exclusions, training histories and contact sheets.
@@ -38,3 +38,21 @@ rule report_study:
         assets=lambda wildcards, output: str(TEMPLATES),
     script:
         "../workflow/scripts/report_study.py"
+
+
+rule link_reports:
+    input:
+        study_reports,
+    output:
+        "<results>/index.html",
+    log:
+        "<logs>/link_reports.log",
+    conda:
+        ENVIRONMENT
+    params:
+        code=code("link_reports.py"),
+        templates=file_hashes(TEMPLATES),
+        # Uses `output`, so that Snakemake does not follow it: where files lie is no result.
+        assets=lambda wildcards, output: str(TEMPLATES),
+    script:
+        "../workflow/scripts/link_reports.py"

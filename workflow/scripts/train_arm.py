@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 from mammoshift.contracts.run import Run
@@ -7,6 +8,7 @@ from mammoshift.training.run import TrainingJob, run_training
 
 with job_log(snakemake.log[0]):
     folder = Path(snakemake.output.model).parent
+    chosen = snakemake.input.get("chosen", None)
     starts = [Path(path) for path in [snakemake.input.get("start", [])] if path]
     run_training(
         TrainingJob(
@@ -18,5 +20,6 @@ with job_log(snakemake.log[0]):
             stores=stores_by_dataset(snakemake.input.get("stores", [])),
             start=starts[0] if starts else None,
             folder=folder,
+            chosen=json.loads(Path(chosen).read_bytes()) if chosen else None,
         )
     )

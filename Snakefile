@@ -8,6 +8,7 @@ configfile: "config/config.yaml"
 
 include: "rules/cluster.smk"
 include: "rules/common.smk"
+include: "rules/keys.smk"
 include: "rules/phantom.smk"
 include: "rules/ingest.smk"
 include: "rules/preprocess.smk"
@@ -17,6 +18,7 @@ include: "rules/search.smk"
 include: "rules/train.smk"
 include: "rules/score.smk"
 include: "rules/calibrate.smk"
+include: "rules/card.smk"
 include: "rules/evaluate.smk"
 include: "rules/compare.smk"
 include: "rules/combine.smk"
@@ -33,6 +35,7 @@ localrules:
     audit_study,
     audit_predictions,
     calibrate_study,
+    write_card,
     evaluate_study,
     compare_arms,
     combine_seeds,
@@ -44,6 +47,11 @@ rule all:
     default_target: True
     input:
         expand("<results>/{study}/report/index.html", study=PROJECT.studies),
+        all_cards(),
+
+
+onstart:
+    check_planned()
 
 
 onsuccess:

@@ -22,11 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mammoshift.configuration.model import (
-    Arm,
-    Backbone,
-    InputRecipe,
-)
+from mammoshift.configuration.model import Arm, Backbone, InputRecipe
 from mammoshift.configuration.training import Augmentation, Stage, Training
 from mammoshift.execution.allocator import keep_freed_memory
 from mammoshift.execution.determinism import deterministic_torch

@@ -2,7 +2,7 @@
 Tables, figures and the HTML report of a study.
 
 Required inputs: the result tables, cases and predictions (for curves), manifests, audits,
-exclusions and training histories.
+exclusions, training histories and contact sheets.
 """
 
 
@@ -21,6 +21,7 @@ rule report_study:
             PROJECT.studies[wildcards.study].datasets, "manifest.parquet"
         ),
         excluded=exclusions_of,
+        sheets=contact_sheets,
     output:
         "<results>/{study}/report/index.html",
     log:

@@ -41,5 +41,7 @@ rule train_arm:
         settings=lambda wildcards, output: leaves.training_settings(
             PROJECT, wildcards.study, run_of(wildcards)
         ),
+        # Uses `output`, so that Snakemake does not follow it: what is kept decides no result.
+        store=lambda wildcards, output: kept_store(),
     script:
         "../workflow/scripts/train_arm.py"

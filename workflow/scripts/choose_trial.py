@@ -1,10 +1,10 @@
 from pathlib import Path
 
 from mammoshift.configuration.search import Search
-from mammoshift.execution.job import job_log
+from mammoshift.execution.job import running
 from mammoshift.search.run import choose_trial
 
-with job_log(snakemake.log[0]):
+with running(snakemake):
     choose_trial(
         snakemake.wildcards.arm,
         int(snakemake.wildcards.fold),

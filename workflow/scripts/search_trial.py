@@ -1,12 +1,12 @@
 from pathlib import Path
 
 from mammoshift.contracts.run import Run
-from mammoshift.execution.job import job_log
+from mammoshift.execution.job import running
 from mammoshift.pixelstore.receipt import stores_by_dataset
 from mammoshift.search.run import TrialJob, run_trial
 from mammoshift.training.run import TrainingJob
 
-with job_log(snakemake.log[0]):
+with running(snakemake):
     result, wildcards = Path(snakemake.output[0]), snakemake.wildcards
     starts = [Path(path) for path in [snakemake.input.get("start", [])] if path]
     run_trial(

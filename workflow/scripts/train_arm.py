@@ -2,11 +2,12 @@ import json
 from pathlib import Path
 
 from mammoshift.contracts.run import Run
-from mammoshift.execution.job import job_log
+from mammoshift.execution.job import running
 from mammoshift.pixelstore.receipt import stores_by_dataset
+from mammoshift.provenance.reuse import Store
 from mammoshift.training.run import TrainingJob, run_training
 
-with job_log(snakemake.log[0]):
+with running(snakemake):
     folder = Path(snakemake.output.model).parent
     chosen = snakemake.input.get("chosen", None)
     starts = [Path(path) for path in [snakemake.input.get("start", [])] if path]
@@ -21,5 +22,7 @@ with job_log(snakemake.log[0]):
             start=starts[0] if starts else None,
             folder=folder,
             chosen=json.loads(Path(chosen).read_bytes()) if chosen else None,
+            store=Store.of(snakemake.params.store),
+            log=Path(snakemake.log[0]),
         )
     )

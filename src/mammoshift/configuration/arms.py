@@ -131,20 +131,27 @@ def factor_pairs(
     """
     (path, values) = next(iter(factor.items()))
     groups: dict[str, dict[str, str]] = {}
+    known = False
     for name in arms:
         rest, value = _without(arms, name, tuple(path.split(".")))
+        known |= value is not _ABSENT
         group = groups.setdefault(repr(rest), {})
-        if repr(value) in group:
+        if _text(value) in group:
             raise ConfigurationError(
-                f"{where}: factor {path}: the arms {group[repr(value)]} and {name} are the same "
+                f"{where}: factor {path}: the arms {group[_text(value)]} and {name} are the same "
                 "but for their names; remove one, or name the arms of the family"
             )
-        group[repr(value)] = name
+        group[_text(value)] = name
+    if not known:
+        raise ConfigurationError(
+            f"{where}: factor {path}: no arm has a setting of that name; write it as it stands "
+            "below an arm, such as input.mask"
+        )
     pairs = [
-        (found[repr(value)], found[repr(values[0])])
+        (found[_text(value)], found[_text(values[0])])
         for found in groups.values()
         for value in values[1:]
-        if repr(value) in found and repr(values[0]) in found
+        if _text(value) in found and _text(values[0]) in found
     ]
     if not pairs:
         raise ConfigurationError(
@@ -165,8 +172,18 @@ def _without(arms: Mapping[str, ArmBase], name: str, path: tuple[str, ...]) -> t
     place: Any = settings
     for key in path[:-1]:
         place = place.get(key) if isinstance(place, dict) else None
-    value = place.pop(path[-1], None) if isinstance(place, dict) else None
+    value = place.pop(path[-1], _ABSENT) if isinstance(place, dict) else _ABSENT
     return settings, value
+
+
+_ABSENT = object()
+
+
+def _text(value: Any) -> str:
+    """Return a text that is the same for 0 and 0.0, and for a setting that is not there or null."""
+    if value is _ABSENT:
+        value = None
+    return repr(float(value)) if type(value) is int else repr(value)
 
 
 def _inherited(name: str, given: Patches) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def twin_leaves(project: Project, dataset: str) -> Leaves:
     """Return what a synthetic archive is made from."""
     record = project.datasets[dataset]
     assert record.twin is not None
-    return {"layout": record.adapter, "twin": plain(record.twin)}
+    return {"layout": record.layout, "twin": plain(record.twin, ["layout"])}
 
 
 def ingest_leaves(project: Project, dataset: str) -> Leaves:
@@ -98,6 +98,19 @@ def inputs_of_study(project: Project, study: str) -> dict[str, dict[str, InputRe
             for dataset in resolved.domains[domain].datasets:
                 found.setdefault(dataset, {})[name] = recipe
     return found
+
+
+def sheet_inputs(project: Project, study: str) -> dict[str, str]:
+    """Return, for each dataset of a study that may be shown, the input its contact sheet is of.
+
+    It is the first in the order of arms and domains; a dataset that no arm takes as images has
+    none.
+    """
+    return {
+        dataset: next(iter(found))
+        for dataset, found in inputs_of_study(project, study).items()
+        if project.datasets[dataset].may_be_shown
+    }
 
 
 def recipe_leaves(project: Project, dataset: str, name: str) -> Leaves:

@@ -24,6 +24,8 @@ class Patches(Strict):
 
     Windows of `size_mm` lie on a grid of `step_mm` (default: side by side) over the breast, and
     around each annotated region on a grid of `region_step_mm` (default: once, centred on it).
+    `region_scan: four_corners` lays that grid from each corner of a region, as a window does that
+    runs over it left and right, down and up; windows that coincide are taken once.
     Windows that touch a region are taken around regions only. A window counts as breast where at
     least `breast_share` of it is. Of one image at most `maximum_of_image` windows without a region
     are kept, drawn by a hash of the image's name.
@@ -32,8 +34,15 @@ class Patches(Strict):
     size_mm: Positive = 10.0
     step_mm: Positive | None = None
     region_step_mm: Positive | None = None
+    region_scan: Literal["one_corner", "four_corners"] | None = None
     breast_share: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     maximum_of_image: Annotated[int, Field(ge=0)] | None = None
+
+    @model_validator(mode="after")
+    def _a_scan_has_a_step(self) -> Patches:
+        if self.region_scan is not None and self.region_step_mm is None:
+            raise ValueError("region_scan says how region_step_mm goes over a region: give it too")
+        return self
 
 
 class InputRecipe(Strict):

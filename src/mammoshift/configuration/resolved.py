@@ -169,6 +169,9 @@ def resolve_study(name: str, study: Study, where: str) -> ResolvedStudy:
         _check_folds(resolved, arm, where)
         _check_judged(resolved, arm, where)
         _check_applied(resolved, arm, where)
+        _check_validation(resolved, arm, where)
+    for domain in domains:
+        _check_patches(resolved, domain, where)
     for position, (comparison, family) in enumerate(zip(study.comparisons, families, strict=True)):
         _check_family(resolved, comparison, family, f"{where}: comparisons.{position}")
     return resolved
@@ -275,6 +278,32 @@ def _check_applied(study: ResolvedStudy, arm: str, where: str) -> None:
                 f"{key}.{setting}: differs from that of {start.arm}, whose model the arm applies; "
                 "leave it out"
             )
+
+
+def _check_validation(study: ResolvedStudy, arm: str, where: str) -> None:
+    """Refuse to choose an epoch on validation cases that a split does not have."""
+    record, domain = study.arms[arm], study.own_domain(arm)
+    split = study.domains[split_origin(study.domains, domain)].split
+    shares = getattr(split, "shares", None)
+    share = shares.validation if shares is not None else getattr(split, "validation_share", None)
+    if not isinstance(record, Arm) or not record.learns or share != 0.0:
+        return
+    if record.training.select != "last_epoch":
+        raise ConfigurationError(
+            f"{where}: arms.{arm}.training.select: {record.training.select} needs validation "
+            f"cases, and the split of {domain} has none; give it a share, or select: last_epoch"
+        )
+
+
+def _check_patches(study: ResolvedStudy, domain: str, where: str) -> None:
+    """Refuse a domain of patches that no arm with images says the input of."""
+    if study.domains[domain].patches is None:
+        return
+    if not any(study.input_of(arm) is not None for arm in study.arms_on(domain)):
+        raise ConfigurationError(
+            f"{where}: domains.{domain}.patches: no arm that takes images is trained or judged on "
+            "it, so that no patch is cut; add one, or remove the domain"
+        )
 
 
 def _check_family(study: ResolvedStudy, comparison: Comparison, family: Family, where: str) -> None:

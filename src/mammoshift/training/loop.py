@@ -123,6 +123,7 @@ class _Trainer:
         ids = request.training.image_ids + request.validation.image_ids
         size, readers = request.arm.input.size, request.execution.readers
         self.loader = BatchLoader(request.pixels, ids, size, readers, device)
+        self.epochs = sum(stage.epochs for stage in self.settings.stages)
         self.bounds = batch_bounds(len(request.training.labels), self.settings.batch_size)
         self.together = self.settings.accumulate or 1
         self.steps = steps_of(self.bounds, self.together)
@@ -265,11 +266,9 @@ class _Trainer:
             raise RuntimeError("a step outside a stage")
         position = self.position
         number, step = position.step, self.steps[position.step // self.together]
-        place = (position.epoch, number)
+        place, share = (position.epoch, number), len(images) / step.images
         try:
-            taken = self.stepper.backward(
-                images, labels, densities, place, len(images) / step.images
-            )
+            taken = self.stepper.backward(images, labels, densities, place, share)
         except RuntimeError as error:
             raise_if_indeterministic(error, f"arm {self.request.arm.name}")
             raise
@@ -321,15 +320,15 @@ class _Trainer:
         self.history.append(record)
         self._keep(stage, record)
         self.progress(
-            f"epoch {record.epoch} stage {record.stage}: train loss {record.train_loss:.4f}, "
-            f"validation loss {validation.loss:.4f}, AUC {validation.auc:.4f}, lr {record.lr:.2e}, "
+            f"epoch {record.epoch} of {self.epochs}, stage {record.stage}: "
+            f"train loss {record.train_loss:.4f}, validation loss {validation.loss:.4f}, "
+            f"AUC {validation.auc:.4f}, lr {record.lr:.2e}, "
             f"{record.images_per_second:.1f} images/s"
         )
         position.epoch += 1
         position.epoch_of_stage += 1
         position.step = 0
-        position.loss_sum = position.train_seconds = 0.0
-        position.right = 0
+        position.loss_sum, position.right, position.train_seconds = 0.0, 0, 0.0
         if self._due() or self.guard.received is not None:
             self._save()
         if self.guard.received is not None:

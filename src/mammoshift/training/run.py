@@ -8,6 +8,8 @@ job whose key is known restores its run instead of training again.
 from __future__ import annotations
 
 import hashlib
+import shutil
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +25,7 @@ from mammoshift.contracts.run import Run
 from mammoshift.errors import TrainingError
 from mammoshift.kinds._protocol import MODEL_RECORD, FitRequest, kind_of
 from mammoshift.pixelstore.case_pixels import CasePixels
-from mammoshift.provenance.reuse import keep, restore, result_key
+from mammoshift.provenance.reuse import Store, result_key
 
 if TYPE_CHECKING:
     from mammoshift.training.request import EpochRecord
@@ -55,6 +57,10 @@ class TrainingJob:
         Values of settings, by their paths, that a search has chosen; None without one.
     given_up
         Is asked after every epoch, with the history so far, whether the training ends with it.
+    store
+        Where finished runs are kept; None for a folder `kept` beside them.
+    log
+        The file that everything printed goes to; None without.
     """
 
     run: Run
@@ -67,6 +73,8 @@ class TrainingJob:
     folder: Path
     chosen: Mapping[str, Value] | None = None
     given_up: Callable[[Sequence[EpochRecord]], bool] | None = None
+    store: Store | None = None
+    log: Path | None = None
 
 
 def run_training(job: TrainingJob) -> None:
@@ -93,8 +101,10 @@ def run_training(job: TrainingJob) -> None:
         },
         _files_of_start(job.start),
     )
-    if restore(job.folder / "kept", key, outputs):
-        print(f"restored the finished training {key}")
+    store = job.store or Store(job.folder / "kept")
+    if store.restore(key, outputs):
+        print(f"restored the finished training {key}; its own log:")
+        print(_kept_log(job, key))
         return
     backbone = job.settings["backbone"]
     kind.fit(
@@ -113,7 +123,27 @@ def run_training(job: TrainingJob) -> None:
             given_up=job.given_up,
         )
     )
-    keep(job.folder / "kept", key, outputs)
+    store.keep(key, outputs, f"training of {job.run}")
+    _keep_log(job, key)
+
+
+def _log_place(job: TrainingJob, key: str) -> Path:
+    return job.folder / "logs" / f"{key}.log"
+
+
+def _keep_log(job: TrainingJob, key: str) -> None:
+    """Keep the log beside the result: Snakemake deletes it before each start of the job."""
+    if job.log is not None:
+        sys.stdout.flush()
+        place = _log_place(job, key)
+        place.parent.mkdir(exist_ok=True)
+        shutil.copyfile(job.log, place)
+
+
+def _kept_log(job: TrainingJob, key: str) -> str:
+    """Return the log of the training that a result was made by, of one without log nothing."""
+    place = _log_place(job, key)
+    return place.read_text(encoding="utf-8", errors="replace") if place.is_file() else ""
 
 
 def _learnable(job: TrainingJob) -> tuple[pd.DataFrame, CasePixels | None]:

@@ -104,7 +104,7 @@ def test_the_paper_study_has_its_arms(folder: Path) -> None:
             "adapter: mias",
             "adapter: csv\n  csv: {table: labels.dat, columns: {path: a, patient_id: b, label: c},"
             " label_values: {}}",
-            ["mias.csv.table", "'labels.dat' must end in .csv, .tsv or .txt"],
+            ["mias.csv.table", "'labels.dat' must end in .csv, .tsv, .txt or .xlsx"],
         ),
         (
             "datasets/twins.yaml",

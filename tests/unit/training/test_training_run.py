@@ -78,6 +78,17 @@ def test_a_finished_run_is_restored(job: TrainingJob, kind: CountingKind) -> Non
     assert (job.folder / "model.safetensors").read_bytes() == model
 
 
+def test_a_restored_run_shows_the_log_of_its_training(
+    job: TrainingJob, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "train_arm.log"
+    log.write_text("epoch 1 of 1\n", encoding="utf-8")
+    run_training(replace(job, log=log))
+    log.unlink()
+    run_training(replace(job, log=log))
+    assert "its own log:\nepoch 1 of 1\n" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("table", "trained"),
     [

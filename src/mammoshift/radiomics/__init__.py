@@ -1,0 +1,1 @@
+"""Radiomics: features of images, the vector of a patient, and the classifier on top of it."""

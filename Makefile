@@ -7,7 +7,7 @@ BUILT := .venv/.built-$(LOCK)
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help environment demo real-images test test-slow lint format benchmark schemas lock clean
+.PHONY: help environment demo real-images test test-slow test-gpu lint format benchmark schemas lock clean
 
 help:          ## what can be made
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -37,6 +37,9 @@ test: $(BUILT)          ## all tests but the long simulations
 
 test-slow: $(BUILT)     ## the long simulations: type-I errors, coverage
 	$(BIN)/pytest -m slow
+
+test-gpu: $(BUILT)      ## what only a GPU takes; on a machine that has one
+	$(BIN)/pytest -m gpu -s tests/gpu
 
 lint: $(BUILT)          ## ruff, snakefmt, pyright, snakemake --lint
 	$(BIN)/ruff check --no-cache .

@@ -14,6 +14,7 @@ include: "rules/ingest.smk"
 include: "rules/preprocess.smk"
 include: "rules/cases.smk"
 include: "rules/weights.smk"
+include: "rules/search.smk"
 include: "rules/train.smk"
 include: "rules/score.smk"
 include: "rules/calibrate.smk"
@@ -39,6 +40,7 @@ localrules:
     evaluate_study,
     compare_arms,
     combine_seeds,
+    choose_trial,
     report_study,
     link_reports,
 

@@ -56,6 +56,7 @@ wildcard_constraints:
     seed=r"\d+",
     fold=r"\d+",
     bundle=r"\d+",
+    trial=r"\d+",
     lineage="[0-9a-f]{8}",
     input="[a-z0-9_]+",
 
@@ -287,16 +288,21 @@ def run_of(wildcards):
     return Run(wildcards.arm, int(wildcards.seed), int(wildcards.fold))
 
 
-def start_of(wildcards):
+def start_of_run(study, run):
     """Return the file a run starts from: none, converted weights, or another run's record."""
-    study = PROJECT.studies[wildcards.study]
-    arm = study.arms[wildcards.arm]
+    resolved = PROJECT.studies[study]
+    arm = resolved.arms[run.arm]
     if arm.initialisation == "pretrained":
         return f"<results>/weights/{arm.backbone}.safetensors"
-    start = study.start_of(run_of(wildcards))
+    start = resolved.start_of(run)
     if start is None:
         return []
-    return f"<results>/{wildcards.study}/{study.model_of(start).path}/model.json"
+    return f"<results>/{study}/{resolved.model_of(start).path}/model.json"
+
+
+def start_of(wildcards):
+    """Return the file that the run of the wildcards starts from; see `start_of_run`."""
+    return start_of_run(wildcards.study, run_of(wildcards))
 
 
 def applied_models(wildcards):

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 from mammoshift.contracts.run import Run
@@ -8,6 +9,7 @@ from mammoshift.training.run import TrainingJob, run_training
 
 with running(snakemake):
     folder = Path(snakemake.output.model).parent
+    chosen = snakemake.input.get("chosen", None)
     starts = [Path(path) for path in [snakemake.input.get("start", [])] if path]
     run_training(
         TrainingJob(
@@ -19,6 +21,7 @@ with running(snakemake):
             stores=stores_by_dataset(snakemake.input.get("stores", [])),
             start=starts[0] if starts else None,
             folder=folder,
+            chosen=json.loads(Path(chosen).read_bytes()) if chosen else None,
             log=Path(snakemake.log[0]),
             store=Store.of(snakemake.params.store),
         )

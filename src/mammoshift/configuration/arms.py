@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Union, get_origin
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, Discriminator, Tag, ValidationError
 
@@ -223,12 +224,25 @@ def _sequence_keys(model: type[BaseModel]) -> frozenset[str]:
     """Return the names of all fields, at any depth, whose one value is a sequence."""
     found: set[str] = set()
     for key, field in model.model_fields.items():
-        for member in getattr(field.annotation, "__args__", (field.annotation,)):
-            if get_origin(member) is tuple or get_origin(field.annotation) is tuple:
+        for member in _members(field.annotation):
+            if get_origin(member) is tuple:
                 found.add(key)
             if isinstance(member, type) and issubclass(member, BaseModel):
                 found |= _sequence_keys(member)
     return frozenset(found)
+
+
+def _members(annotation: Any) -> Iterator[Any]:
+    """Yield what a value of a field may be: the members of unions and the values of mappings."""
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    if get_origin(annotation) in (Union, UnionType):
+        for member in get_args(annotation):
+            yield from _members(member)
+    elif get_origin(annotation) is dict:
+        yield from _members(get_args(annotation)[1])
+    else:
+        yield annotation
 
 
 def _expand(

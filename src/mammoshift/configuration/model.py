@@ -8,11 +8,13 @@ since every Snakemake process reads it while parsing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from mammoshift.configuration.base import Name, Positive, Share, Strict
+from mammoshift.configuration.search import Search, Value, with_values
 from mammoshift.configuration.training import Loss, Precision, Training
 from mammoshift.errors import ConfigurationError
 
@@ -102,12 +104,13 @@ class WeightsFile(Strict):
     """A file of pretrained weights and what is known of it.
 
     `file` is relative to the setting `weights`. `format` names the key map that is applied once,
-    when the file is converted to safetensors. `sha256` pins the version of the file. `trained_on`
-    names the adapters of public archives whose images the weights have seen.
+    when the file is converted to safetensors; `keras_end2end` is a whole classifier, whose head
+    goes to arms that have the head `end2end_512x1` of two outputs. `sha256` pins the version of the
+    file. `trained_on` names the adapters of public archives whose images the weights have seen.
     """
 
     file: str
-    format: Literal["timm", "huggingface_dinov2", "mammo_clip"]
+    format: Literal["timm", "huggingface_dinov2", "mammo_clip", "keras_end2end"]
     licence: str
     source: str
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
@@ -253,7 +256,8 @@ class Arm(ArmBase):
     model of the arm that it starts from. `normalisation` replaces the backbone's.
     `head` is linear and `scoring_precision` that of training when they are left out.
     `test_time_flips` averages the probabilities of an image and its mirror image, or of its four
-    flips (`both`), wherever the trained model is applied.
+    flips (`both`), wherever the trained model is applied. `search` chooses settings before
+    training.
     """
 
     kind: Literal["network"] = "network"  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -265,6 +269,32 @@ class Arm(ArmBase):
     head: Head | None = None
     scoring_precision: Precision | None = None
     test_time_flips: Flips | None = None
+    search: Search | None = None
+
+    @model_validator(mode="after")
+    def _searched_values_are_allowed(self) -> Arm:
+        if self.search is None:
+            return self
+        if not self.training.stages:
+            raise ValueError("search: an arm without stages of training has nothing to search")
+        settings = self.model_dump(exclude={"search"}, exclude_none=True)
+        for path, values in self.search.space.items():
+            for value in values.ends:
+                try:
+                    Arm.model_validate(with_values(settings, {path: value}))
+                except KeyError:
+                    raise ValueError(f"search.space: an arm has no setting {path}") from None
+                except ValidationError as error:
+                    reason = error.errors()[0]
+                    raise ValueError(
+                        f"search.space.{path}: {value!r} is not allowed: {reason['msg']}"
+                    ) from None
+        return self
+
+    def with_chosen(self, values: Mapping[str, Value]) -> Arm:
+        """Return the arm with values that a search has chosen, and nothing left to search."""
+        settings = self.model_dump(exclude={"search"}, exclude_none=True)
+        return Arm.model_validate(with_values(settings, values))
 
     @property
     def applied_precision(self) -> Precision:

@@ -159,6 +159,7 @@ class MovingAverage(Strict):
     warmup: bool = False
 
 
+ObserverName = Literal["tensorboard", "wandb", "mlflow"]
 Precision = Literal["float32", "tf32", "bfloat16"]
 
 Selection = Literal[
@@ -186,6 +187,10 @@ class Training(Strict):
     is what is validated, selected and kept. `mixup` blends the images of a batch in pairs, with a
     share from a beta distribution that has this value as both parameters. `drop_path` replaces the
     backbone's.
+
+    `train_accuracy` adds the accuracy of the training images, as they were shown, to the history.
+    `observers` are given the history of a finished training beside history.csv: `tensorboard`
+    writes beside the model; the others go where they are set up to.
     """
 
     stages: tuple[Stage, ...]
@@ -203,6 +208,14 @@ class Training(Strict):
     ema: MovingAverage | None = None
     mixup: Positive | None = None
     drop_path: Annotated[float, Field(ge=0.0, lt=1.0)] | None = None
+    train_accuracy: bool | None = None
+    observers: tuple[ObserverName, ...] | None = None
+
+    @model_validator(mode="after")
+    def _accuracy_has_labels(self) -> Training:
+        if self.train_accuracy and self.mixup is not None:
+            raise ValueError("train_accuracy: an image that mixup blends has no one label")
+        return self
 
     @property
     def threads(self) -> int:

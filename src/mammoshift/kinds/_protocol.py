@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mammoshift.pixelstore.case_pixels import CasePixels
+    from mammoshift.training.request import EpochRecord
 
 KINDS = "mammoshift.kinds"
 MODEL_RECORD = "model.json"
@@ -51,6 +52,8 @@ class FitRequest:
         Of everything that decides the result.
     lineage
         What the model and its ancestors learned from, stored with it.
+    given_up
+        Of a trial: is asked after every epoch, with the history so far, whether it ends there.
     """
 
     arm: ArmBase
@@ -64,6 +67,7 @@ class FitRequest:
     run_folder: Path
     key: str
     lineage: Mapping[str, object]
+    given_up: Callable[[Sequence[EpochRecord]], bool] | None = None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from torch.nn.functional import logsigmoid
 from mammoshift.configuration.model import Backbone, Flips, Head, Precision
 from mammoshift.errors import WeightsError
 from mammoshift.models.architectures import (
+    NETWORK_ERRORS,
     check_names,
     check_shapes,
     check_takes,
@@ -163,7 +164,7 @@ class Classifier(nn.Module):
         try:
             with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
                 features = self.features(inputs)
-        except (RuntimeError, AssertionError, ValueError, IndexError):
+        except NETWORK_ERRORS:
             check_takes(self.features, inputs.shape[1], (inputs.shape[2], inputs.shape[3]))
             raise
         # The heads are small: in float32 also where the features were computed in bfloat16.

@@ -13,6 +13,7 @@ from torch import nn
 
 from mammoshift.configuration.model import Head
 from mammoshift.errors import ConfigurationError
+from mammoshift.models.architectures import NETWORK_ERRORS, check_takes
 
 DENSE_UNITS = 2048
 MLP_UNITS = 512
@@ -35,11 +36,15 @@ def map_shape(features: nn.Module, channels: int, size: tuple[int, int]) -> tupl
     Raises
     ------
     ConfigurationError
-        If the network gives no map.
+        If the network gives no map, or does not take images of this size.
     """
     training = features.training
-    with torch.no_grad():
-        found = features.eval()(torch.zeros((1, channels, *size)))
+    try:
+        with torch.no_grad():
+            found = features.eval()(torch.zeros((1, channels, *size)))
+    except NETWORK_ERRORS:
+        check_takes(features, channels, size)
+        raise
     features.train(training)
     if found.ndim != 4:
         raise ConfigurationError(

@@ -101,6 +101,11 @@ def _jobs(project: Project, study: ResolvedStudy) -> dict[str, int]:
     stores = {(dataset, name) for dataset, name, _ in _stores(project, study)}
     arms = study.arms.values()
     pretrained = {getattr(a, "backbone", None) for a in arms if a.initialisation == "pretrained"}
+    searches = [
+        (arm.search, study.folds(study.own_domain(arm.name)))
+        for arm in network_arms(study).values()
+        if arm.search is not None
+    ]
     jobs = {
         "make_twin": sum(project.datasets[name].twin is not None for name in study.datasets),
         "ingest_dataset": len(study.datasets),
@@ -118,6 +123,8 @@ def _jobs(project: Project, study: ResolvedStudy) -> dict[str, int]:
         ),
         "audit_study": 1,
         "convert_weights": len(pretrained),
+        "search_trial": sum(record.trials * folds for record, folds in searches),
+        "choose_trial": sum(folds for _, folds in searches),
         "train_arm": len(study.trained_runs),
         "score_arm": sum(len(study.judged_on(arm)) for arm in study.arms),
         "audit_predictions": 1,

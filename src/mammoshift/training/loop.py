@@ -39,7 +39,7 @@ from mammoshift.training.checkpoint import (
 )
 from mammoshift.training.learning import learning_parameters, parameter_groups, prepare_stage
 from mammoshift.training.losses import build_loss
-from mammoshift.training.position import Position, Selected
+from mammoshift.training.position import Pending, Position, Selected, Taken
 from mammoshift.training.request import EpochRecord, TrainingRequest, TrainingResult
 from mammoshift.training.sampler import batch_bounds, epoch_order, steps_of
 from mammoshift.training.schedule import (
@@ -211,6 +211,8 @@ class _Trainer:
         """Tell whether a stage has another epoch; one that has begun is finished."""
         if self.position.step:
             return True
+        if self.history and self.request.given_up and self.request.given_up(self.history):
+            return False
         left = self.position.epoch_of_stage < stage.epochs
         return left and not ends_early(stage, self._epochs_of_stage())
 
@@ -228,7 +230,7 @@ class _Trainer:
         densities = torch.from_numpy(request.training.densities).to(self.device)
         bounds = self.bounds[position.step :]
         level = plateau_level(stage, self._epochs_of_stage())
-        pending: list[tuple[Tensor, int]] = []
+        pending = Pending()
         self.model.train()
         began = time.monotonic()
         batches = self.loader.batches([order[first:last] for first, last in bounds])
@@ -237,8 +239,8 @@ class _Trainer:
         for (first, last), pixels, changes in zip(bounds, batches, drawn, strict=True):
             cases = torch.from_numpy(order[first:last]).to(self.device, non_blocking=True)
             images = self.augmenter.apply(pixels, changes)
-            loss = self._step(stage, level, images, labels[cases], densities[cases])
-            pending.append((loss, last - first))
+            taken = self._step(stage, level, images, labels[cases], densities[cases])
+            pending.add(taken, last - first)
             position.step += 1
             position.total_steps += 1
             done = position.step == len(self.bounds)
@@ -258,17 +260,15 @@ class _Trainer:
 
     def _step(
         self, stage: Stage, level: float, images: Tensor, labels: Tensor, densities: Tensor
-    ) -> Tensor:
+    ) -> Taken:
         """Take in one batch, and update the model after the last batch of a step."""
         if self.optimiser is None:
             raise RuntimeError("a step outside a stage")
         position = self.position
         number, step = position.step, self.steps[position.step // self.together]
-        place = (position.epoch, number)
+        place, share = (position.epoch, number), len(images) / step.images
         try:
-            loss = self.stepper.backward(
-                images, labels, densities, place, len(images) / step.images
-            )
+            taken = self.stepper.backward(images, labels, densities, place, share)
         except RuntimeError as error:
             raise_if_indeterministic(error, f"arm {self.request.arm.name}")
             raise
@@ -276,22 +276,18 @@ class _Trainer:
             set_learning_rate(self.optimiser, self._rate(stage, position.step, level))
             done = position.epoch * len(self.steps) + number // self.together
             self.stepper.update(self.optimiser, done + 1)
-        return loss
+        return taken
 
     def _rate(self, stage: Stage, batch: int, level: float | None = None) -> float:
         """Return the learning rate of the step that a batch of this epoch belongs to."""
         of_stage = self.position.epoch_of_stage * len(self.steps) + batch // self.together
         return learning_rate(stage, of_stage, len(self.steps), level)
 
-    def _add_losses(self, pending: list[tuple[Tensor, int]], stage: Stage) -> None:
+    def _add_losses(self, pending: Pending, stage: Stage) -> None:
         """Move pending losses to the epoch's sum; the model must not be saved before this."""
-        values = torch.stack([loss for loss, _ in pending]).tolist()
-        for ago, (value, (_, count)) in enumerate(zip(values, pending, strict=True)):
-            if not math.isfinite(value):
-                step = self.position.step - len(values) + ago
-                self._refuse("training loss", value, stage, step)
-            self.position.loss_sum += value * count
-        pending.clear()
+        wrong = pending.add_up(self.position)
+        if wrong is not None:
+            self._refuse("training loss", wrong.value, stage, self.position.step - wrong.ago)
 
     def _refuse(self, what: str, value: float, stage: Stage, step: int) -> None:
         lr = self._rate(stage, step, plateau_level(stage, self._epochs_of_stage()))
@@ -319,6 +315,7 @@ class _Trainer:
             seconds=position.train_seconds + time.monotonic() - began,
             peak_memory_mib=peak_memory_mib(self.device),
             validation_accuracy=validation.accuracy,
+            train_accuracy=position.right / count if self.settings.train_accuracy else math.nan,
         )
         self.history.append(record)
         self._keep(stage, record)
@@ -331,7 +328,7 @@ class _Trainer:
         position.epoch += 1
         position.epoch_of_stage += 1
         position.step = 0
-        position.loss_sum = position.train_seconds = 0.0
+        position.loss_sum, position.right, position.train_seconds = 0.0, 0, 0.0
         if self._due() or self.guard.received is not None:
             self._save()
         if self.guard.received is not None:

@@ -18,6 +18,7 @@ from mammoshift.execution.determinism import Purpose, generator, torch_seed
 from mammoshift.execution.precision import autocast
 from mammoshift.models.classifier import Classifier, unit_intensities
 from mammoshift.training.losses import LossFunction
+from mammoshift.training.position import Taken
 
 
 class Stepper:
@@ -84,8 +85,8 @@ class Stepper:
         densities: Tensor,
         place: tuple[int, int],
         share: float,
-    ) -> Tensor:
-        """Add the gradients of one batch, times its share of the step; return its mean loss.
+    ) -> Taken:
+        """Add the gradients of one batch, times its share of the step.
 
         Parameters
         ----------
@@ -111,7 +112,10 @@ class Stepper:
             loss = kept * loss + (1.0 - kept) * other
         with _without_statistics(self._model, bool(self._training.activation_checkpointing)):
             (loss if share == 1.0 else loss * share).backward()
-        return loss.detach()
+        right = None
+        if self._training.train_accuracy:
+            right = ((output.logit > 0) == (labels > 0.5)).sum()
+        return Taken(loss.detach(), right)
 
     def update(self, optimiser: Optimizer, number: int) -> None:
         """Update the model by the gradients; `number` counts the updates of the training from 1."""

@@ -83,8 +83,17 @@ def test_heads_that_cannot_be_are_refused() -> None:
         build_classifier(vit, (64, 64), head=Head(kind="flatten_dense"))
     with pytest.raises(ConfigurationError, match="halves the feature map"):
         build_classifier(TINY, (32, 32), head=Head(kind="end2end_512x1"))
+    dct = Backbone(architecture="csatv2", **GREY)
+    with pytest.raises(ConfigurationError, match=r"csatv2: does not take images of \[96, 96\]"):
+        build_classifier(dct, (96, 96), head=Head(kind="flatten_dense"))
     with pytest.raises(ValidationError, match="units are for"):
         Head(kind="linear", units=3)
+
+
+def test_a_pyramid_of_patches_takes_what_is_no_square() -> None:
+    pyramid = build_classifier(Backbone(architecture="pvt_v2_b0", **GREY), (512, 448)).eval()
+    with torch.inference_mode():
+        assert pyramid(torch.rand(1, 512, 448)).logit.shape == (1,)
 
 
 def test_two_outputs_have_the_published_size_and_end_in_their_difference() -> None:

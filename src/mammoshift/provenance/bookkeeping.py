@@ -22,6 +22,7 @@ from mammoshift.provenance.keys import (
     Output,
     keep_definitions,
     key_file,
+    relative_path,
     write_key,
 )
 from mammoshift.provenance.versions import differing, must_be_the_same
@@ -127,7 +128,7 @@ def named_parameters(job: Any) -> dict[str, Any]:
 
 
 def _finished_key(job: Any, first: Path, record: Any, keys: Keys) -> Key:
-    names = [Path(str(output)).name for output in job.output]
+    names = [relative_path(Path(str(output)), first.parent) for output in job.output]
     made = keys.of(first)
     if made is None or made.rule or not made.outputs.keys() >= set(names):
         # Nobody noted them, or what is noted is of an earlier end of this job.

@@ -88,6 +88,11 @@ def key_file(first_output: Path) -> Path:
     return first_output.with_name(f".{first_output.name}{SUFFIX}")
 
 
+def relative_path(output: Path, folder: Path) -> str:
+    """Return the name of a file in the key that lies in `folder`."""
+    return Path(os.path.relpath(output, folder)).as_posix()
+
+
 def write_made(
     first: Path, sums: Mapping[str, str], versions: Mapping[str, str], seconds: float
 ) -> None:

@@ -99,8 +99,8 @@ def _second_study(project: Project) -> None:
     _write(project, "config/studies/other.yaml", study)
 
 
-def _field(after: str) -> Growth:
-    return lambda project: project.edit(MODEL, after, f"{after}\n    new: int | None = None")
+def _field(after: str, file: str = MODEL) -> Growth:
+    return lambda project: project.edit(file, after, f"{after}\n    new: int | None = None")
 
 
 def _new_metric(project: Project) -> None:
@@ -125,7 +125,10 @@ GROWTH: dict[str, tuple[Growth, set[str]]] = {
     ),
     "a new kind of arm": (lambda p: _write(p, "src/mammoshift/kinds/constant.py", KIND), set()),
     "an optional field of an input": (_field(INPUT), set()),
-    "an optional field of a training": (_field(TRAINING), set()),
+    "an optional field of a training": (
+        _field(TRAINING, "src/mammoshift/configuration/training.py"),
+        set(),
+    ),
     "an optional field of a backbone": (_field(BACKBONE), set()),
     "an unused function where training errors are": (
         lambda p: p.edit("src/mammoshift/errors.py", "class A", NEW_ERROR),

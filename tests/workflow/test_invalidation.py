@@ -171,7 +171,7 @@ PLANNED: dict[str, tuple[Edit, set[str]]] = {
     ),
     "a changed arm": (lambda p: p.edit_study(_one_arm_trains_longer), AFTER_TRAINING),
     "a changed statistic of the calibration": (
-        lambda p: p.add_code("src/mammoshift/statistics/calibration.py"),
+        lambda p: p.add_code("src/mammoshift/statistics/recalibration_budget.py"),
         {"calibrate_study"} | REPORT,
     ),
     "a changed statistic of all": (
@@ -189,7 +189,10 @@ PLANNED: dict[str, tuple[Edit, set[str]]] = {
     "moved archives and weights": (_move_data, set()),
     "a changed title": (lambda p: p.edit_study(_new_title), REPORT),
     "a changed title of a dataset": (lambda p: p.edit_datasets(_new_dataset_title), REPORT),
-    "a new subgroup": (lambda p: p.edit_study(_new_subgroup), {"evaluate_study"} | REPORT),
+    "a new subgroup": (
+        lambda p: p.edit_study(_new_subgroup),
+        {"evaluate_study", "compare_arms"} | REPORT,
+    ),
     "a new arm": (lambda p: p.edit_study(_new_arm), {"audit_study"} | AFTER_TRAINING),
     "a new seed": (lambda p: p.edit_study(_new_seed), AFTER_TRAINING),
     "a new target": (

@@ -143,8 +143,8 @@ METRICS: dict[str, Metric] = {
 def title_of(name: str, at: At) -> str:
     """Return what a table calls a metric, with where it is measured."""
     where = {
-        "sensitivity": f"a specificity of {at.specificity:g}, re-estimated",
-        "specificity": f"a sensitivity of {at.sensitivity:g}, re-estimated",
+        "sensitivity": f"a re-estimated specificity of {at.specificity:g}",
+        "specificity": f"a re-estimated sensitivity of {at.sensitivity:g}",
     }.get(name, "")
     if at.threshold is not None:
         where = f"the threshold {at.threshold:g}"

@@ -76,7 +76,12 @@ def titled(row: Mapping[str, Any], name: str, rows: Sequence[Mapping[str, Any]])
 
     That is the dataset where it has one, and arm and seed where `rows` have several.
     """
-    words = str(row[name]).replace("_", " ").replace("reestimated", "re-estimated")
+    words = (
+        str(row[name])
+        .replace("_", " ")
+        .replace("reestimated", "re-estimated")
+        .replace(" em", " EM")
+    )
     several = {
         key: len({other.get(key) for other in rows}) > 1 and row.get(key) is not None
         for key in ("arm", "seed")

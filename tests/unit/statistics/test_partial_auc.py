@@ -55,3 +55,19 @@ def test_what_is_undefined_is_null_with_the_reason() -> None:
     assert np.isnan(partial_auc([0, 0], [0.1, 0.2], 0.9).mean_sensitivity).all()
     with pytest.raises(StatisticsError, match="lowest specificity"):
         partial_auc([1, 0], [1.0, 0.0], 1.0)
+
+
+def test_markers_of_asah_are_those_of_proc() -> None:
+    # pROC, auc(..., partial.auc = c(1, s)) of the WFNS grades of its aSAH data, with many ties.
+    poor = np.repeat([1, 2, 3, 4, 5], [2, 12, 1, 8, 18])
+    good = np.repeat([1, 2, 3, 4, 5], [37, 20, 3, 8, 4])
+    labels = np.repeat([1, 0], [poor.size, good.size])
+    scores = np.concatenate([poor, good]).astype(float)
+    for specificity, area, corrected in (
+        (0.9, 0.0334417344173442, 0.649693339038653),
+        (0.8, 0.0932791327913279, 0.703553146642578),
+        (0.5, 0.335544385849264, 0.780725847799018),
+    ):
+        found = partial_auc(labels, scores, specificity)
+        assert found.mean_sensitivity[0] * (1 - specificity) == pytest.approx(area, abs=1e-13)
+        assert found.corrected[0] == pytest.approx(corrected, abs=1e-13)

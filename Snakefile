@@ -23,6 +23,7 @@ include: "rules/evaluate.smk"
 include: "rules/compare.smk"
 include: "rules/combine.smk"
 include: "rules/report.smk"
+include: "rules/accepted.smk"
 
 
 # Minutes of work at most, not worth a place in a queue.

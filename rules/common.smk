@@ -31,13 +31,15 @@ RESULTS = workflow.pathvars.get("results")
 CODE_MEMORY = Path(".snakemake") / "mammoshift" / "code.json"
 CODES = {}  # name of a fingerprint -> the script and the modules that it is of
 
-TEMPLATES = Path(workflow.basedir) / "workflow" / "report"
+# Of this workflow, which is not that of the whole where another one uses it as a module.
+HOME = Path(workflow.current_basedir).parent
+TEMPLATES = HOME / "workflow" / "report"
 RUN = f"<results>/{{study}}/{RUN_PATTERN}"
 
 prepare_jobs(LIBRARY)
 
 try:
-    PROJECT = load_project(config, Path(workflow.basedir))
+    PROJECT = load_project(config, Path(workflow.basedir), HOME)
 except MammoshiftError as error:
     raise WorkflowError(str(error))
 
@@ -65,16 +67,15 @@ if not workflow.non_local_exec and "gpu" not in workflow.global_resources:
         workflow.register_resource("gpu", len(gpus))
 
 
-FINGERPRINTS = Fingerprints(
-    Path(workflow.basedir) / "workflow" / "scripts", LIBRARY, CODE_MEMORY.parent
-)
+SCRIPTS = HOME / "workflow" / "scripts"
+FINGERPRINTS = Fingerprints(SCRIPTS, LIBRARY, CODE_MEMORY.parent)
 
 
 @cache
 def fingerprint(script, modules):
     """Return the fingerprint of all first-party code that a script and some modules reach."""
     result = FINGERPRINTS.of(script, modules)
-    CODES[code_name(result)] = (Path(workflow.basedir) / "workflow" / "scripts" / script, modules)
+    CODES[code_name(result)] = (SCRIPTS / script, modules)
     return result
 
 

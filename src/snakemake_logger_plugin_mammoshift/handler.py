@@ -24,13 +24,14 @@ CHATTER = (
     "Removing output files", "Trying to restart", "Will exit after finishing", "Shutting down",
     "Some jobs were triggered by provenance", "Rules with ", "Reasons:", "This was a dry-run",
     "SLURM run ID", "Job stats", "Group jobs", "Touching output", "Write-protecting",
-    "Waiting at most", "Exiting because a job execution failed", "Cancelling", "Logfile ",
+    "Waiting at most", "Cancelling", "Logfile ",
     "jobs have ", "Determining filesystem", "Loading trusted IOCache", "Back-up log",
 )  # fmt: skip
 """How messages begin that say nothing to the person who watches."""
 
 _SUBMITTED = "has been submitted with SLURM jobid"
-_KNOWN_FAILURE = ("At least one job did not complete", "CalledProcessError")
+_SAID_BY_SUMMARY = "Exiting because a job execution failed"
+_SUMMED_UP = "At least one job did not complete"
 _SHORT_REASONS = (
     ("Missing output files", "its output is not there"),
     ("Input files updated by another job", "it reads what another job makes"),
@@ -155,13 +156,14 @@ class LogHandler(LogHandlerBase):
 
     def _error(self, event: dict[str, Any]) -> None:
         text = str(event["msg"])
-        if self.run.failed and any(known in text for known in _KNOWN_FAILURE):
+        if "CalledProcessError" in text or (self.run.failed and _SUMMED_UP in text):
             return
         self._say(text, always=not self.as_snakemake)
 
     def _message(self, record: logging.LogRecord) -> None:
         text = record.getMessage() if record.msg else ""
-        if not text.strip() or (record.levelno <= logging.INFO and is_chatter(text)):
+        mild = record.levelno <= logging.INFO
+        if not text.strip() or (mild and is_chatter(text)) or text.startswith(_SAID_BY_SUMMARY):
             return
         if text.startswith("Nothing to be done"):
             text = "Nothing to be done: all that was asked for is there and up to date."

@@ -129,7 +129,8 @@ class Run:
             done = "The 1 job is" if self.finished == 1 else f"All {self.finished} jobs are"
             return [f"{done} done, in {duration(now - self.began)}."]
         kept = self.total - self.finished - len(self.failed)
-        waiting = f"; {kept} were not run, since they need what is missing" if kept > 0 else ""
+        were = "was" if kept == 1 else "were"
+        waiting = f"; {kept} {were} not run, for want of what failed" if kept > 0 else ""
         done = f"{self.finished} {'is' if self.finished == 1 else 'are'} done"
         lines = [f"{len(self.failed)} of {self.total} jobs failed, {done}{waiting}."]
         for failure in list(self.failed.values())[:FAILURES_SHOWN]:

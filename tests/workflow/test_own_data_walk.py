@@ -23,12 +23,13 @@ def test_from_a_folder_to_the_jobs(tmp_path: Path) -> None:
     clinic = write_twin_clinic(tmp_path / "clinic", patients=24)
     project = copy_project(tmp_path)
     *beforehand, run = commands()
-    said = [follow(command, project, clinic) for command in beforehand]
-    assert "Next:\n  mammoshift check --configfile config/clinic/config.yaml" in said[0]
+    said = [" ".join(follow(command, project, clinic).split()) for command in beforehand]
+    assert "Next: mammoshift check --configfile config/clinic/config.yaml" in said[0]
     assert "0 errors" in said[1]
     assert "time clinic: about" in said[1]
     assert "4 train arm" in said[2]
     assert run == "snakemake --configfile config/clinic/config.yaml"
+    assert_what_is_wrong_is_said_before_the_first_job(run, project, clinic)
 
 
 @pytest.mark.slow
@@ -41,8 +42,11 @@ def test_from_a_folder_to_the_report(tmp_path: Path) -> None:
     assert "80 cases without a patient: independence assumed" in said[1]
     assert (project / REPORT).is_file()
     metrics = pd.read_csv(project / "results/clinic/clinic/tables/metrics.csv")
+    intervals = metrics[metrics["ci_low"].notna()]
+    assert (intervals["metric"] == "auc").any()
+    assert intervals["note"].str.contains("independence assumed").all()
     auc = metrics[metrics["metric"] == "auc"]
-    assert auc["note"].str.contains("independence assumed").all()
+    assert (auc["n_clusters"] == auc["n"]).all()
     console = said[-1].splitlines()
     assert len(console) <= 150
     assert max(map(len, console)) <= 160
@@ -67,7 +71,26 @@ def commands() -> list[str]:
     return walk.splitlines()
 
 
-def follow(command: str, project: Path, clinic: Path) -> str:
+def assert_what_is_wrong_is_said_before_the_first_job(
+    run: str, project: Path, clinic: Path
+) -> None:
+    """Run with a misspelt architecture and without the folder of images."""
+    backbones = project / "config" / "backbones.yaml"
+    text = backbones.read_text(encoding="utf-8").replace("test_resnet", "test_resnte")
+    backbones.write_text(text, encoding="utf-8")
+    clinic.rename(clinic.with_name("elsewhere"))
+    lines = follow(run, project, clinic, code=1).splitlines()
+    said = " ".join(line.strip() for line in lines[-15:])
+    assert "Nothing was started." in said
+    assert "archive clinic: " in said
+    assert "there is no such folder; set `archives`" in said
+    assert "architecture 'test_resnte' is not known to timm; did you mean test_resnet" in said
+    assert max(map(len, lines)) <= 160
+    assert not (project / "results").exists()
+    assert "4 train arm" in " ".join(follow(f"{run} --dry-run", project, clinic).split())
+
+
+def follow(command: str, project: Path, clinic: Path, code: int = 0) -> str:
     """Run a command as it is written, in the project's folder with the environment active."""
     environment = {
         **os.environ,
@@ -80,7 +103,7 @@ def follow(command: str, project: Path, clinic: Path) -> str:
         ["bash", "-c", command], cwd=project, env=environment, capture_output=True, text=True,
         check=False, timeout=3600,
     )  # fmt: skip
-    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    assert done.returncode == code, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout + done.stderr
 
 

@@ -4,10 +4,10 @@ import pandas as pd
 
 from mammoshift.configuration.model import InputRecipe
 from mammoshift.contracts.annotations import read_annotations
-from mammoshift.execution.job import job_log
+from mammoshift.execution.job import running
 from mammoshift.pixelstore.sheet import write_contact_sheet
 
-with job_log(snakemake.log[0]):
+with running(snakemake):
     write_contact_sheet(
         pd.read_parquet(snakemake.input.files),
         read_annotations(Path(snakemake.input.annotations)),

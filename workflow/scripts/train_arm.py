@@ -22,7 +22,7 @@ with running(snakemake):
             start=starts[0] if starts else None,
             folder=folder,
             chosen=json.loads(Path(chosen).read_bytes()) if chosen else None,
-            store=Store.of(snakemake.params.store),
             log=Path(snakemake.log[0]),
+            store=Store.of(snakemake.params.store),
         )
     )

@@ -41,7 +41,10 @@ def check(
     for finding in _findings(project, names, sample, time):
         counts[finding.level] += 1
         typer.echo(f"{finding.level:<8} {finding}")
-    said = " and ".join(f"{counts[level]} {level}s" for level in ("error", "warning"))
+    said = " and ".join(
+        f"{counts[level]} {level}{'' if counts[level] == 1 else 's'}"
+        for level in ("error", "warning")
+    )
     if counts["error"]:
         typer.echo(f"Counted: {said}. A run would fail; mend the errors and check again.")
         raise typer.Exit(1)

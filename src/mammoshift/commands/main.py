@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from mammoshift.commands.accept import accept
 from mammoshift.commands.calibrate import calibrate
 from mammoshift.commands.check import check
+from mammoshift.commands.clean import clean
 from mammoshift.commands.compare import compare
 from mammoshift.commands.decision_curve import decision_curve
 from mammoshift.commands.explain import explain
@@ -50,8 +51,6 @@ def every_command(
     ] = False,
 ) -> None:
     """Measure and restore a mammography classifier's accuracy across sensors and populations."""
-    # What a command reads of Snakemake's is Snakemake's own text.
-    os.environ["SNAKEMAKE_LOGGER_MAMMOSHIFT_TEXT"] = "snakemake"
 
 
 app.command()(init)
@@ -64,6 +63,8 @@ app.command("decision-curve")(decision_curve)
 app.command("sample-size")(sample_size)
 app.command()(plan)
 app.command()(resources)
+app.command()(accept)
+app.command()(clean)
 app.command()(predict)
 app.command()(explain)
 app.command()(export)

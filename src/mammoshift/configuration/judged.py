@@ -65,7 +65,8 @@ class JudgedDomain(Strict):
     folds `out_of_fold`, of one with a split, the one that leads first. `leak` names the split by
     rows or patches that puts one patient into several subsets: its numbers get no headline and
     no verdict. `same_patients_as` are the other domains that are declared to hold the same
-    patients; `shares_datasets_with` those that are not, but that hold images of the same archive.
+    patients, or share a dataset with one that is; `shares_datasets_with` are those with images of
+    the same archive where nothing is declared.
     """
 
     name: Name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
 from pathlib import Path
@@ -108,8 +108,13 @@ class Project:
         return Path(self.settings.archives).expanduser() / root
 
 
-def load_project(settings: Mapping[str, Any], folder: Path) -> Project:
+def load_project(
+    settings: Mapping[str, Any], folder: Path, fallback: Path | None = None
+) -> Project:
     """Read and check all configuration files that `settings` names, relative to `folder`.
+
+    A file that is not there is looked for below `fallback`: where another workflow uses this one
+    as a module, it has studies of its own and may name the datasets and backbones of this one.
 
     Raises
     ------
@@ -117,20 +122,21 @@ def load_project(settings: Mapping[str, Any], folder: Path) -> Project:
         Naming the file, the key, what was found and what is allowed.
     """
     checked = _validate(Settings, dict(settings), "the configuration (config/config.yaml)")
-    datasets = _read(folder, checked.datasets, Datasets)
-    backbones = _read(folder, checked.backbones, Backbones)
+    folders = (folder,) if fallback is None else (folder, fallback)
+    datasets = _read(folders, checked.datasets, Datasets)
+    backbones = _read(folders, checked.backbones, Backbones)
     studies: dict[str, ResolvedStudy] = {}
     published: dict[str, PublishedStudy] = {}
     for file in checked.studies:
         name = Path(file).stem
         if name in RESERVED_STUDIES or name in studies or not name.isidentifier():
             raise ConfigurationError(f"{file}: a study cannot be called {name}; rename the file")
-        study = _resolved(name, _read(folder, file, Study), file)
+        study = _resolved(name, _read(folders, file, Study), file)
         _check_references(study, datasets, backbones, checked, file)
         studies[name] = study
         if study.record.published is not None:
             beside = Path(file).parent / study.record.published
-            published[name] = _read(folder, str(beside), PublishedStudy)
+            published[name] = _read(folders, str(beside), PublishedStudy)
     return Project(checked, datasets, backbones, studies, published)
 
 
@@ -173,8 +179,9 @@ _UniqueKeyLoader.add_implicit_resolver(
 )
 
 
-def _read(folder: Path, file: str, form: Any) -> Any:
-    path = folder / file
+def _read(folders: Sequence[Path], file: str, form: Any) -> Any:
+    found = (folder / file for folder in folders if (folder / file).is_file())
+    path = next(found, folders[0] / file)
     content = read_yaml(path)
     return _validate(form, content if content is not None else {}, file)
 

@@ -29,8 +29,8 @@ def judged_domains(study: ResolvedStudy) -> tuple[JudgedDomain, ...]:
     """Return the domains that results are reported for."""
     wanted = study.record.judged_on or tuple(study.domains)
     same = {
-        name: tuple(other for other in group if other != name)
-        for group in same_patient_groups(study.domains)
+        name: tuple(other for other in study.domains if other in group and other != name)
+        for group in _same_patients(study)
         for name in group
     }
     return tuple(
@@ -41,7 +41,7 @@ def judged_domains(study: ResolvedStudy) -> tuple[JudgedDomain, ...]:
             subsets=_judged_subsets(study, name),
             leak=leak_of(study, name),
             same_patients_as=same.get(name),
-            shares_datasets_with=_shares_datasets(study, name, same.get(name, ())),
+            shares_datasets_with=None if name in same else _shares_datasets(study, name),
         )
         for name, domain in study.domains.items()
         if name in wanted or name in {study.own_domain(arm) for arm in study.arms}
@@ -186,15 +186,29 @@ def _judged_subsets(study: ResolvedStudy, domain: str) -> tuple[JudgedSubset, ..
     return ("out_of_fold", "test") if held_out else ("out_of_fold",)
 
 
-def _shares_datasets(
-    study: ResolvedStudy, domain: str, same: tuple[str, ...]
-) -> tuple[str, ...] | None:
-    """Return the domains of the same datasets that are not declared to hold the same patients."""
+def _same_patients(study: ResolvedStudy) -> tuple[frozenset[str], ...]:
+    """Return the groups of domains that are declared to hold the same patients.
+
+    A domain that shares a dataset with one of a group belongs to it, since patients of a group are
+    told by the names that the archives give them, and of other domains by their dataset as well.
+    """
+    groups = [frozenset(group) for group in same_patient_groups(study.domains)]
+    for name in study.domains:
+        near = {name, *(_shares_datasets(study, name) or ())}
+        touched = [group for group in groups if group & near]
+        if touched:
+            groups = [group for group in groups if group not in touched]
+            groups.append(frozenset(near).union(*touched))
+    return tuple(groups)
+
+
+def _shares_datasets(study: ResolvedStudy, domain: str) -> tuple[str, ...] | None:
+    """Return the other domains with images of the same datasets, None without any."""
     own = set(study.domains[domain].datasets)
     found = tuple(
         name
         for name, other in study.domains.items()
-        if name not in {domain, *same} and own & set(other.datasets)
+        if name != domain and own & set(other.datasets)
     )
     return found or None
 

@@ -351,6 +351,9 @@ def _clusters(domain: JudgedDomain, cases: pd.DataFrame) -> pd.Series[str]:
     if domain.same_patients_as is None and domain.shares_datasets_with is None:
         return patient_keys(cases)
     patients = archive_patients(cases)
+    if domain.same_patients_as is None:
+        # Nothing is declared of other archives, whose patients may have the same names.
+        patients = cases["dataset"].astype("string") + "/" + patients
     images = "image " + cases["dataset"].astype("string") + "/" + cases["image_id"].astype("string")
     return ("patient " + patients).where(patients.notna(), images).astype("str")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 
@@ -16,7 +16,7 @@ from mammoshift.cases.make import make_cases
 from mammoshift.configuration.load import Project
 from mammoshift.contracts.cases import ALL_SUBSETS
 from mammoshift.contracts.manifest import MANIFEST_SCHEMA
-from mammoshift.errors import MammoshiftError, UnreadableImageError
+from mammoshift.errors import ConfigurationError, MammoshiftError, UnreadableImageError
 from mammoshift.imaging.decode import decode_image
 from mammoshift.imaging.header import DICOM_SUFFIXES, RASTER_SUFFIXES
 from mammoshift.project.findings import Finding, table_entries
@@ -80,12 +80,24 @@ def check_cases(project: Project, study: str) -> Iterator[Finding]:
             cases, notes = make_cases(name, domain, manifests, {}, None, {})
         except FileNotFoundError:
             continue
-        except MammoshiftError as error:
-            yield Finding("error", what, str(error))
+        except ConfigurationError as error:
+            yield Finding("error", what, str(error).removeprefix(f"domain {name}: "))
+            continue
+        except MammoshiftError:
+            said = "its cases cannot be made; the log of the job make_cases names the row"
+            yield Finding("error", what, said)
             continue
         yield from _classes(what, cases)
-        for note in notes:
-            yield Finding("warning", what, note.partition(":")[0] if "unknown" in note else note)
+        yield from (Finding("warning", what, said) for said in _unnamed(notes, domain.datasets))
+
+
+def _unnamed(notes: Iterable[str], datasets: Collection[str]) -> Iterator[str]:
+    """Yield the notes of a split without the names of patients or images that end them."""
+    for note in notes:
+        if note.partition(":")[0] in datasets:
+            yield note
+        elif "is unknown" not in note:  # the count of unknown patients has its own line
+            yield note.rpartition(": ")[0] or note
 
 
 def _classes(what: str, cases: pd.DataFrame) -> Iterator[Finding]:

@@ -127,15 +127,17 @@ def named_parameters(job: Any) -> dict[str, Any]:
 
 
 def _finished_key(job: Any, first: Path, record: Any, keys: Keys) -> Key:
-    paths = [Path(str(output)) for output in job.output]
+    names = [Path(str(output)).name for output in job.output]
     made = keys.of(first)
-    if made is None or made.rule or {path.name for path in paths} - made.outputs.keys():
-        sums = {path.name: sha256_of_file(path) for path in paths if path.is_file()}
-        versions: Mapping[str, str] = {}
-        seconds = None
+    if made is None or made.rule or not made.outputs.keys() >= set(names):
+        # Nobody noted them, or what is noted is of an earlier end of this job.
+        sums = {name: sha256_of_file(first.parent / name) for name in names}
+        if made is not None and any(
+            name in sums and sums[name] != output.sha256 for name, output in made.outputs.items()
+        ):
+            made = None
     else:
         sums = {name: output.sha256 for name, output in made.outputs.items()}
-        versions, seconds = made.versions, made.seconds
     return Key(
         file=key_file(first),
         rule=job.rule.name,
@@ -143,8 +145,8 @@ def _finished_key(job: Any, first: Path, record: Any, keys: Keys) -> Key:
         outputs={name: Output(sum_, _mtime(first.parent / name)) for name, sum_ in sums.items()},
         inputs=[(path, record.input_checksums.get(path)) for path in record.input],
         parameters=named_parameters(job),
-        versions=versions,
-        seconds=seconds,
+        versions=made.versions if made else {},
+        seconds=made.seconds if made else None,
         started=record.starttime,
         ended=record.endtime,
     )

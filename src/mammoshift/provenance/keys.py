@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,24 +166,34 @@ class Keys:
     def __init__(self, results: Path) -> None:
         self.results = results
         self._read: dict[Path, Key | None] = {}
-        self._folders: dict[Path, dict[str, Key]] = {}
+        self._names: dict[Path, frozenset[str]] = {}
 
     def of(self, output: Path) -> Key | None:
         """Return the key of the job that wrote a file, None where it has none."""
-        own = self._at(key_file(output))
-        if own is not None and output.name in own.outputs:
-            return own
-        folder = output.parent
-        if folder not in self._folders:
-            found = (self._at(file) for file in folder.glob(f".*{SUFFIX}"))
-            self._folders[folder] = {n: key for key in found if key for n in key.outputs}
-        return self._folders[folder].get(output.name)
+        names = self._in(output.parent)
+        own = key_file(output)
+        first = [own.name] if own.name in names else []
+        for name in (*first, *(names if not first else ())):
+            key = self._at(own.with_name(name))
+            if key is not None and output.name in key.outputs:
+                return key
+        return None
 
     def forget(self, folder: Path) -> None:
         """Forget what was read in a folder, since a job wrote there."""
-        self._folders.pop(folder, None)
-        for file in [file for file in self._read if file.parent == folder]:
-            del self._read[file]
+        for name in self._names.pop(folder, frozenset()):
+            self._read.pop(folder / name, None)
+
+    def _in(self, folder: Path) -> frozenset[str]:
+        """Return the names of the keys in a folder."""
+        if folder not in self._names:
+            try:
+                with os.scandir(folder) as entries:
+                    found = [entry.name for entry in entries if entry.name.endswith(SUFFIX)]
+            except OSError:
+                found = []
+            self._names[folder] = frozenset(found)
+        return self._names[folder]
 
     def _at(self, file: Path) -> Key | None:
         if file not in self._read:
@@ -195,14 +206,26 @@ class Keys:
 
 def all_keys(results: Path) -> Iterator[Key | DamagedFileError]:
     """Yield every key below a folder, in order, and the error of each that is damaged."""
-    for file in sorted(results.rglob(f".*{SUFFIX}")):
-        try:
-            key = read_key(file, results)
-        except DamagedFileError as error:
-            yield error
-            continue
-        if key is not None:
-            yield key
+    for folder, folders, names in os.walk(results):
+        parts = Path(folder).relative_to(results).parts
+        folders[:] = sorted(name for name in folders if not _has_no_keys(*parts, name))
+        for name in sorted(name for name in names if name.endswith(SUFFIX)):
+            try:
+                key = read_key(Path(folder, name), results)
+            except DamagedFileError as error:
+                yield error
+                continue
+            if key is not None:
+                yield key
+
+
+def _has_no_keys(first: str, *below: str) -> bool:
+    """Tell whether a folder is one of images of a twin, arrays or kept results: many, no key."""
+    return (
+        (first == "kept" and not below)
+        or (first == "archives" and len(below) > 0)
+        or (first == "pixels" and below[2:] == ("shards",))
+    )
 
 
 def code_name(code: Mapping[str, str]) -> str:

@@ -24,6 +24,7 @@ from mammoshift.provenance.bookkeeping import Definitions, named_parameters
 from mammoshift.provenance.keys import CODE, code_name
 
 PLAN_FILE = "MAMMOSHIFT_PLAN"
+SNAKEMAKES_TEXT = {"SNAKEMAKE_LOGGER_MAMMOSHIFT_TEXT": "snakemake"}
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,8 @@ class Plan:
         Folder of the results, relative to that.
     jobs
         In no order.
+    wanted
+        Every file that a job of the planned targets writes, whether it would run or not.
     codes
         Name of a fingerprint of code -> the definitions that it is of, `module:name` -> hash.
     """
@@ -84,6 +87,7 @@ class Plan:
     results: Path
     jobs: tuple[PlannedJob, ...]
     codes: Mapping[str, Mapping[str, str]]
+    wanted: Sequence[str] = ()
 
 
 def write_plan(dag: Any, results: Path, definitions: Definitions, file: Path) -> None:
@@ -96,7 +100,12 @@ def write_plan(dag: Any, results: Path, definitions: Definitions, file: Path) ->
         code = job.parameters.get(CODE)
         if code is not None and code_name(code) not in codes:
             codes[code_name(code)] = definitions(code) or {}
-    content = {"results": str(results), "jobs": [asdict(job) for job in jobs], "codes": codes}
+    content = {
+        "results": str(results),
+        "jobs": [asdict(job) for job in jobs],
+        "codes": codes,
+        "wanted": [str(output) for job in dag.jobs for output in job.output],
+    }
     write_text_atomically(file, json.dumps(content, default=repr))
 
 
@@ -121,7 +130,7 @@ def ask(folder: Path, configfiles: Sequence[Path] = (), targets: Sequence[str] =
         done = subprocess.run(
             [*command, "--", *targets],
             cwd=folder,
-            env={**os.environ, PLAN_FILE: str(file)},
+            env={**os.environ, **SNAKEMAKES_TEXT, PLAN_FILE: str(file)},
             capture_output=True,
             text=True,
             check=False,
@@ -152,7 +161,7 @@ def _planned(job: Any, reason: Any) -> PlannedJob:
 def _read(file: Path, folder: Path) -> Plan:
     content = json.loads(file.read_text(encoding="utf-8"))
     jobs = tuple(PlannedJob(**job) for job in content["jobs"])
-    return Plan(folder, Path(content["results"]), jobs, content["codes"])
+    return Plan(folder, Path(content["results"]), jobs, content["codes"], content["wanted"])
 
 
 def _failure(text: str, targets: Sequence[str]) -> MammoshiftError:

@@ -150,6 +150,11 @@ class Store:
         if size > _ASKED_FROM:
             self.shrink(self.gigabytes, spared=key)
 
+    def text(self, key: str, name: str) -> str:
+        """Return a kept text, of a result that was kept without it nothing."""
+        place = self._place(key) / name
+        return place.read_text(encoding="utf-8", errors="replace") if place.is_file() else ""
+
     def entries(self) -> Iterator[Entry]:
         """Yield what is kept, in no order; what is damaged is named so."""
         for file in self.folder.glob(f"??/*/{ENTRY}"):

@@ -12,6 +12,7 @@ import pandas as pd
 
 from mammoshift.configuration.judged import ReportSettings
 from mammoshift.contracts.cases import JUDGED_SUBSETS
+from mammoshift.report.cohort import images_without_patient
 from mammoshift.report.finding import Finding, Kind
 from mammoshift.report.findings_of_tests import (
     THESE_ALONE,
@@ -88,9 +89,8 @@ def _one_seed(settings: ReportSettings) -> list[Finding]:
 
 def _unknown_patients(data: ReportData) -> list[Finding]:
     """Say where patients are not known, and where such cases were divided."""
-    cohort = data.cohort[data.cohort["characteristic"] == "images_without_patient"]
-    counts = cohort.groupby("domain", sort=False)["count"].sum()
-    named = [f"{count:,} of {domain}" for domain, count in counts.items() if count]
+    counts = images_without_patient(data.cohort)
+    named = [f"{count:,} of {domain}" for domain, count in counts.items()]
     if not named:
         return []
     text = (
@@ -98,7 +98,7 @@ def _unknown_patients(data: ReportData) -> list[Finding]:
         "patient of its own, so that intervals there are too narrow where one patient has several."
     )
     split = [d.name for d in data.settings.described_domains if d.split is not None]
-    divided = [name for name in split if counts.get(name, 0)]
+    divided = [name for name in split if name in counts]
     if divided:
         text += (
             f" In {joined(divided)} such images were divided between training and test or between "

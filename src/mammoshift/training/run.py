@@ -8,7 +8,6 @@ job whose key is known restores its run instead of training again.
 from __future__ import annotations
 
 import hashlib
-import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from mammoshift.training.request import EpochRecord
 
 OUTPUTS = ("model.safetensors", MODEL_RECORD, "history.csv")
+LOG = "train_arm.log"
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def run_training(job: TrainingJob) -> None:
     store = job.store or Store(job.folder / "kept")
     if store.restore(key, outputs):
         print(f"restored the finished training {key}; its own log:")
-        print(_kept_log(job, key))
+        print(store.text(key, LOG))
         return
     backbone = job.settings["backbone"]
     kind.fit(
@@ -123,27 +123,10 @@ def run_training(job: TrainingJob) -> None:
             given_up=job.given_up,
         )
     )
-    store.keep(key, outputs, f"training of {job.run}")
-    _keep_log(job, key)
-
-
-def _log_place(job: TrainingJob, key: str) -> Path:
-    return job.folder / "logs" / f"{key}.log"
-
-
-def _keep_log(job: TrainingJob, key: str) -> None:
-    """Keep the log beside the result: Snakemake deletes it before each start of the job."""
-    if job.log is not None:
-        sys.stdout.flush()
-        place = _log_place(job, key)
-        place.parent.mkdir(exist_ok=True)
-        shutil.copyfile(job.log, place)
-
-
-def _kept_log(job: TrainingJob, key: str) -> str:
-    """Return the log of the training that a result was made by, of one without log nothing."""
-    place = _log_place(job, key)
-    return place.read_text(encoding="utf-8", errors="replace") if place.is_file() else ""
+    sys.stdout.flush()
+    # Snakemake deletes a log before each start of its job, so that it is kept with the result.
+    log = {} if job.log is None else {LOG: job.log}
+    store.keep(key, outputs | log, f"training of {job.run}")
 
 
 def _learnable(job: TrainingJob) -> tuple[pd.DataFrame, CasePixels | None]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -106,6 +107,21 @@ def test_a_split_that_cannot_be_made(clinic: Path) -> None:
 def test_patients_that_are_not_known(clinic: Path) -> None:
     edit("datasets.yaml", lambda d: d["clinic"]["csv"]["columns"].pop("patient_id"))
     assert "80 cases without a patient: independence assumed" in run()
+
+
+def test_patients_that_a_split_lists_are_counted_and_not_named(clinic: Path) -> None:
+    lines = (clinic / "images.csv").read_text(encoding="utf-8").splitlines()
+    parts = ["part", *("test" if row // 4 % 4 == 3 else "train" for row in range(len(lines) - 1))]
+    parts[9] = "test"
+    rows = [f"{line},{part}" for line, part in zip(lines, parts, strict=True)]
+    (clinic / "images.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    columns = {"official_split": "part"}
+    edit("datasets.yaml", lambda d: d["clinic"]["csv"]["columns"].update(columns))
+    shares = {"train": 0.5, "validation": 0.3, "test": 0.2}
+    edit("clinic.yaml", lambda s: s["source"].update(split="official", shares=shares))
+    text = run()
+    assert "1 patients are in both official parts (crossing: " in text
+    assert not [line for line in text.splitlines() if re.search(r"\bp\d+\b", line)]
 
 
 def test_a_file_or_a_study_that_is_not_there(clinic: Path) -> None:

@@ -127,12 +127,15 @@ def test_domains_of_one_archive_are_told_from_those_with_the_same_patients() -> 
         for view in ("cc", "mlo")
     }
     domains = {**LONG["domains"], **views}
-    domains["clinic"] = {**domains["clinic"], "same_patients_as": ["only_cc"]}
     judged = {domain.name: domain for domain in judged_domains(_resolve(domains=domains))}
-    assert judged["only_cc"].same_patients_as == ("clinic",)
-    assert judged["only_cc"].shares_datasets_with == ("only_mlo",)
-    assert judged["only_mlo"].shares_datasets_with == ("clinic", "only_cc")
+    assert judged["only_cc"].same_patients_as is None
+    assert judged["only_cc"].shares_datasets_with == ("clinic", "only_mlo")
     assert judged["film"].shares_datasets_with is None
+    domains["ffdm"] = {**domains["ffdm"], "same_patients_as": ["only_cc"]}
+    judged = {domain.name: domain for domain in judged_domains(_resolve(domains=domains))}
+    assert judged["ffdm"].same_patients_as == ("clinic", "only_cc", "only_mlo")
+    assert judged["only_mlo"].same_patients_as == ("ffdm", "clinic", "only_cc")
+    assert {domain.shares_datasets_with for domain in judged.values()} == {None}
 
 
 @pytest.mark.parametrize("margins", [{"transfer_drop_auc": 0.0}, {"transfer_drop": 0.1}])

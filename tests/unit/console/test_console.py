@@ -115,13 +115,14 @@ def test_a_failure_is_said_at_once_and_summed_up_at_the_end(
     console.start(1, "train_arm", arm="a")
     console.start(2, "train_arm", arm="b")
     console.finish(2, 5)
-    console.fail(1, "train_arm", f"{log} (check log file(s) for error details)")
     console.event(LogEvent.ERROR, "RuleException:\nCalledProcessError in file x: bash said 1")
+    console.fail(1, "train_arm", f"{log} (check log file(s) for error details)")
+    console.event(None, "Exiting because a job execution failed. Look above for error messages")
     console.event(LogEvent.ERROR, "WorkflowError:\nAt least one job did not complete successfully.")
     console.handler.close()
     assert console.lines[2:] == [
         "FAILED train arm: a: the loss is nan",
-        "1 of 7 jobs failed, 1 is done; 5 were not run, since they need what is missing.",
+        "1 of 7 jobs failed, 1 is done; 5 were not run, for want of what failed.",
         "  train arm: a: the loss is nan",
         "    in epoch 2",
         f"    log: {log}",

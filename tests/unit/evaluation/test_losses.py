@@ -365,6 +365,9 @@ def test_domains_of_one_archive_are_combined_only_without_patients_in_common(
     domains = [dict(domain) for domain in study.judged["domains"]]
     domains[1]["shares_datasets_with"], domains[2]["shares_datasets_with"] = ["other"], ["digital"]
     tables = fabricate({**study.judged, "domains": domains}, tmp_path)
+    elsewhere = as_table(combine_seeds(tables.comparison(), tables.grid()), ComparisonRow)
+    assert elsewhere.loc[elsewhere["domain"] == "all_targets", "p"].notna().all()
+    tables.edit_cases(lambda t: t.assign(dataset="archive"), ["digital", "other"])
     refused = as_table(combine_seeds(tables.comparison(), tables.grid()), ComparisonRow)
     refused = refused[refused["domain"] == "all_targets"]
     assert refused["p"].isna().all()

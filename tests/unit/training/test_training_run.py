@@ -16,6 +16,7 @@ from toy_study import ARM, BACKBONE, CountingKind, case_table, write_case_table,
 
 from mammoshift.contracts.run import Run
 from mammoshift.errors import TrainingError
+from mammoshift.provenance.reuse import Store
 from mammoshift.training import run
 from mammoshift.training.request import Cases
 from mammoshift.training.run import TrainingJob, run_training
@@ -131,6 +132,27 @@ def test_settings_code_and_seed_make_a_run_anew(
     run_training(job)
     run_training(replace(job, **changes))
     assert len(kind.fitted) == 2
+
+
+def test_a_setting_that_is_taken_back_trains_nothing_again(
+    job: TrainingJob, kind: CountingKind
+) -> None:
+    run_training(job)
+    first = (job.folder / "model.safetensors").read_bytes()
+    run_training(replace(job, leaves={"arm": "other"}))
+    run_training(job)
+    assert len(kind.fitted) == 2
+    assert (job.folder / "model.safetensors").read_bytes() == first
+
+
+def test_two_clones_with_one_store_train_once(
+    job: TrainingJob, kind: CountingKind, tmp_path: Path
+) -> None:
+    shared = replace(job, store=Store(tmp_path / "shared"))
+    run_training(shared)
+    run_training(replace(shared, folder=tmp_path / "clone" / "toy" / "seed-3" / "fold-0"))
+    assert len(kind.fitted) == 1
+    assert (tmp_path / "clone" / "toy" / "seed-3" / "fold-0" / "model.safetensors").is_file()
 
 
 def test_a_domain_without_a_decoded_training_case_is_named(

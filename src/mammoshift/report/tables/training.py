@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from mammoshift.report.cohort import images_without_patient
 from mammoshift.report.formatting import format_count, format_number, joined
 from mammoshift.report.inputs import ReportData, TrainedModel
 from mammoshift.report.publication import PublicationTable
@@ -52,9 +53,8 @@ def audit_table(data: ReportData) -> PublicationTable | None:
     if data.audit is None or data.audit.empty:
         return None
     audit = data.audit
-    without = data.cohort[data.cohort["characteristic"] == "images_without_patient"]
-    of_domain = without.groupby("domain", sort=False)["count"].sum()
-    named = [f"{domain} {count}" for domain, count in of_domain.items() if count]
+    without = images_without_patient(data.cohort)
+    named = [f"{domain} {count}" for domain, count in without.items()]
     coverage = (
         f". Images without a patient, which no check of patients covers: {joined(named)}"
         if named

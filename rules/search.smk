@@ -70,7 +70,7 @@ rule choose_trial:
     output:
         chosen=f"{SEARCH}/chosen.json",
         journal=f"{SEARCH}/journal.log",
-        table="<results>/{study}/tables/search/{arm}_fold-{fold}.csv",
+        table=f"{SEARCH}/trials.csv",
     log:
         "<logs>/{study}/{arm}/search/fold-{fold}/choose_trial.log",
     conda:

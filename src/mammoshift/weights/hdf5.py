@@ -60,7 +60,7 @@ def _datasets(
     """Yield the arrays below a group; `seen` holds the number of objects that were looked at."""
     if depth > DEPTH_LIMIT:
         raise WeightsError(f"its groups lie in each other more than {DEPTH_LIMIT} deep: {path}")
-    for name in group:
+    for name in map(str, group):
         where = f"{path}/{name}" if path else name
         seen[0] += 1
         if seen[0] > OBJECTS_LIMIT:

@@ -18,8 +18,9 @@ from mammoshift.configuration.judged import (
     JudgedSubset,
     ReportSettings,
 )
-from mammoshift.configuration.leaves import Leaves, leak_of, plain
+from mammoshift.configuration.leaves import Leaves, array_hashes, leak_of, plain
 from mammoshift.configuration.load import Project
+from mammoshift.configuration.recipes import archive_hash
 from mammoshift.configuration.resolved import ResolvedStudy
 
 
@@ -89,6 +90,8 @@ def report_settings(project: Project, study: str) -> ReportSettings:
                 title=project.datasets[name].title,
                 licence=project.datasets[name].licence,
                 synthetic=project.datasets[name].twin is not None,
+                archive_hash=archive_hash(project.datasets[name]),
+                array_hashes=tuple(array_hashes(project, study, [name])[name]),
             )
             for name in resolved.datasets
         ),

@@ -90,8 +90,8 @@ def adapter_module(wildcards):
 
 
 def twin_module(wildcards):
-    """Return the module that draws a dataset's twin."""
-    return (f"mammoshift.phantoms.twins.{PROJECT.datasets[wildcards.dataset].layout}",)
+    """Return the modules that draw a dataset's twin: its layout's, and that of another scanner."""
+    return leaves.twin_modules(PROJECT, wildcards.dataset)
 
 
 def split_module(wildcards):

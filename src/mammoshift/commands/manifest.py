@@ -15,6 +15,7 @@ import typer
 from mammoshift.archives.counts import Counts, counts_of, differences
 from mammoshift.commands.text_tables import print_notes, print_table, result_console
 from mammoshift.configuration.dataset import Dataset
+from mammoshift.configuration.recipes import archive_hash
 from mammoshift.errors import ConfigurationError, TableError
 from mammoshift.files import write_text_atomically
 
@@ -29,10 +30,13 @@ _SHEET_SIZE, _SHEET_WORKERS = (400, 260), 2
 class ArchiveReport:
     """What an archive holds, what was published of it, and what was left out.
 
-    `differences` compares the two; `excluded` counts by stage and code.
+    `differences` compares the two; `excluded` counts by stage and code. `recipe` tells the adapter
+    and its options from others, `data` the images and labels that were found.
     """
 
     adapter: str
+    recipe: str
+    data: str
     options: dict[str, Any]
     found: Counts
     published: Counts | None
@@ -65,6 +69,7 @@ def manifest(
 ) -> None:
     """Count what a raw archive holds, beside what was published of it."""
     from mammoshift.archives.adapter import ingest_archive
+    from mammoshift.archives.counts import data_hash
     from mammoshift.archives.registry import load_adapter
     from mammoshift.contracts.manifest import write_manifest
 
@@ -75,6 +80,8 @@ def manifest(
     published = load_adapter(adapter).published_counts(dataset.options)
     report = ArchiveReport(
         adapter=adapter,
+        recipe=archive_hash(dataset),
+        data=data_hash(result.manifest),
         options=dataset.options.model_dump(mode="json", exclude_none=True),
         found=found,
         published=published,
@@ -218,4 +225,4 @@ def _show(report: ArchiveReport) -> None:
     if excluded:
         print_table(console, "Left out", ("stage", "reason", "files or rows"), excluded, names=2)
     print_notes(console, [f"Differs: {difference}" for difference in report.differences])
-    print_notes(console, [f"{report.seconds:.1f} s"])
+    print_notes(console, [f"Recipe {report.recipe}, data {report.data}; {report.seconds:.1f} s"])

@@ -169,12 +169,18 @@ class LossSettings(ComparisonSettings):
 
 
 class DescribedDataset(Strict):
-    """One dataset as the report prints it; `synthetic` marks a twin of the real archive."""
+    """One dataset as the report prints it; `synthetic` marks a twin of the real archive.
+
+    `archive_hash` and `array_hashes` say how it is read and made into arrays: see
+    `mammoshift.configuration.recipes`.
+    """
 
     name: Name
     title: str
     licence: str
     synthetic: bool
+    archive_hash: str | None = None
+    array_hashes: tuple[str, ...] | None = None
 
 
 class CardSettings(JudgedStudy):

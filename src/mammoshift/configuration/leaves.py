@@ -15,9 +15,11 @@ from typing import Any, Literal
 
 from mammoshift.configuration.load import Project
 from mammoshift.configuration.model import ArmBase, Backbone, InputRecipe, Strict
+from mammoshift.configuration.recipes import array_hash
 from mammoshift.configuration.resolved import ResolvedStudy
 from mammoshift.configuration.search import Search
 from mammoshift.contracts.run import Run
+from mammoshift.phantoms.registry import twin_module
 
 Leaves = dict[str, Any]
 
@@ -48,6 +50,15 @@ def twin_leaves(project: Project, dataset: str) -> Leaves:
     return {"layout": record.layout, "twin": plain(record.twin, ["layout"])}
 
 
+def twin_modules(project: Project, dataset: str) -> tuple[str, ...]:
+    """Return the modules that a dataset's twin is drawn by; none for a real archive."""
+    record = project.datasets[dataset]
+    if record.twin is None:
+        return ()
+    layouts = (record.layout, record.twin.scanner.like)
+    return tuple(twin_module(layout) for layout in layouts if layout is not None)
+
+
 def ingest_leaves(project: Project, dataset: str) -> Leaves:
     """Return what the ingestion of a dataset reads: its adapter, that one's options, the limit."""
     record = project.datasets[dataset]
@@ -73,6 +84,18 @@ def input_of(project: Project, study: str, arm: str, domain: str) -> str | None:
     """Return the name of the input as which an arm takes the images of a domain, None without."""
     recipe = project.recipe(study, arm, domain)
     return None if recipe is None else input_name(recipe)
+
+
+def array_hashes(project: Project, study: str, datasets: Iterable[str]) -> dict[str, list[str]]:
+    """Return, for some datasets, the hashes of how each becomes arrays in a study."""
+    inputs = inputs_of_study(project, study)
+    return {
+        name: [
+            array_hash(project.datasets[name], project.of_dataset(name, recipe))
+            for recipe in inputs.get(name, {}).values()
+        ]
+        for name in datasets
+    }
 
 
 def inputs_of(project: Project, dataset: str) -> Mapping[str, InputRecipe]:
@@ -195,7 +218,12 @@ def training_settings(project: Project, study: str, run: Run) -> Leaves:
         "arm": plain(record),
         "backbone": None if backbone is None else whole_backbone(project, backbone),
         "task": resolved.domains[resolved.own_domain(run.arm)].task,
-        "lineage": lineage_leaves(project, study, run),
+        "lineage": {
+            **lineage_leaves(project, study, run),
+            "recipes": array_hashes(
+                project, study, resolved.domains[resolved.own_domain(run.arm)].datasets
+            ),
+        },
     }
 
 

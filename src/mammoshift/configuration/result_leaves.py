@@ -20,8 +20,9 @@ from mammoshift.configuration.judged import (
     LossSettings,
     ReportSettings,
 )
-from mammoshift.configuration.leaves import Leaves, leak_of, plain
+from mammoshift.configuration.leaves import Leaves, array_hashes, leak_of, plain
 from mammoshift.configuration.load import Project
+from mammoshift.configuration.recipes import archive_hash
 from mammoshift.configuration.resolved import ResolvedStudy
 
 
@@ -122,7 +123,15 @@ def report_settings(project: Project, study: str) -> ReportSettings:
         **_judged(project, study),
         title=record.title,
         question=record.question,
-        datasets=tuple(_described(project, name) for name in resolved.datasets),
+        datasets=tuple(
+            _described(project, name).model_copy(
+                update={
+                    "archive_hash": archive_hash(project.datasets[name]),
+                    "array_hashes": tuple(array_hashes(project, study, [name])[name]),
+                }
+            )
+            for name in resolved.datasets
+        ),
         described_domains=tuple(
             DescribedDomain(
                 name=name,

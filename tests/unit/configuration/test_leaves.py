@@ -62,7 +62,7 @@ def _all_leaves(project: Project) -> dict[str, object]:
             "datasets/twins.yaml",
             "title: Twin of CMMD",
             "tone: percentile\n  title: Twin of CMMD",
-            {"preprocess cmmd"},
+            {"preprocess cmmd", "report"},
         ),
         (
             f"studies/{STUDY}.yaml",

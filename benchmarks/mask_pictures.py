@@ -38,7 +38,10 @@ def main(folder: Path) -> None:
         made = image()
         before = _tile(made, _naive_region(made), None, False)
         wall = expected_wall(laterality, mirrored)
-        after = _tile(made, region_of(made, RECIPE, wall), laterality, mirrored)
+        region = region_of(made, RECIPE, wall)
+        if region is None:
+            raise SystemExit(f"{name}: the recipe asks for no breast")
+        after = _tile(made, region, laterality, mirrored)
         cv2.imwrite(str(folder / f"{name}.png"), np.vstack([before, after]))
 
 

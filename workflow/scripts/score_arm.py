@@ -2,6 +2,7 @@ from pathlib import Path
 
 from mammoshift.contracts.run import Run
 from mammoshift.execution.job import job_log
+from mammoshift.kinds._inputs import InputFiles
 from mammoshift.pixelstore.receipt import stores_by_dataset
 from mammoshift.scoring.run import ScoringJob, run_scoring
 
@@ -17,6 +18,10 @@ with job_log(snakemake.log[0]):
         code=snakemake.params.code,
         models=models,
         cases=Path(snakemake.input.cases),
-        stores=stores_by_dataset(snakemake.input.get("stores", [])),
+        inputs=InputFiles(
+            stores_by_dataset(snakemake.input.get("stores", [])),
+            features=list(map(Path, snakemake.input.get("features", []))),
+            scores=list(map(Path, snakemake.input.get("scores", []))),
+        ),
     )
     run_scoring(job, Path(snakemake.output[0]))

@@ -16,6 +16,7 @@ from toy_study import ARM, BACKBONE, CountingKind, case_table, write_case_table,
 
 from mammoshift.contracts.run import Run
 from mammoshift.errors import TrainingError
+from mammoshift.kinds._inputs import InputFiles
 from mammoshift.training import run
 from mammoshift.training.request import Cases
 from mammoshift.training.run import TrainingJob, run_training
@@ -39,7 +40,7 @@ def job(tmp_path: Path, kind: CountingKind) -> TrainingJob:
         leaves={"arm": {"input": [24, 16]}},
         code={"train": "1"},
         cases=write_case_table(tmp_path / "cases", _table()),
-        stores={"a": write_store(tmp_path, "a", NAMES)},
+        inputs=InputFiles({"a": write_store(tmp_path, "a", NAMES)}),
         start=None,
         folder=tmp_path / "toy" / "seed-3" / "fold-0",
     )
@@ -102,12 +103,14 @@ def test_other_pixels_make_a_run_anew_and_a_new_test_image_does_not(
 ) -> None:
     run_training(job)
     more = [*NAMES, "im6"]
-    wider = replace(job, stores={"a": write_store(tmp_path / "wider", "a", more)})
+    wider = replace(job, inputs=InputFiles({"a": write_store(tmp_path / "wider", "a", more)}))
     table = case_table("film", "a", more, [*SUBSETS, ("test",)])
     run_training(_with_cases(wider, table))
     assert len(kind.fitted) == 1
     turned = [NAMES[-1], *NAMES[:-1]]
-    run_training(replace(job, stores={"a": write_store(tmp_path / "turned", "a", turned)}))
+    run_training(
+        replace(job, inputs=InputFiles({"a": write_store(tmp_path / "turned", "a", turned)}))
+    )
     assert len(kind.fitted) == 2
 
 

@@ -13,11 +13,12 @@ from collections.abc import Callable
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from mammoshift.statistics.auc import FloatArray, IntArray
-from mammoshift.statistics.bootstrap import bootstrap_curves
+from mammoshift.statistics.bootstrap_curves import bootstrap_curves
 from mammoshift.statistics.calibration import calibration_measures
+from mammoshift.statistics.cross_fitting import cross_fit
+from mammoshift.statistics.inputs import FloatArray, IntArray
 from mammoshift.statistics.operating_points import operating_points_of
-from mammoshift.statistics.recalibration import cross_fit, fit_platt, fit_temperature
+from mammoshift.statistics.recalibration import fit_platt, fit_temperature
 from mammoshift.statistics.recalibration_budget import recalibration_budget
 from mammoshift.statistics.seeding import generator_for
 

@@ -103,7 +103,11 @@ def dry_run(folder: Path, *arguments: str) -> tuple[float, int]:
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "2", *arguments],
         cwd=folder,
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(folder / "src")},
+        env={
+            "PATH": "/usr/bin:/bin",
+            "PYTHONPATH": str(folder / "src"),
+            "SNAKEMAKE_LOGGER_MAMMOSHIFT_TEXT": "snakemake",
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -152,8 +156,11 @@ def main() -> None:
         bare.mkdir()
         copy_project(folder)
         large_study(folder, 20, 10, 10)
+        published = read_yaml(folder / "config/paper.yaml")
+        published["studies"] = ["config/studies/cross_sensor.yaml"]
+        (folder / "config/published.yaml").write_text(yaml.safe_dump(published), encoding="utf-8")
         for name, file, shape in (
-            ("published study", "config/paper.yaml", (4, 9, 3, 10)),
+            ("published study", "config/published.yaml", (4, 9, 3, 10)),
             ("20 x 10 x 10", "config/large.yaml", (11, 20, 10, 4)),
         ):
             keys = ("targets", "arms", "seeds", "bundles")

@@ -20,11 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, ndtr, ndtri
 
-from mammoshift.statistics.auc import IntervalMethod, auc_covariance, auc_intervals
+from mammoshift.statistics.auc import auc_covariance
 from mammoshift.statistics.bootstrap import percentile_interval
-from mammoshift.statistics.calibration import calibration_line
+from mammoshift.statistics.calibration_line import calibration_line
 from mammoshift.statistics.comparisons import Combined, difference_test, omnibus
 from mammoshift.statistics.distributions import critical_value
+from mammoshift.statistics.intervals import IntervalMethod, auc_intervals
 from mammoshift.statistics.meta_analysis import equal_weights, random_effects
 from mammoshift.statistics.multireader import obuchowski_rockette_nested
 from mammoshift.statistics.proportions import clustered_ratio

@@ -19,20 +19,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, ndtr, ndtri
 
-from mammoshift.statistics.calibration import (
-    calibration_line,
-    calibration_measures,
-    null_calibration_errors,
-)
+from mammoshift.statistics.calibration import calibration_measures
+from mammoshift.statistics.calibration_error import null_calibration_errors
+from mammoshift.statistics.calibration_line import calibration_line
+from mammoshift.statistics.matched_specificity import compare_at_specificity
 from mammoshift.statistics.operating_points import (
-    compare_at_specificity,
     reestimated_operating_points,
-    threshold_at_specificity,
     threshold_replicates_of,
     transferred_operating_point,
 )
 from mammoshift.statistics.proportions import Estimate, proportion
 from mammoshift.statistics.seeding import generator_for
+from mammoshift.statistics.thresholds import threshold_at_specificity
 
 RESAMPLES = 500
 SPECIFICITY = 0.95

@@ -21,14 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, ndtr, ndtri
 
-from mammoshift.statistics.auc import auc_covariance, auc_intervals
+from mammoshift.statistics.auc import auc_covariance
 from mammoshift.statistics.auprc import auprc_covariance
-from mammoshift.statistics.calibration import calibration_error
-from mammoshift.statistics.comparisons import (
-    omnibus,
-    paired,
-    unpaired,
-)
+from mammoshift.statistics.calibration_error import calibration_error
+from mammoshift.statistics.comparisons import omnibus, paired, unpaired
+from mammoshift.statistics.intervals import auc_intervals
 from mammoshift.statistics.meta_analysis import random_effects, weighted_stouffer
 from mammoshift.statistics.multireader import (
     obuchowski_rockette_crossed,

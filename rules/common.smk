@@ -5,6 +5,7 @@ Nothing here does work; a rule sees only the leaves of the configuration that it
 a change makes nothing else invalid.
 """
 
+import os
 from functools import cache
 from pathlib import Path
 
@@ -18,21 +19,32 @@ from mammoshift.contracts.run import RUN_PATTERN, Run
 from mammoshift.errors import MammoshiftError
 from mammoshift.execution.gpu_claim import local_gpu_identifiers
 from mammoshift.execution.job import prepare_jobs
-from mammoshift.provenance.fingerprint import code_fingerprint, file_hashes
+from mammoshift.provenance.fingerprint import file_hashes
+from mammoshift.provenance.finished import Fingerprints
+from mammoshift.provenance.keys import code_name
+from mammoshift.provenance.versions import SETTING as VERSIONS_SETTING
 
 ENVIRONMENT = "../envs/mammoshift.yaml"
 LIBRARY = Path(mammoshift.__file__).parent.parent
 RESULTS = workflow.pathvars.get("results")
 
-TEMPLATES = Path(workflow.basedir) / "workflow" / "report"
+CODE_MEMORY = Path(".snakemake") / "mammoshift" / "code.json"
+CODES = {}  # name of a fingerprint -> the script and the modules that it is of
+
+# Of this workflow, which is not that of the whole where another one uses it as a module.
+HOME = Path(workflow.current_basedir).parent
+TEMPLATES = HOME / "workflow" / "report"
 RUN = f"<results>/{{study}}/{RUN_PATTERN}"
 
 prepare_jobs(LIBRARY)
 
 try:
-    PROJECT = load_project(config, Path(workflow.basedir))
+    PROJECT = load_project(config, Path(workflow.basedir), HOME)
 except MammoshiftError as error:
     raise WorkflowError(str(error))
+
+if PROJECT.settings.versions:
+    os.environ[VERSIONS_SETTING] = PROJECT.settings.versions
 
 
 wildcard_constraints:
@@ -45,6 +57,7 @@ wildcard_constraints:
     fold=r"\d+",
     bundle=r"\d+",
     features="[a-z][a-z0-9_]*",
+    trial=r"\d+",
     lineage="[0-9a-f]{8}",
     input="[a-z0-9_]+",
 
@@ -55,12 +68,16 @@ if not workflow.non_local_exec and "gpu" not in workflow.global_resources:
         workflow.register_resource("gpu", len(gpus))
 
 
+SCRIPTS = HOME / "workflow" / "scripts"
+FINGERPRINTS = Fingerprints(SCRIPTS, LIBRARY, CODE_MEMORY.parent)
+
+
 @cache
 def fingerprint(script, modules):
     """Return the fingerprint of all first-party code that a script and some modules reach."""
-    path = Path(workflow.basedir) / "workflow" / "scripts" / script
-    memory = Path(".snakemake") / "mammoshift" / "code.json"
-    return code_fingerprint(path, LIBRARY, memory, modules)
+    result = FINGERPRINTS.of(script, modules)
+    CODES[code_name(result)] = (SCRIPTS / script, modules)
+    return result
 
 
 def code(script, modules=lambda wildcards: ()):
@@ -75,7 +92,7 @@ def adapter_module(wildcards):
 
 def twin_module(wildcards):
     """Return the module that draws a dataset's twin."""
-    return (f"mammoshift.phantoms.twins.{PROJECT.datasets[wildcards.dataset].adapter}",)
+    return (f"mammoshift.phantoms.twins.{PROJECT.datasets[wildcards.dataset].layout}",)
 
 
 def split_module(wildcards):
@@ -100,15 +117,52 @@ def scoring(wildcards):
     return of_kind(wildcards, "score", "SCORED_COLUMNS", "SCORES_UNITS")
 
 
+def check_planned():
+    """Raise an error that lists what the planned jobs need and is absent or wrong."""
+    from mammoshift.project.findings import Planned, check_inputs
+
+    planned = [(job.rule.name, job.wildcards) for job in workflow.dag.needrun_jobs()]
+
+    def chosen(rule, *names):
+        found = [tuple(getattr(w, name) for name in names) for name_, w in planned if name_ == rule]
+        return dict.fromkeys(found)
+
+    needed = Planned(
+        datasets=[dataset for (dataset,) in chosen("ingest_dataset", "dataset")],
+        weights=[backbone for (backbone,) in chosen("convert_weights", "backbone")],
+        arms=chosen("train_arm", "study", "arm"),
+    )
+    errors = [str(found) for found in check_inputs(PROJECT, needed) if found.level == "error"]
+    if errors:
+        raise WorkflowError("Nothing was started. " + "\n".join(errors))
+
+
+def study_reports(wildcards=None):
+    """Return the page of each study's report."""
+    return expand("<results>/{study}/report/index.html", study=PROJECT.studies)
+
+
+def overview():
+    """Return the page over all reports, where there are several."""
+    return ["<results>/index.html"] if len(PROJECT.studies) > 1 else []
+
+
 def report_message():
     """Return where the reports are, of those studies that have one."""
     pages = [Path(RESULTS, study, "report", "index.html") for study in PROJECT.studies]
+    if overview():
+        pages.append(Path(RESULTS, "index.html"))
     return "\n".join(f"Report: {page}" for page in pages if page.is_file())
 
 
 def archive_root(dataset):
     """Return the folder of a dataset's raw archive."""
     return str(PROJECT.archive_root(dataset, Path(RESULTS)))
+
+
+def kept_store():
+    """Return the folder in which expensive results are kept, and the size that it may have."""
+    return PROJECT.settings.kept(RESULTS)
 
 
 def twin_receipt(wildcards):
@@ -135,6 +189,12 @@ def store(dataset, input, file="store.json"):
 def features_module(wildcards):
     """Return the module of a set of features."""
     return (f"mammoshift.radiomics.sets.{wildcards.features}",)
+
+
+def contact_sheets(wildcards):
+    """Return the records of the contact sheets of a study's datasets."""
+    found = leaves.sheet_inputs(PROJECT, wildcards.study)
+    return [store(dataset, name, "contact_sheet.json") for dataset, name in found.items()]
 
 
 def stores(study, arm, domain):
@@ -251,16 +311,21 @@ def run_of(wildcards):
     return Run(wildcards.arm, int(wildcards.seed), int(wildcards.fold))
 
 
-def start_of(wildcards):
+def start_of_run(study, run):
     """Return the file a run starts from: none, converted weights, or another run's record."""
-    study = PROJECT.studies[wildcards.study]
-    arm = study.arms[wildcards.arm]
+    resolved = PROJECT.studies[study]
+    arm = resolved.arms[run.arm]
     if arm.initialisation == "pretrained":
         return f"<results>/weights/{arm.backbone}.safetensors"
-    start = study.start_of(run_of(wildcards))
+    start = resolved.start_of(run)
     if start is None:
         return []
-    return f"<results>/{wildcards.study}/{study.model_of(start).path}/model.json"
+    return f"<results>/{study}/{resolved.model_of(start).path}/model.json"
+
+
+def start_of(wildcards):
+    """Return the file that the run of the wildcards starts from; see `start_of_run`."""
+    return start_of_run(wildcards.study, run_of(wildcards))
 
 
 def applied_models(wildcards):
@@ -293,6 +358,28 @@ def run_files(wildcards, file):
     """Return one file of every trained run of a study."""
     study = PROJECT.studies[wildcards.study]
     return [f"<results>/{wildcards.study}/{run.path}/{file}" for run in study.trained_runs]
+
+
+def records_of_fold(wildcards):
+    """Return the records of an arm's models in one fold, one for each seed."""
+    study = PROJECT.studies[wildcards.study]
+    runs = [run for run in study.runs(wildcards.arm) if run.fold == int(wildcards.fold)]
+    return [f"<results>/{wildcards.study}/{run.path}/model.json" for run in runs]
+
+
+def own_predictions(wildcards):
+    """Return the predictions of an arm for the domain that it was trained on."""
+    domain = PROJECT.studies[wildcards.study].own_domain(wildcards.arm)
+    return f"<results>/{wildcards.study}/{wildcards.arm}/{domain}/predictions.parquet"
+
+
+def all_cards():
+    """Return the card of every trained model of all studies."""
+    return [
+        f"<results>/{name}/{run.path}/model_card.json"
+        for name, study in PROJECT.studies.items()
+        for run in study.trained_runs
+    ]
 
 
 def all_predictions(wildcards):

@@ -33,6 +33,8 @@ rule score_arm:
             PROJECT, wildcards.study, wildcards.arm, wildcards.domain
         ),
         code=code("score_arm.py", scoring),
+        # Uses `output`, so that Snakemake does not follow it: what is kept decides no result.
+        store=lambda wildcards, output: kept_store(),
     script:
         "../workflow/scripts/score_arm.py"
 
@@ -58,6 +60,8 @@ rule lend_scores:
             PROJECT, wildcards.study, wildcards.arm, wildcards.domain
         ),
         code=code("lend_scores.py", scoring),
+        # Uses `output`, so that Snakemake does not follow it: what is kept decides no result.
+        store=lambda wildcards, output: kept_store(),
     script:
         "../workflow/scripts/lend_scores.py"
 

@@ -18,11 +18,13 @@ pytestmark = pytest.mark.workflow
 REPORT = {"report_study"}
 STATISTICS = {"calibrate_study", "evaluate_study", "compare_arms", "combine_seeds"} | REPORT
 AFTER_SCORING = {"score_arm", "audit_predictions"} | STATISTICS
-AFTER_TRAINING = {"train_arm"} | AFTER_SCORING
+CARDS = {"write_card"}
+AFTER_TRAINING = {"train_arm"} | CARDS | AFTER_SCORING
 PIXELS = {"preprocess_bundle", "collect_bundles"}
 AUDITS = {"audit_lineage", "audit_study"}
 AFTER_A_TARGET = {"ingest_dataset", "make_cases"} | PIXELS | AUDITS | AFTER_SCORING
-AFTER_THE_SOURCE = AFTER_A_TARGET | {"audit_domain", "train_arm"}
+# The source is a twin, which has a contact sheet; the real target has none.
+AFTER_THE_SOURCE = AFTER_A_TARGET | {"audit_domain", "draw_contact_sheet", "train_arm"} | CARDS
 
 
 def _touch_everything(project: Project) -> None:
@@ -174,7 +176,7 @@ PLANNED: dict[str, tuple[Edit, set[str]]] = {
     ),
     "a changed statistic of all": (
         lambda p: p.add_code("src/mammoshift/statistics/auc.py"),
-        STATISTICS,
+        STATISTICS | CARDS,
     ),
     "a changed table": (
         lambda p: p.add_code("src/mammoshift/report/formatting.py"),
@@ -198,7 +200,7 @@ PLANNED: dict[str, tuple[Edit, set[str]]] = {
         lambda p: p.edit_study(_remove_the_target),
         {"audit_study", "audit_predictions"} | STATISTICS,
     ),
-    "a removed seed": (lambda p: p.edit_study(_remove_a_seed), AFTER_SCORING),
+    "a removed seed": (lambda p: p.edit_study(_remove_a_seed), AFTER_SCORING | CARDS),
     "a removed arm": (
         lambda p: p.edit_study(_remove_an_arm),
         {"audit_study", "audit_predictions"} | STATISTICS,
@@ -228,7 +230,7 @@ PLANNED: dict[str, tuple[Edit, set[str]]] = {
     ),
     "more of a target may be lost, and a changed loss": (
         _allow_more_loss_and_change_the_loss,
-        {"train_arm"} | AFTER_A_TARGET,
+        {"train_arm"} | CARDS | AFTER_A_TARGET,
     ),
     "a new version of a weights file": (
         lambda p: write_weights(p.folder / "weights" / "tiny.safetensors", seed=1),
@@ -354,15 +356,6 @@ def test_flipped_bytes_reach_no_number(project: Project, pattern: str, rule: str
     done = project.snakemake("--forcerun", rule, check=False)
     assert done.returncode != 0
     assert path.name in done.stdout + done.stderr
-
-
-def test_why_says_it_in_words(project: Project) -> None:
-    from mammoshift.provenance.why import explain, planned_jobs
-
-    project.edit_study(_one_arm_trains_longer)
-    dry = project.snakemake("--dry-run")
-    sentences = explain(planned_jobs(f"{dry.stdout}\n{dry.stderr}"))
-    assert "train_arm (2 jobs) would run: arm.training.batch_size was 8 and is 4." in sentences
 
 
 def _logs(project: Project, folder: str, name: str = "*.log") -> list[str]:

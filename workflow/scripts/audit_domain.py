@@ -2,9 +2,9 @@ from pathlib import Path
 
 from mammoshift.cases.findings import write_audit
 from mammoshift.cases.study_audit import audit_domain_files, stored_datasets
-from mammoshift.execution.job import job_log
+from mammoshift.execution.job import running
 
-with job_log(snakemake.log[0]):
+with running(snakemake):
     audit = snakemake.params.audit
     datasets = stored_datasets(
         snakemake.input.stores, snakemake.input.files, audit["maximum_lost_share"]

@@ -7,9 +7,9 @@ from mammoshift.cases.study_audit import (
     lineages_of,
     taken_splits,
 )
-from mammoshift.execution.job import job_log
+from mammoshift.execution.job import running
 
-with job_log(snakemake.log[0]):
+with running(snakemake):
     audit = snakemake.params.audit
     report = audit_prediction_files(
         lineages_of(audit["lineages"]),

@@ -8,9 +8,9 @@ from mammoshift.cases.study_audit import (
     stored_datasets,
     taken_splits,
 )
-from mammoshift.execution.job import job_log
+from mammoshift.execution.job import running
 
-with job_log(snakemake.log[0]):
+with running(snakemake):
     audit = snakemake.params.audit
     leaks = {name: domain["leak"] for name, domain in audit["domains"].items() if domain["leak"]}
     report = audit_study_files(

@@ -1,10 +1,10 @@
 from pathlib import Path
 
-from mammoshift.execution.job import job_log
+from mammoshift.execution.job import running
 from mammoshift.pixelstore.bundle import collect_bundles
 from mammoshift.pixelstore.receipt import write_receipt
 
-with job_log(snakemake.log[0]):
+with running(snakemake):
     output = Path(snakemake.output.receipt)
     bundles = [Path(path) for path in snakemake.input]
     receipt = collect_bundles(bundles, output.parent, Path(snakemake.output.excluded))

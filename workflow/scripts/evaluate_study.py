@@ -5,9 +5,9 @@ from mammoshift.contracts.results import write_metrics
 from mammoshift.evaluation.evaluate import evaluate_study
 from mammoshift.evaluation.load import load_grid
 from mammoshift.evaluation.rows import MetricRow, as_table
-from mammoshift.execution.job import job_log
+from mammoshift.execution.job import running
 
-with job_log(snakemake.log[0]):
+with running(snakemake):
     settings = EvaluationSettings.model_validate(snakemake.params.settings)
     files = snakemake.input
     grid = load_grid(settings, list(map(Path, files.cases)), list(map(Path, files.predictions)))

@@ -1,9 +1,9 @@
 from pathlib import Path
 
-from mammoshift.execution.job import job_log
+from mammoshift.execution.job import running
 from mammoshift.radiomics.extract import extract_features
 
-with job_log(snakemake.log[0]):
+with running(snakemake):
     extract_features(
         Path(snakemake.input[0]),
         snakemake.wildcards.features,

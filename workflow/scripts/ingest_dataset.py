@@ -6,9 +6,9 @@ from mammoshift.archives.ingest import check_receipt, remember_archive, write_in
 from mammoshift.archives.memory import NAME, ContentMemory
 from mammoshift.archives.registry import load_adapter
 from mammoshift.configuration.dataset import Dataset
-from mammoshift.execution.job import job_log
+from mammoshift.execution.job import running
 
-with job_log(snakemake.log[0]):
+with running(snakemake):
     root = Path(snakemake.params.root)
     dataset = Dataset.model_validate(snakemake.params.record)
     manifest = Path(snakemake.output.manifest)

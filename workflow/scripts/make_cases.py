@@ -5,10 +5,10 @@ from mammoshift.configuration.domain import DomainSettings
 from mammoshift.contracts.annotations import annotations_by_dataset
 from mammoshift.contracts.cases import cases_by_domain, write_cases
 from mammoshift.contracts.manifest import read_manifest
-from mammoshift.execution.job import job_log
+from mammoshift.execution.job import running
 from mammoshift.pixelstore.reader import items_by_dataset
 
-with job_log(snakemake.log[0]):
+with running(snakemake):
     domain = DomainSettings.model_validate(snakemake.params.cases["domain"])
     tables = [read_manifest(Path(path)) for path in snakemake.input.manifests]
     manifests = {str(table["dataset"].iloc[0]): table for table in tables}

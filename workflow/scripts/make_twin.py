@@ -1,10 +1,10 @@
 from pathlib import Path
 
 from mammoshift.configuration.dataset import Twin
-from mammoshift.execution.job import job_log
+from mammoshift.execution.job import running
 from mammoshift.phantoms.twin import write_twin
 
-with job_log(snakemake.log[0]):
+with running(snakemake):
     receipt = Path(snakemake.output[0])
     settings = snakemake.params.twin
     twin = Twin.model_validate(settings["twin"])

@@ -2,7 +2,7 @@ from pathlib import Path
 
 from mammoshift.configuration.judged import ReportSettings
 from mammoshift.contracts.run import Run
-from mammoshift.execution.job import job_log
+from mammoshift.execution.job import running
 from mammoshift.report.build import build_report
 from mammoshift.report.inputs import ReportInputs, TrainingRun
 
@@ -11,7 +11,7 @@ def paths(files):
     return tuple(Path(file) for file in files)
 
 
-with job_log(snakemake.log[0]):
+with running(snakemake, also=[Path(snakemake.output[0]).parent]):
     files = snakemake.input
     records = {Run.of_path(path.parent): path for path in paths(files.records)}
     runs = {Run.of_path(path.parent): path for path in paths(files.histories)}
@@ -25,6 +25,7 @@ with job_log(snakemake.log[0]):
         runs=tuple(TrainingRun(run, history, records[run]) for run, history in runs.items()),
         exclusions=paths(files.excluded),
         audits=paths(files.audits),
+        sheets=paths(files.sheets),
         assets=Path(snakemake.params.assets),
     )
     build_report(inputs, Path(snakemake.output[0]).parent)

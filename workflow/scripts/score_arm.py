@@ -1,12 +1,13 @@
 from pathlib import Path
 
 from mammoshift.contracts.run import Run
-from mammoshift.execution.job import job_log
+from mammoshift.execution.job import running
 from mammoshift.kinds._inputs import InputFiles
 from mammoshift.pixelstore.receipt import stores_by_dataset
+from mammoshift.provenance.reuse import Store
 from mammoshift.scoring.run import ScoringJob, run_scoring
 
-with job_log(snakemake.log[0]):
+with running(snakemake):
     settings = snakemake.params.scoring
     folders = {Run.of_path(Path(path).parent): Path(path).parent for path in snakemake.input.models}
     models = {
@@ -23,5 +24,6 @@ with job_log(snakemake.log[0]):
             features=list(map(Path, snakemake.input.get("features", []))),
             scores=list(map(Path, snakemake.input.get("scores", []))),
         ),
+        store=Store.of(snakemake.params.store),
     )
     run_scoring(job, Path(snakemake.output[0]))

@@ -42,6 +42,19 @@ class TableRow:
     cells: dict[str, str]
 
 
+def read_rows(path: Path, wanted: Sequence[str]) -> Iterator[TableRow]:
+    """Yield the rows of a table with a header: of an .xlsx workbook its first sheet's, else CSV.
+
+    Raises
+    ------
+    ArchiveError
+        As `read_csv` and `read_sheet_with_header`.
+    """
+    if path.suffix.lower() == ".xlsx":
+        return read_sheet_with_header(path, wanted)
+    return read_csv(path, wanted)
+
+
 def read_csv(path: Path, wanted: Sequence[str]) -> Iterator[TableRow]:
     """Yield the rows of a CSV file that has at least the columns `wanted`.
 

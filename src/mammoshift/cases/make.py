@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import blake2b
 
 import numpy as np
 import pandas as pd
@@ -72,6 +73,9 @@ def make_cases(
         raise ConfigurationError(
             f"domain {name}: no image passes the filter and has a label for the task {domain.task}"
         )
+    if domain.balance is not None:
+        cases, drawn = _balanced(cases)
+        notes += drawn
     cases = _with_units(cases, domain)
     repeated = cases["case_id"][cases["case_id"].duplicated()]
     if len(repeated):
@@ -182,6 +186,20 @@ def _of_task(annotations: pd.DataFrame, task: AnnotationTask) -> pd.DataFrame:
     if task.lesion_types is None:
         return annotations
     return annotations[annotations["lesion_type"].isin(list(task.lesion_types))]
+
+
+def _balanced(cases: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return as many cases of either label, those of the larger class by the hash of their name."""
+    counts = cases["label"].value_counts()
+    if len(counts) < 2:
+        return cases, []
+    ranks = cases["case_id"].map(lambda name: blake2b(str(name).encode(), digest_size=8).digest())
+    kept = cases.assign(rank=ranks).sort_values(["rank", "case_id"]).groupby("label")
+    balanced = kept.head(int(counts.min())).drop(columns="rank").sort_index()
+    larger, left_out = counts.idxmax(), int(counts.max() - counts.min())
+    if not left_out:
+        return cases, []
+    return balanced, [f"{left_out} cases with label {larger} are left out: classes are balanced"]
 
 
 def _with_units(cases: pd.DataFrame, domain: DomainSettings) -> pd.DataFrame:

@@ -19,7 +19,10 @@ from mammoshift.errors import ConfigurationError, TableError
 from mammoshift.files import write_text_atomically
 
 if TYPE_CHECKING:
+    from mammoshift.archives.adapter import IngestResult
     from mammoshift.contracts.exclusion import Exclusion
+
+_SHEET_SIZE, _SHEET_WORKERS = (400, 260), 2
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,10 @@ def manifest(
         str | None,
         typer.Option(help="FILE:NAME, a dataset of a datasets file whose options are taken."),
     ] = None,
+    contact_sheet: Annotated[
+        Path | None,
+        typer.Option(help="Draw the images to look at first into this .jpg or .png file."),
+    ] = None,
 ) -> None:
     """Count what a raw archive holds, beside what was published of it."""
     from mammoshift.archives.adapter import ingest_archive
@@ -81,8 +88,31 @@ def manifest(
             write_manifest(result.manifest, out)
         if json_file is not None:
             write_text_atomically(json_file, json.dumps(asdict(report), indent=1) + "\n")
+        if contact_sheet is not None:
+            _draw_sheet(result, root, contact_sheet)
     except OSError as error:
         raise TableError(f"{error.filename}: cannot be written ({error.strerror})") from error
+
+
+def _draw_sheet(result: IngestResult, root: Path, picture: Path) -> None:
+    """Draw the contact sheet of an archive, with the default recipe in a small size."""
+    from mammoshift.configuration.model import InputRecipe
+    from mammoshift.pixelstore.sheet import sheet_of_archive
+
+    if picture.suffix.lower() not in {".jpg", ".jpeg", ".png"}:
+        raise ConfigurationError(f"--contact-sheet {picture}: the name must end in .jpg or .png")
+    files = result.manifest.assign(
+        mirrored=result.manifest["image_id"].isin(result.mirrored).to_numpy()
+    )
+    recipe = InputRecipe(size=_SHEET_SIZE, mask="breast")
+    record = sheet_of_archive(files, result.annotations, root, recipe, picture, _SHEET_WORKERS)
+    print_notes(
+        result_console(),
+        [
+            f"{picture}: {len(record.shown)} of {record.images} images, the least "
+            "filled and the least certain masks first"
+        ],
+    )
 
 
 def _parsed(settings: Sequence[str]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, create_model, model_validator
 
 from mammoshift.archives.registry import AdapterOptions, adapter_names, load_adapter
 from mammoshift.configuration.model import Name, Positive, Share, Strict
-from mammoshift.phantoms.registry import twin_names
+from mammoshift.phantoms.registry import layouts_of, twin_names
 
 
 class DensityShares(Strict):
@@ -62,7 +62,8 @@ class Twin(Strict):
     """A synthetic archive in a real archive's raw layout.
 
     `magnification_of_pitch` coarsens the pixel pitch so that images of a demonstration stay
-    small; layout, tags and tables do not change with it.
+    small; layout, tags and tables do not change with it. `layout` is which of an adapter's
+    layouts is written, where there are several; the one called like the adapter where not set.
     """
 
     patients: Annotated[int, Field(ge=4, le=1_000_000)]
@@ -70,6 +71,7 @@ class Twin(Strict):
     magnification_of_pitch: Annotated[float, Field(ge=1.0, le=32.0)] = 1.0
     population: Population = Population()
     scanner: Scanner = Scanner()
+    layout: Name | None = None
 
 
 def _known_adapter(name: Any) -> Any:
@@ -95,7 +97,8 @@ class DatasetRecord(Strict):
     for this dataset. `expected_images` is for planning alone. `bundles` is the number of
     jobs that preprocessing is divided into. A run fails when more than
     `maximum_lost_share` of the files is unusable. What an adapter leaves to choose stands in the
-    section of its name.
+    section of its name. `pictures` allows a contact sheet in the results and in the report; where
+    it is not set, twins have one and real archives have none.
     """
 
     adapter: AdapterName
@@ -107,6 +110,18 @@ class DatasetRecord(Strict):
     tone: Literal["dicom_voi", "full_range", "percentile", "film_log"] | None = None
     maximum_lost_share: Share = 0.05
     expected_images: Annotated[int, Field(ge=1)] | None = None
+    pictures: bool | None = None
+
+    @property
+    def may_be_shown(self) -> bool:
+        """Whether its images may appear in results and reports."""
+        return self.twin is not None if self.pictures is None else self.pictures
+
+    @property
+    def layout(self) -> str:
+        """The layout that the dataset's twin has."""
+        chosen = self.twin.layout if self.twin else None
+        return chosen or self.adapter
 
     @property
     def options(self) -> AdapterOptions:
@@ -122,6 +137,11 @@ class DatasetRecord(Strict):
             raise ValueError(
                 f"there is no twin for the adapter {self.adapter}; there are twins for "
                 f"{', '.join(twin_names())}"
+            )
+        if self.twin is not None and self.layout not in layouts_of(self.adapter):
+            raise ValueError(
+                f"the adapter {self.adapter} does not read the layout {self.layout}; "
+                f"twin.layout may be {' or '.join(layouts_of(self.adapter))}"
             )
         return self
 

@@ -84,7 +84,8 @@ class DomainSettings(Strict):
     whose column of the manifest has one of the listed values or lies in a range; an image
     without the value is left out. `combine` is how the images of a unit are judged as one.
     `same_patients_as` names domains that hold the same patients, imaged again. `patches` says
-    where the patches of a domain whose unit is the patch are taken.
+    where the patches of a domain whose unit is the patch are taken. `balance: classes` keeps of
+    the class with more cases as many as the other has, drawn by a hash of the case's name.
     """
 
     datasets: Annotated[tuple[Name, ...], Field(min_length=1)]
@@ -95,6 +96,7 @@ class DomainSettings(Strict):
     split: SplitSettings | None = None
     same_patients_as: tuple[Name, ...] = ()
     patches: Patches | None = None
+    balance: Literal["classes"] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -120,6 +122,8 @@ class DomainSettings(Strict):
             raise ValueError("the unit patch and the section patches belong together")
         if self.leak == "by_patch" and self.unit != "patch":
             raise ValueError("split: by_patch divides patches; give the unit patch, or by_row")
+        if self.balance is not None and self.unit not in ("image", "patch"):
+            raise ValueError("balance draws cases, and this unit has several; give image or patch")
         return self
 
     @model_validator(mode="after")

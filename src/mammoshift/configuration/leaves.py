@@ -16,16 +16,17 @@ from typing import Any, Literal
 from mammoshift.configuration.load import Project
 from mammoshift.configuration.model import ArmBase, Backbone, InputRecipe, Strict
 from mammoshift.configuration.resolved import ResolvedStudy
+from mammoshift.configuration.search import Search
 from mammoshift.contracts.run import Run
 
 Leaves = dict[str, Any]
 
-NOT_IN_A_KEY = frozenset({"name", "label", "train_on", "judged_on"})
+NOT_IN_A_KEY = frozenset({"name", "label", "train_on", "judged_on", "search"})
 """Settings of an arm that change nothing of its model: names, and where it is applied.
 
-Which data it learned from, and what it started from, is in the key by content.
+Which data it learned from, what it started from and what a search chose is in the key by content.
 """
-NOT_OF_TRAINING = frozenset({"checkpoint_minutes"})
+NOT_OF_TRAINING = frozenset({"checkpoint_minutes", "observers"})
 
 
 def plain(record: Strict, leave_out: Iterable[str] = ()) -> Leaves:
@@ -44,7 +45,7 @@ def twin_leaves(project: Project, dataset: str) -> Leaves:
     """Return what a synthetic archive is made from."""
     record = project.datasets[dataset]
     assert record.twin is not None
-    return {"layout": record.adapter, "twin": plain(record.twin)}
+    return {"layout": record.layout, "twin": plain(record.twin, ["layout"])}
 
 
 def ingest_leaves(project: Project, dataset: str) -> Leaves:
@@ -99,6 +100,19 @@ def inputs_of_study(project: Project, study: str) -> dict[str, dict[str, InputRe
     return found
 
 
+def sheet_inputs(project: Project, study: str) -> dict[str, str]:
+    """Return, for each dataset of a study that may be shown, the input its contact sheet is of.
+
+    It is the first in the order of arms and domains; a dataset that no arm takes as images has
+    none.
+    """
+    return {
+        dataset: next(iter(found))
+        for dataset, found in inputs_of_study(project, study).items()
+        if project.datasets[dataset].may_be_shown
+    }
+
+
 def recipe_leaves(project: Project, dataset: str, name: str) -> Leaves:
     """Return the input recipe called `name` as it applies to `dataset`."""
     return plain(project.of_dataset(dataset, inputs_of(project, dataset)[name]))
@@ -149,6 +163,27 @@ def arm_leaves(project: Project, study: str, arm: str) -> Leaves:
     task = resolved.domains[resolved.own_domain(arm)].task
     leaves = {"arm": settings, "task": task}
     return leaves if backbone is None else {**leaves, "backbone": backbone}
+
+
+def trial_leaves(project: Project, study: str, arm: str) -> Leaves:
+    """Return what a trial of an arm's search reads: what training reads, and the search.
+
+    More trials leave those that there are as they are.
+    """
+    record = plain(search_of(project, study, arm), ["trials"])
+    return {**arm_leaves(project, study, arm), "search": record}
+
+
+def search_of(project: Project, study: str, arm: str) -> Search:
+    """Return the search of an arm that has one."""
+    record = getattr(project.studies[study].arms[arm], "search", None)
+    assert record is not None
+    return record
+
+
+def is_searched(project: Project, study: str, arm: str) -> bool:
+    """Return whether an arm has a search."""
+    return getattr(project.studies[study].arms[arm], "search", None) is not None
 
 
 def training_settings(project: Project, study: str, run: Run) -> Leaves:

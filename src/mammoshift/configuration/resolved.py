@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from mammoshift.configuration.arms import factor_pairs, resolve_arms
+from mammoshift.configuration.arms import INHERITED, check_read, factor_pairs, resolve_arms
 from mammoshift.configuration.domain import (
     DomainSettings,
     check_domains,
@@ -191,6 +191,9 @@ def resolve_study(name: str, study: Study, where: str) -> ResolvedStudy:
         _check_folds(resolved, arm, where)
         _check_judged(resolved, arm, where)
         _check_applied(resolved, arm, where)
+        _check_validation(resolved, arm, where)
+    for domain in domains:
+        _check_patches(resolved, domain, where)
     for position, (comparison, family) in enumerate(zip(study.comparisons, families, strict=True)):
         _check_family(resolved, comparison, family, f"{where}: comparisons.{position}")
     return resolved
@@ -250,25 +253,11 @@ def _check_arm(
             f"{key}.train_on: the arm has no stages of training; leave train_on out, or give stages"
         )
     for name in arm.reads:
-        _check_read(arm, name, arms, f"{key}.features.scores_of")
+        check_read(arm, name, arms, f"{key}.features.scores_of")
     if arm.parent is not None and arms[arm.parent.arm].kind != arm.kind:
         raise ConfigurationError(
             f"{key}.initialisation.arm: {arm.parent.arm} is of the kind "
             f"{arms[arm.parent.arm].kind}, not {arm.kind}"
-        )
-
-
-def _check_read(arm: ArmBase, name: str, arms: Mapping[str, ArmBase], key: str) -> None:
-    """Refuse to read an arm that is not there, that reads others itself, or scores no images."""
-    known(key, name, arms, "arm")
-    if name == arm.name:
-        raise ConfigurationError(f"{key}: the arm reads itself; name others")
-    if arms[name].reads:
-        raise ConfigurationError(f"{key}: {name} reads other arms itself; name those that it reads")
-    if arms[name].unit is not None:
-        raise ConfigurationError(
-            f"{key}: {name} scores a {arms[name].unit} as one and no images; name an arm that "
-            "scores images"
         )
 
 
@@ -307,12 +296,38 @@ def _check_applied(study: ResolvedStudy, arm: str, where: str) -> None:
             f"{key}.initialisation.fold: each fold applies its own model; leave it out"
         )
     theirs = study.arms[start.arm]
-    for setting in ("backbone", "input", "normalisation", "head", "scoring_precision"):
+    for setting in INHERITED:
         if getattr(record, setting, None) != getattr(theirs, setting, None):
             raise ConfigurationError(
                 f"{key}.{setting}: differs from that of {start.arm}, whose model the arm applies; "
                 "leave it out"
             )
+
+
+def _check_validation(study: ResolvedStudy, arm: str, where: str) -> None:
+    """Refuse to choose an epoch on validation cases that a split does not have."""
+    record, domain = study.arms[arm], study.own_domain(arm)
+    split = study.domains[split_origin(study.domains, domain)].split
+    shares = getattr(split, "shares", None)
+    share = shares.validation if shares is not None else getattr(split, "validation_share", None)
+    if not isinstance(record, Arm) or not record.learns or share != 0.0:
+        return
+    if record.training.select != "last_epoch":
+        raise ConfigurationError(
+            f"{where}: arms.{arm}.training.select: {record.training.select} needs validation "
+            f"cases, and the split of {domain} has none; give it a share, or select: last_epoch"
+        )
+
+
+def _check_patches(study: ResolvedStudy, domain: str, where: str) -> None:
+    """Refuse a domain of patches that no arm with images says the input of."""
+    if study.domains[domain].patches is None:
+        return
+    if not any(study.input_of(arm) is not None for arm in study.arms_on(domain)):
+        raise ConfigurationError(
+            f"{where}: domains.{domain}.patches: no arm that takes images is trained or judged on "
+            "it, so that no patch is cut; add one, or remove the domain"
+        )
 
 
 def _check_family(study: ResolvedStudy, comparison: Comparison, family: Family, where: str) -> None:

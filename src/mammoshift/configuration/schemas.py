@@ -10,10 +10,17 @@ from pydantic import TypeAdapter
 
 from mammoshift.configuration.dataset import Datasets
 from mammoshift.configuration.load import Backbones, Settings
+from mammoshift.configuration.published import PublishedStudy
 from mammoshift.configuration.study import Study
 
 LIMITS = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"})
-FORMS = {"settings": Settings, "datasets": Datasets, "backbones": Backbones, "study": Study}
+FORMS = {
+    "settings": Settings,
+    "datasets": Datasets,
+    "backbones": Backbones,
+    "study": Study,
+    "published": PublishedStudy,
+}
 
 
 def schema_texts() -> dict[str, str]:

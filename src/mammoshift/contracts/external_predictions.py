@@ -8,31 +8,40 @@ cases, so that differences are paired. Messages name lines, never identifiers.
 
 from __future__ import annotations
 
-import csv
-import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv as pacsv
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from mammoshift.contracts.prediction_file import PredictionFile, column_names, quoted, read_columns
 from mammoshift.contracts.shared_cases import IdentifiedScores, Keys
 from mammoshift.errors import TableError
 
 REQUIRED = ("case_id", "label", "arm", "score")
 DEFAULT_CLUSTER = "patient_id"
 NO_CLUSTER = "none"
-_LABELS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
-_MESSAGE_CHARACTERS = 40
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
+
+
+@dataclass(frozen=True)
+class Identifiers:
+    """The identifiers of N cases: texts, which other datasets may share, and which one each has."""
+
+    texts: pa.StringArray
+    codes: NDArray[np.intp]
+
+    @cached_property
+    def keys(self) -> Keys:
+        """[N] hashes; worked out when first asked for, since a table may have millions."""
+        used, place = np.unique(self.codes, return_inverse=True)
+        texts = np.array(self.texts.take(pa.array(used)).to_pylist(), dtype=object)
+        return pd.util.hash_array(texts, categorize=False)[place]
 
 
 @dataclass(frozen=True)
@@ -52,8 +61,8 @@ class DatasetScores:
         order of the table, seeds are sorted within an arm.
     patients
         [N] codes 0, 1, 2, ... of the cluster column; None without one.
-    case_keys, patient_keys
-        [N] hashes of the identifiers as they are written, to compare them between tables.
+    case_names, patient_names
+        The identifiers as they are written, to compare them between tables.
     """
 
     dataset: str | None
@@ -61,12 +70,17 @@ class DatasetScores:
     scores: NDArray[np.float64]
     curves: tuple[tuple[str, str | None], ...]
     patients: NDArray[np.intp] | None
-    case_keys: Keys
-    patient_keys: Keys | None
+    case_names: Identifiers
+    patient_names: Identifiers | None
 
     def identified(self, curve: int) -> IdentifiedScores:
         """Return the scores of one curve with the identity of the cases."""
-        return IdentifiedScores(self.labels, self.scores[curve], self.case_keys, self.patient_keys)
+        return IdentifiedScores(
+            self.labels,
+            self.scores[curve],
+            self.case_names.keys,
+            None if self.patient_names is None else self.patient_names.keys,
+        )
 
 
 @dataclass(frozen=True)
@@ -99,7 +113,7 @@ def read_external_predictions(
         score is not finite, a case occurs twice for one arm and seed, has two labels or two
         patients, or is missing for an arm. The message names file, line and column.
     """
-    columns = _column_names(path)
+    columns = column_names(path)
     required = tuple(name for name in REQUIRED if not (single_arm and name == "arm"))
     cluster_column = _cluster_column(path, columns, cluster)
     missing = [name for name in required if name not in columns]
@@ -108,88 +122,23 @@ def read_external_predictions(
         remedy = "Separate the columns by commas" if one else "Rename or add them"
         raise TableError(
             f"{path}: columns missing: {', '.join(missing)}; the table has "
-            f"{', '.join(_quoted(name) for name in columns) or 'none'}. {remedy}"
+            f"{', '.join(quoted(name) for name in columns) or 'none'}. {remedy}"
         )
     optional = [name for name in ("arm", "seed", "dataset", cluster_column) if name in columns]
     wanted = list(dict.fromkeys([*required, *(name for name in optional if name)]))
-    table = _Table(path, _read(path, wanted))
+    table = read_columns(path, wanted)
     return ExternalPredictions(tuple(_datasets(table, cluster_column)), cluster_column)
 
 
-class _Table:
-    """The wanted columns, and where a row is in the file."""
-
-    def __init__(self, path: Path, table: pa.Table) -> None:
-        self.path = path
-        self._table = table
-        self.size = table.num_rows
-        if self.size == 0:
-            raise TableError(f"{path}: the table has no rows")
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._table.column_names
-
-    def texts(self, name: str, may_be_empty: bool = False) -> tuple[NDArray[np.intp], list[str]]:
-        """Return the column as codes [rows] into the list of its texts."""
-        column = self._table.column(name)
-        if pa.types.is_dictionary(column.type) and not pa.types.is_string(column.type.value_type):
-            column = pc.cast(column, column.type.value_type)
-        if not pa.types.is_dictionary(column.type):
-            column = self._cast(name, column, pa.string(), "text").dictionary_encode()
-        column = column.unify_dictionaries().combine_chunks()
-        array = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
-        texts = [text or "" for text in array.dictionary.to_pylist()]
-        codes = array.indices.to_numpy(zero_copy_only=False)
-        null = np.isnan(codes) if codes.dtype.kind == "f" else np.zeros(self.size, dtype=bool)
-        codes = np.where(null, len(texts), codes).astype(np.intp)
-        empty = np.array([text == "" for text in [*texts, ""]])[codes]
-        if empty.any() and not may_be_empty:
-            self.fail(int(np.flatnonzero(empty)[0]), name, "is empty", "give every row a value")
-        return codes, [*texts, ""]
-
-    def numbers(self, name: str) -> NDArray[np.float64]:
-        """Return a column of finite numbers."""
-        values = self._cast(name, self._table.column(name), pa.float64(), "numbers").to_numpy()
-        wrong = np.flatnonzero(~np.isfinite(values))
-        if wrong.size:
-            what = "is missing or not a finite number"
-            self.fail(int(wrong[0]), name, what, "score the case, or leave it out for every arm")
-        return values
-
-    def _cast(
-        self, name: str, column: pa.ChunkedArray, wanted: pa.DataType, what: str
-    ) -> pa.ChunkedArray:
-        try:
-            return pc.cast(column, wanted)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            raise TableError(
-                f"{self.path}: column {name}: not a column of {what}; it holds {column.type}"
-            ) from error
-
-    def line(self, row: int) -> str:
-        """Say where a row (from 0) is in the file."""
-        if _is_parquet(self.path):
-            return f"row {row + 1}"
-        for index, (line, _) in enumerate(_csv_records(self.path)):
-            if index == row:
-                return f"line {line}"
-        return f"row {row + 1}"
-
-    def fail(self, row: int, column: str, what: str, remedy: str) -> NoReturn:
-        """Raise the error for a cell."""
-        raise TableError(f"{self.path}: {self.line(row)}, column {column}: {what}; {remedy}")
-
-
-def _datasets(table: _Table, cluster_column: str | None) -> Iterator[DatasetScores]:
-    labels = _labels(table)
+def _datasets(table: PredictionFile, cluster_column: str | None) -> Iterator[DatasetScores]:
+    labels = table.labels()
     scores = table.numbers("score")
-    cases, case_names = table.texts("case_id")
+    cases, case_names = table.identifiers("case_id")
     absent = np.zeros(table.size, dtype=np.intp), [""]
     arms, arm_names = table.texts("arm") if "arm" in table else absent
     seeds, seed_names = table.texts("seed", may_be_empty=True) if "seed" in table else absent
     seed_names = [_as_whole_number(name) for name in seed_names]
-    patients, patient_names = table.texts(cluster_column) if cluster_column else (None, [])
-    hashes = _hashes(case_names), _hashes(patient_names)
+    patients, patient_names = table.identifiers(cluster_column) if cluster_column else (None, None)
     parts, names = table.texts("dataset") if "dataset" in table else absent
     for part in _in_order_of_appearance(parts):
         rows = np.flatnonzero(parts == part)
@@ -202,12 +151,13 @@ def _datasets(table: _Table, cluster_column: str | None) -> Iterator[DatasetScor
             cases[rows],
             _curves(table, rows, arms[rows], seeds[rows], arm_names, seed_names),
             None if patients is None else (cluster_column or "", patients[rows]),
-            hashes,
+            case_names,
+            patient_names,
         )
 
 
 def _dataset(
-    table: _Table,
+    table: PredictionFile,
     rows: NDArray[np.intp],
     name: str | None,
     labels: NDArray[np.int8],
@@ -215,7 +165,8 @@ def _dataset(
     cases: NDArray[np.intp],
     curves: tuple[NDArray[np.intp], tuple[tuple[str, str | None], ...]],
     patients: tuple[str, NDArray[np.intp]] | None,
-    hashes: tuple[Keys, Keys],
+    case_names: pa.StringArray,
+    patient_names: pa.StringArray | None,
 ) -> DatasetScores:
     _, first, case = np.unique(cases, return_index=True, return_inverse=True)
     # Cases keep the order of the table.
@@ -245,17 +196,15 @@ def _dataset(
         matrix,
         curve_names,
         clusters,
-        hashes[0][cases[first]],
-        None if patients is None else hashes[1][patients[1][first]],
+        Identifiers(case_names, cases[first]),
+        None
+        if patients is None or patient_names is None
+        else Identifiers(patient_names, patients[1][first]),
     )
 
 
-def _hashes(texts: list[str]) -> Keys:
-    return pd.util.hash_array(np.array(texts, dtype=object), categorize=False)
-
-
 def _check_complete(
-    table: _Table,
+    table: PredictionFile,
     rows: NDArray[np.intp],
     case: NDArray[np.intp],
     curve: NDArray[np.intp],
@@ -293,7 +242,7 @@ def _check_complete(
 
 
 def _curves(
-    table: _Table,
+    table: PredictionFile,
     rows: NDArray[np.intp],
     arms: NDArray[np.intp],
     seeds: NDArray[np.intp],
@@ -325,19 +274,6 @@ def _curves(
     return place[code], tuple((found[i][0], found[i][1] or None) for i in order)
 
 
-def _labels(table: _Table) -> NDArray[np.int8]:
-    codes, texts = table.texts("label")
-    known = np.array([_LABELS.get(text.strip(), -1) for text in texts], dtype=np.int8)
-    labels = known[codes]
-    wrong = np.flatnonzero(labels < 0)
-    if wrong.size:
-        row = int(wrong[0])
-        table.fail(
-            row, "label", f"is {_quoted(texts[codes[row]])}", "allowed are 0 (negative) and 1"
-        )
-    return labels
-
-
 def _cluster_column(path: Path, columns: list[str], cluster: str | None) -> str | None:
     if cluster == NO_CLUSTER:
         return None
@@ -345,89 +281,10 @@ def _cluster_column(path: Path, columns: list[str], cluster: str | None) -> str 
         return DEFAULT_CLUSTER if DEFAULT_CLUSTER in columns else None
     if cluster not in columns:
         raise TableError(
-            f"{path}: there is no column {_quoted(cluster)} to cluster by; the table has "
-            f"{', '.join(_quoted(name) for name in columns)}. Name one of them, or `none`"
+            f"{path}: there is no column {quoted(cluster)} to cluster by; the table has "
+            f"{', '.join(quoted(name) for name in columns)}. Name one of them, or `none`"
         )
     return cluster
-
-
-def _is_parquet(path: Path) -> bool:
-    return path.suffix.lower() in (".parquet", ".pq")
-
-
-def _column_names(path: Path) -> list[str]:
-    if not path.is_file():
-        raise TableError(f"{path}: there is no such file")
-    if _is_parquet(path):
-        try:
-            names = pq.read_schema(path).names
-        except (pa.ArrowInvalid, OSError) as error:
-            raise TableError(f"{path}: this is not a readable Parquet file") from error
-    else:
-        try:
-            with path.open(encoding="utf-8-sig", newline="") as stream:
-                names = next(csv.reader(stream), [])
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise TableError(f"{path}: this is not a CSV file in UTF-8") from error
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise TableError(f"{path}: column {_quoted(repeated[0])} occurs twice; rename one")
-    return list(names)
-
-
-def _read(path: Path, columns: list[str]) -> pa.Table:
-    if _is_parquet(path):
-        try:
-            return pq.ParquetFile(path).read(columns=columns)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise TableError(f"{path}: this is not a readable Parquet file") from error
-    text = pa.dictionary(pa.int32(), pa.string())
-    types = {name: pa.float64() if name == "score" else text for name in columns}
-    try:
-        return pacsv.read_csv(
-            path,
-            parse_options=pacsv.ParseOptions(newlines_in_values=True),
-            convert_options=pacsv.ConvertOptions(
-                include_columns=columns, column_types=types, null_values=[]
-            ),
-        )
-    except pa.ArrowInvalid as error:
-        _explain_csv(path)
-        raise TableError(f"{path}: this cannot be read as comma-separated values") from error
-
-
-def _explain_csv(path: Path) -> None:
-    """Raise for the first record of a CSV file that has the wrong length or no number as score."""
-    columns = _column_names(path)
-    score = columns.index("score")
-    for line, record in _csv_records(path):
-        if len(record) != len(columns):
-            raise TableError(
-                f"{path}: line {line}: {len(record)} values for {len(columns)} columns; put text "
-                "that holds commas in double quotes"
-            )
-        try:
-            finite = math.isfinite(float(record[score]))
-        except ValueError:
-            finite = False
-        if not finite:
-            raise TableError(
-                f"{path}: line {line}, column score: {_quoted(record[score])} is not a finite "
-                "number; score the case, or leave it out for every arm"
-            )
-
-
-def _csv_records(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield (line on which it ends, values) for each record below the header, blank lines aside."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream)
-            next(reader, None)
-            for record in reader:
-                if record:
-                    yield reader.line_num, record
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise TableError(f"{path}: this is not a CSV file in UTF-8") from error
 
 
 def _in_order_of_appearance(codes: NDArray[np.intp]) -> list[int]:
@@ -453,10 +310,4 @@ def _seed_order(seed: str) -> tuple[int, int, str]:
 
 def _curve_text(curve: tuple[str, str | None]) -> str:
     arm, seed = curve
-    return f"arm {_quoted(arm)}" + (f", seed {_quoted(seed)}" if seed is not None else "")
-
-
-def _quoted(text: str) -> str:
-    """Return text from a file, shortened and with control characters escaped."""
-    shown = text if len(text) <= _MESSAGE_CHARACTERS else f"{text[:_MESSAGE_CHARACTERS]}..."
-    return repr(shown)
+    return f"arm {quoted(arm)}" + (f", seed {quoted(seed)}" if seed is not None else "")

@@ -1,4 +1,4 @@
-"""How a rule's script runs: its log, and an error that a person can read."""
+"""How a rule's script runs: sound inputs, its log, sums of its outputs, readable errors."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import gc
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mammoshift.errors import MammoshiftError
 from mammoshift.execution.allocator import keep_freed_memory
+from mammoshift.provenance.inputs import check_inputs, note_outputs
 
 YOUNG_OBJECTS = 50_000
 """Objects that a job makes before the collector looks at the youngest; Python's default is 700."""
@@ -24,6 +26,25 @@ def prepare_jobs(library: Path) -> None:
     present = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     if str(library) not in present:
         os.environ["PYTHONPATH"] = os.pathsep.join([str(library), *filter(None, present)])
+
+
+@contextmanager
+def running(job: Any, also: Iterable[Path] = ()) -> Iterator[None]:
+    """Run a job of the workflow: with its log, on inputs that are what was written.
+
+    At its end the sums of its outputs and the versions that made them are noted beside them.
+
+    Parameters
+    ----------
+    job
+        The `snakemake` object of a script.
+    also
+        Folders of files that the job writes beside its declared outputs.
+    """
+    with job_log(job.log[0]):
+        check_inputs([Path(path) for path in job.input])
+        yield
+        note_outputs([Path(path) for path in job.output], also)
 
 
 @contextmanager

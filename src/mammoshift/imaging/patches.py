@@ -114,13 +114,14 @@ def _around(
 def _starts(
     first: int, last: int, size: int, limit: int, patches: Patches, spacing: float
 ) -> list[int]:
-    centred = (first + last - size) // 2
-    if patches.region_step_mm is None or last - first <= size:
-        starts = [centred]
+    room = last - first - size
+    if patches.region_step_mm is None or room <= 0:
+        starts = [first + room // 2]
     else:
-        starts = list(
-            range(first, last - size + 1, max(1, round(patches.region_step_mm / spacing)))
-        )
+        step = max(1, round(patches.region_step_mm / spacing))
+        starts = list(range(first, first + room + 1, step))
+        if patches.region_scan == "four_corners":
+            starts += range(first + room, first - 1, -step)
     return list(dict.fromkeys(min(max(start, 0), limit - size) for start in starts))
 
 

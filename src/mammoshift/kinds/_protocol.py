@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mammoshift.pixelstore.case_pixels import CasePixels
+    from mammoshift.training.request import EpochRecord
 
 KINDS = "mammoshift.kinds"
 MODEL_RECORD = "model.json"
@@ -57,6 +58,8 @@ class FitRequest:
         Logits of the arms that this one reads, a column for each, `case_id` as index; of models
         with the run's seed that have seen no patient of the domain. None for an arm that reads
         none.
+    given_up
+        Of a trial: is asked after every epoch, with the history so far, whether it ends there.
     """
 
     arm: ArmBase
@@ -72,6 +75,7 @@ class FitRequest:
     lineage: Mapping[str, object]
     features: pd.DataFrame | None = None
     scores: pd.DataFrame | None = None
+    given_up: Callable[[Sequence[EpochRecord]], bool] | None = None
 
 
 @dataclass(frozen=True)

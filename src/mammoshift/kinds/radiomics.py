@@ -30,14 +30,14 @@ class RadiomicsArm(ArmBase):
 
     `input` is what the features are taken of, as an array that a network too could take.
     `estimator` has the published settings unless they are given; with `search` they are the best
-    of a grid by cross-validation of the training patients, `search: {}` is the published grid.
+    of a grid by cross-validation of the training patients, `grid: {}` is the published one.
     """
 
     kind: Literal["radiomics"] = "radiomics"  # pyright: ignore[reportIncompatibleVariableOverride]
     input: InputRecipe
     features: PatientFeatures = PatientFeatures()
     estimator: Boosting = Boosting()
-    search: BoostingGrid | None = None
+    grid: BoostingGrid | None = None
     missing_views: MissingViews = "training_mean"
 
     @model_validator(mode="after")
@@ -129,7 +129,7 @@ def fit(request: FitRequest) -> None:
             labels[in_training],
             arm.estimator,
             request.run.seed,
-            arm.search,
+            arm.grid,
         )
     except TrainingError as error:
         raise TrainingError(f"{request.run}: {error}") from None

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.special
 
-from mammoshift.phantoms.lesions import map_lesion
+from mammoshift.phantoms.lesions import LesionMap, map_lesion
 from mammoshift.phantoms.patient import Density, Lesion, Patient, Side, View
 from mammoshift.phantoms.streams import stream
 from mammoshift.phantoms.texture import power_law_fields
@@ -84,6 +84,52 @@ class Projection:
     sites: tuple[LesionSite, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Breast:
+    """One compressed breast in one view, before any beam.
+
+    All maps are float32 on the part `box` of the window's grid of `pitch_mm`: `inside` the
+    distance to the skin line in mm, `chord` and `interior` the path lengths in mm with and without
+    skin, `gland` the glandular share along each ray and `muscle` the pectoral muscle's. `lesions`
+    are where they project to, each with its map on the part.
+    """
+
+    window: tuple[int, int]
+    box: tuple[slice, slice]
+    pitch_mm: float
+    inside: FloatImage
+    chord: FloatImage
+    interior: FloatImage
+    gland: FloatImage
+    muscle: FloatImage
+    lesions: tuple[tuple[LesionSite, LesionMap], ...]
+
+    def whole(self, part: FloatImage) -> FloatImage:
+        """Return a map of the part as one of the window, zero elsewhere."""
+        whole = np.zeros(self.window, np.float32)
+        whole[self.box] = part
+        return whole
+
+
+def compose_breast(patient: Patient, side: Side, view: View, halvings: int) -> Breast:
+    """Return the anatomy of one breast in one view on a grid of 1 mm halved `halvings` times."""
+    pitch = 0.5**halvings
+    geometry = geometry_of(patient, side, view)
+    whole = _resample(_signed_distance(geometry), halvings)
+    rows, columns = box = _box(geometry, halvings)
+    inside = whole[box]
+    chord = _chord(inside, patient.thickness_mm / 2)
+    interior = _chord(inside - SKIN_MM, patient.thickness_mm / 2 - SKIN_MM)
+    gland, muscle = _glandular_share(patient, side, geometry, inside, interior, box, halvings)
+    lesions: list[tuple[LesionSite, LesionMap]] = []
+    for lesion in patient.lesions_of(side):
+        site = project_lesion(lesion, geometry)
+        corner = (site.row_mm - rows.start * pitch, site.column_mm - columns.start * pitch)
+        found = map_lesion(patient.seed, patient.number, lesion, view, corner, inside.shape, pitch)
+        lesions.append((site, found))
+    return Breast(whole.shape, box, pitch, inside, chord, interior, gland, muscle, tuple(lesions))
+
+
 def project_breast(
     patient: Patient, side: Side, view: View, halvings: int, lesion_contrast: float = 1.0
 ) -> Projection:
@@ -96,36 +142,25 @@ def project_breast(
     lesion_contrast
         Scales the attenuation that lesions add; 0 removes them.
     """
-    pitch = 0.5**halvings
-    geometry = geometry_of(patient, side, view)
-    whole = _resample(_signed_distance(geometry), halvings)
-    rows, columns = box = _box(geometry, halvings)
-    inside = whole[box]
-    chord = _chord(inside, patient.thickness_mm / 2)
-    interior = _chord(inside - SKIN_MM, patient.thickness_mm / 2 - SKIN_MM)
-    gland, muscle = _glandular_share(patient, side, geometry, inside, interior, box, halvings)
-    mixture = FAT_PER_MM + (GLAND_PER_MM - FAT_PER_MM) * gland
-    breast = interior * mixture + (chord - interior) * GLAND_PER_MM
-    reference = float(breast[(inside > 12) & (muscle < 0.5)].mean())
+    return attenuation_of(compose_breast(patient, side, view, halvings), lesion_contrast)
 
-    sites: list[LesionSite] = []
-    for lesion in patient.lesions_of(side):
-        site = project_lesion(lesion, geometry)
-        sites.append(site)
-        corner = (site.row_mm - rows.start * pitch, site.column_mm - columns.start * pitch)
-        found = map_lesion(patient.seed, patient.number, lesion, view, corner, breast.shape, pitch)
-        part = (
-            slice(found.top, found.top + found.mass_mm.shape[0]),
-            slice(found.left, found.left + found.mass_mm.shape[1]),
-        )
+
+def attenuation_of(breast: Breast, lesion_contrast: float = 1.0) -> Projection:
+    """Return what a beam meets in a breast; see `project_breast`."""
+    mixture = FAT_PER_MM + (GLAND_PER_MM - FAT_PER_MM) * breast.gland
+    depth = breast.interior * mixture + (breast.chord - breast.interior) * GLAND_PER_MM
+    reference = float(depth[(breast.inside > 12) & (breast.muscle < 0.5)].mean())
+    for _, found in breast.lesions:
+        part = found.part
         # A mass displaces tissue, so that it stands out from fat more than from gland.
-        room = np.minimum(found.mass_mm, interior[part])
+        room = np.minimum(found.mass_mm, breast.interior[part])
         added = room * (CARCINOMA_PER_MM * found.density_ratio - mixture[part])
         added += found.calcification_mm * (CALCIFICATION_PER_MM - FAT_PER_MM)
-        breast[part] += np.float32(lesion_contrast) * added
-    optical_depth = np.zeros(whole.shape, np.float32)
-    optical_depth[box] = breast
-    return Projection(optical_depth, pitch, reference, tuple(sites))
+        depth[part] += np.float32(lesion_contrast) * added
+    sites = tuple(site for site, _ in breast.lesions)
+    return Projection(
+        breast.whole(depth.astype(np.float32, copy=False)), breast.pitch_mm, reference, sites
+    )
 
 
 def geometry_of(patient: Patient, side: Side, view: View) -> Geometry:

@@ -33,6 +33,12 @@ class LesionMap:
     calcification_mm: FloatImage
     density_ratio: float
 
+    @property
+    def part(self) -> tuple[slice, slice]:
+        """The rows and columns of the grid that the maps cover."""
+        rows, columns = self.mass_mm.shape
+        return slice(self.top, self.top + rows), slice(self.left, self.left + columns)
+
 
 def map_lesion(
     seed: int,

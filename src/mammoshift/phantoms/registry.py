@@ -1,7 +1,9 @@
-"""Which twins there are: the twin of an adapter is the module of its name in the folder `twins`.
+"""Which twins there are: modules in the folder `twins`, each the layout of one adapter.
 
-A twin's module offers ``LAYOUT``, a `mammoshift.phantoms.twins.layout.Layout`. Modules are
-listed without being imported, since they need numpy and more.
+A layout belongs to the adapter whose name it has (`cmmd`), or begins with before an underscore
+(`csv_case_control`), the longest where several fit. Its module offers ``LAYOUT``, a
+`mammoshift.phantoms.twins.layout.Layout`. Modules are listed without being imported, since they
+need numpy and more.
 """
 
 from __future__ import annotations
@@ -18,28 +20,43 @@ if TYPE_CHECKING:
 _PACKAGE = "mammoshift.phantoms.twins"
 
 
+def layout_names() -> tuple[str, ...]:
+    """Return the names of all layouts of twins, sorted."""
+    return tuple(name for name in names_in(_PACKAGE) if adapter_of(name) is not None)
+
+
+def layouts_of(adapter: str) -> tuple[str, ...]:
+    """Return the names of the layouts that an adapter reads, sorted; none without a twin."""
+    return tuple(name for name in layout_names() if adapter_of(name) == adapter)
+
+
+def adapter_of(layout: str) -> str | None:
+    """Return the adapter that a layout belongs to; None for a module that is no layout."""
+    fitting = (name for name in adapter_names() if f"{layout}_".startswith(f"{name}_"))
+    return max(fitting, key=len, default=None)
+
+
 def twin_names() -> tuple[str, ...]:
     """Return the names of the adapters that have a twin, sorted."""
-    there = names_in(_PACKAGE)
-    return tuple(name for name in adapter_names() if name in there)
+    return tuple(name for name in adapter_names() if layouts_of(name))
 
 
 def twin_module(name: str) -> str:
-    """Return the full name of a twin's module: what a fingerprint of its code starts from."""
+    """Return the full name of a layout's module: what a fingerprint of its code starts from."""
     return f"{_PACKAGE}.{name}"
 
 
 def load_layout(name: str) -> Layout[Any]:
-    """Return the layout of the twin called `name`; only its own module is imported.
+    """Return the layout called `name`; only its own module is imported.
 
     Raises
     ------
     ConfigurationError
-        If there is no such twin, or its module has no ``LAYOUT``.
+        If there is no such layout, or its module has no ``LAYOUT``.
     """
-    if name not in twin_names():
+    if name not in layout_names():
         raise ConfigurationError(
-            f"there is no twin in the layout {name!r}; there are {', '.join(twin_names())}"
+            f"there is no twin in the layout {name!r}; there are {', '.join(layout_names())}"
         )
     module = load(_PACKAGE, name)
     try:

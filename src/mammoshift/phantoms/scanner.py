@@ -99,7 +99,7 @@ def expose(projection: Projection, scanner: ScannerModel, rng: np.random.Generat
     """
     transmitted = np.exp(np.float32(projection.reference) - projection.optical_depth)
     blurred = _blur(transmitted, projection.pitch_mm, scanner)
-    sampled = _sample(blurred, projection.pitch_mm, scanner)
+    sampled = sample(blurred, projection.pitch_mm, scanner)
     expected = np.maximum(sampled, 0) * np.float32(scanner.quanta)
     counted = _count(expected, scanner.electronic_noise, rng)
     relative = counted / np.float32(scanner.quanta)
@@ -178,7 +178,7 @@ def _fast_length(least: int) -> int:
     return 2 * fast
 
 
-def _sample(signal: FloatImage, pitch_mm: float, scanner: ScannerModel) -> FloatImage:
+def sample(signal: FloatImage, pitch_mm: float, scanner: ScannerModel) -> FloatImage:
     """Return `signal` at the centres of the detector's pixels, continued beyond the window."""
     step = scanner.pitch_mm / pitch_mm
     top = (WINDOW_MM[0] - scanner.shape[0] * scanner.pitch_mm) / 2 / pitch_mm

@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import astuple
 from functools import cache
 from pathlib import Path
@@ -90,6 +90,27 @@ def code_definitions(
     for the parameters.
     """
     return _reach(script, library, memory, by_name).definitions()
+
+
+def definitions_of(
+    code: Mapping[str, str],
+    script: Path,
+    library: Path,
+    memory: Path | None = None,
+    by_name: Collection[str] | None = None,
+) -> dict[str, str] | None:
+    """Return the hash of each definition behind a fingerprint, by `module:name`.
+
+    None where the code is another by now. See `code_fingerprint` for the parameters.
+    """
+    reach = _reach(script, library, memory, by_name)
+    if reach.modules() != code:
+        return None
+    found: dict[str, str] = {}
+    for definition in reach.definitions():
+        name = f"{definition.module}:{definition.name}"
+        found[name] = f"{found[name]} {definition.hash}" if name in found else definition.hash
+    return found
 
 
 def file_hashes(folder: Path) -> dict[str, str]:

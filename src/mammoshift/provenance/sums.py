@@ -1,7 +1,8 @@
 """Checking that a file still has the content that its receipt states, once per state of the file.
 
-The hash of a large file is computed when it is first used and whenever its size, modification
-time or inode is another than at the last look; what was seen then is remembered beside the file.
+The hash of a file is computed when it is first used and whenever its size, modification
+time or inode is another than at the last look; what was seen then is remembered beside a large
+file, and by the process for a small one.
 """
 
 from __future__ import annotations
@@ -12,12 +13,27 @@ from pathlib import Path
 from mammoshift.errors import DamagedFileError
 from mammoshift.files import sha256_of_file, write_text_atomically
 
+SMALL_BYTES = 4 * 1024**2
+"""Files below this are hashed by every process that reads them, and leave no note."""
+
+_known: dict[tuple[str, int, int, int], str] = {}
+
 
 def remembered_sha256(path: Path) -> str:
     """Return the SHA-256 of a file, from memory while the file looks as at the last look."""
-    note = _note_of(path)
     status = path.stat()
     look = [status.st_size, status.st_mtime_ns, status.st_ino]
+    place = (str(path), status.st_size, status.st_mtime_ns, status.st_ino)
+    if place not in _known:
+        _known[place] = (
+            _of_note(path, look) if status.st_size > SMALL_BYTES else sha256_of_file(path)
+        )
+    return _known[place]
+
+
+def _of_note(path: Path, look: list[int]) -> str:
+    """Return the hash of a large file from the note beside it, which is written if need be."""
+    note = _note_of(path)
     try:
         known = json.loads(note.read_text(encoding="utf-8"))
         if known["look"] == look:

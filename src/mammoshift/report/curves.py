@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mammoshift.statistics.calibration import reliability_curve
+from mammoshift.statistics.calibration_error import reliability_curve
 from mammoshift.statistics.proportions import wilson_interval
 
 Floats = NDArray[np.float64]
@@ -44,7 +44,7 @@ class RocBand:
 
 @dataclass(frozen=True)
 class ReliabilityBins:
-    """Reliability in bins of equal width, see `mammoshift.statistics.calibration`.
+    """Reliability in bins of equal width, see `mammoshift.statistics.calibration_error`.
 
     Attributes
     ----------

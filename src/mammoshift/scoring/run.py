@@ -32,7 +32,7 @@ from mammoshift.errors import TableError
 from mammoshift.files import atomic_path
 from mammoshift.kinds._inputs import CaseInputs, InputFiles
 from mammoshift.kinds._protocol import MODEL_RECORD, ScoreRequest, kind_of
-from mammoshift.provenance.reuse import keep, restore, result_key
+from mammoshift.provenance.reuse import Store, result_key
 
 LOGITS = "logits.npy"
 SCORED_ON_OWN = (VALIDATION, *JUDGED_SUBSETS)
@@ -56,6 +56,8 @@ class ScoringJob:
         Table of the domain.
     inputs
         What is read of the cases' images.
+    store
+        Where logits are kept; None for a folder `kept` beside the table.
     """
 
     settings: Mapping[str, Any]
@@ -63,6 +65,7 @@ class ScoringJob:
     models: Mapping[Run, Path]
     cases: Path
     inputs: InputFiles
+    store: Store | None = None
 
 
 def run_scoring(job: ScoringJob, output: Path) -> None:
@@ -75,7 +78,7 @@ def run_scoring(job: ScoringJob, output: Path) -> None:
     """
     table, inputs = _decoded(job)
     wanted = {run: _cases_of(job, run, table) for run in job.models}
-    logits = _logits(job, wanted, inputs, output.parent / "kept")
+    logits = _logits(job, wanted, inputs, output)
     write_predictions(_table(job, wanted, logits), output)
 
 
@@ -93,7 +96,7 @@ def run_lending(job: ScoringJob, output: Path) -> None:
     wanted = {
         run: table if job.settings["whole"] else _cases_of(job, run, table) for run in job.models
     }
-    logits = _logits(job, wanted, inputs, output.parent / "kept_scores")
+    logits = _logits(job, wanted, inputs, output)
     parts = [
         pd.DataFrame({"seed": run.seed, "case_id": cases["case_id"], "logit": logits[run]})
         for run, cases in wanted.items()
@@ -104,14 +107,15 @@ def run_lending(job: ScoringJob, output: Path) -> None:
 
 
 def _logits(
-    job: ScoringJob, wanted: Mapping[Run, pd.DataFrame], inputs: CaseInputs, kept: Path
+    job: ScoringJob, wanted: Mapping[Run, pd.DataFrame], inputs: CaseInputs, output: Path
 ) -> dict[Run, NDArray[np.float64]]:
     """Return the logits of each run for its cases, restored where they are still valid."""
+    store = job.store or Store(output.parent / "kept")
     logits: dict[Run, NDArray[np.float64]] = {}
     missing: dict[tuple[str, ...], list[Run]] = {}
     keys = {run: _key(job, run, cases, inputs) for run, cases in wanted.items()}
     for run, cases in wanted.items():
-        found = _restored(kept, run, keys[run])
+        found = _restored(store, keys[run], output)
         if found is not None:
             print(f"{job.settings['domain']}, {run}: restored")
             logits[run] = found
@@ -121,7 +125,7 @@ def _logits(
         cases = wanted[runs[0]]
         for run, row in zip(runs, _scored(job, runs, cases, inputs), strict=True):
             logits[run] = row
-            _keep(kept, run, keys[run], row)
+            _keep(store, keys[run], row, output, f"logits of {run} on {job.settings['domain']}")
             print(f"{job.settings['domain']}, {run}: scored {len(row)} cases")
     return logits
 
@@ -214,22 +218,18 @@ def _table(
     return pd.concat(parts, ignore_index=True)[PREDICTION_SCHEMA.names]
 
 
-def _folder(kept: Path, run: Run) -> Path:
-    return kept / f"seed-{run.seed}_fold-{run.fold}"
-
-
-def _restored(kept: Path, run: Run, key: str) -> NDArray[np.float64] | None:
-    place = kept / f".{LOGITS}-{run.seed}-{run.fold}"
-    if not restore(_folder(kept, run), key, {LOGITS: place}):
+def _restored(store: Store, key: str, output: Path) -> NDArray[np.float64] | None:
+    place = output.with_name(f".{LOGITS}-{key}")
+    if not store.restore(key, {LOGITS: place}):
         return None
     values = np.load(place, allow_pickle=False)
     place.unlink()
     return values
 
 
-def _keep(kept: Path, run: Run, key: str, logits: NDArray[np.float64]) -> None:
-    path = kept / f"new-{run.seed}-{run.fold}.npy"
+def _keep(store: Store, key: str, logits: NDArray[np.float64], output: Path, of: str) -> None:
+    path = output.with_name(f"new-{key}.npy")
     with atomic_path(path) as temporary:
         np.save(temporary, logits)
-    keep(_folder(kept, run), key, {LOGITS: path})
+    store.keep(key, {LOGITS: path}, of)
     path.unlink()

@@ -23,18 +23,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mammoshift.statistics.auc import (
-    CurveEstimates,
-    FloatArray,
-    Intervals,
-    checked_cases,
-    cluster_codes,
-    describe_curves,
-    intervals,
-    sum_of_parts,
-    two_class_parts,
-    undefined_flags,
-)
+from mammoshift.statistics.auc import sum_of_parts, two_class_parts
+from mammoshift.statistics.estimates import CurveEstimates, describe_curves, undefined_flags
+from mammoshift.statistics.inputs import FloatArray, checked_cases, cluster_codes
+from mammoshift.statistics.intervals import Intervals, intervals
 
 
 @dataclass(frozen=True, kw_only=True)

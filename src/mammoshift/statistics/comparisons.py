@@ -20,13 +20,13 @@ from numpy.typing import ArrayLike
 from scipy.special import bdtr, gammaln, ndtr
 
 from mammoshift.errors import StatisticsError
-from mammoshift.statistics.auc import FloatArray, cluster_codes
 from mammoshift.statistics.distributions import (
     chi_square_p,
     critical_value,
     two_sided_log10_p,
     two_sided_p,
 )
+from mammoshift.statistics.inputs import FloatArray, cluster_codes
 
 IDENTICAL = "no difference and no variance: the two rank these cases alike"
 DEGENERATE = "degenerate: there is a difference but its variance estimate is zero"

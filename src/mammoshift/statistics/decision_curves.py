@@ -21,8 +21,8 @@ from numpy.typing import ArrayLike
 from scipy.special import logit
 
 from mammoshift.errors import StatisticsError
-from mammoshift.statistics.auc import FloatArray, checked_cases, cluster_codes
 from mammoshift.statistics.distributions import critical_value
+from mammoshift.statistics.inputs import FloatArray, checked_cases, cluster_codes
 from mammoshift.statistics.proportions import checked_level
 
 

@@ -16,8 +16,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from mammoshift.statistics.auc import FloatArray, IntArray
 from mammoshift.statistics.distributions import critical_value
+from mammoshift.statistics.inputs import FloatArray, IntArray
 from mammoshift.statistics.proportions import Estimate
 
 MANY_CASES = 50_000

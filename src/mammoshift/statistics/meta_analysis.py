@@ -22,9 +22,9 @@ import numpy as np
 from scipy.optimize import brentq
 
 from mammoshift.errors import StatisticsError
-from mammoshift.statistics.auc import FloatArray
 from mammoshift.statistics.comparisons import Combined, combined, difference_test
 from mammoshift.statistics.distributions import chi_square_p
+from mammoshift.statistics.inputs import FloatArray
 
 STOUFFER = "weighted_stouffer"
 RANDOM_EFFECTS = "random_effects"

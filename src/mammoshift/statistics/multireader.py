@@ -33,8 +33,8 @@ from dataclasses import replace
 import numpy as np
 
 from mammoshift.errors import StatisticsError
-from mammoshift.statistics.auc import FloatArray
 from mammoshift.statistics.comparisons import UNDEFINED, Combined, combined, difference_test
+from mammoshift.statistics.inputs import FloatArray
 from mammoshift.statistics.variance_parts import VariancePart, degrees_of_freedom
 
 NESTED = "obuchowski_rockette_nested"

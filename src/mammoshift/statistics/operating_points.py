@@ -1,4 +1,4 @@
-"""Operating points: where a score is cut, and what sensitivity and specificity result.
+"""Operating points: what sensitivity and specificity result where a score is cut.
 
 A case is called positive if its score reaches the threshold. A *transferred* threshold was
 chosen on other cases (the source's validation patients): at the target both the sensitivity and
@@ -12,41 +12,34 @@ estimated again in every resample of patients.
 References
 ----------
 Linnet 1987, Clinical Chemistry 33:1716; Hsieh and Turnbull 1996, Annals of Statistics 24:25
-(variance of a sensitivity at an estimated threshold). Youden 1950, Cancer 3:32. Kubat and Matwin
-1997, ICML:179 (geometric mean of sensitivity and specificity).
+(variance of a sensitivity at an estimated threshold).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr, ndtri
 
 from mammoshift.errors import StatisticsError
-from mammoshift.statistics.auc import FloatArray, checked_cases, cluster_codes
 from mammoshift.statistics.bootstrap import (
     DEFAULT_RESAMPLES,
-    CurveReplicates,
     Strata,
+    is_degenerate,
+    percentile_interval,
+    resamples_text,
+    strata_of,
+)
+from mammoshift.statistics.bootstrap_curves import (
+    CurveReplicates,
     bootstrap_at_thresholds,
     bootstrap_curves,
     checked_specificity,
-    is_degenerate,
-    negatives_needed,
-    percentile_interval,
-    resamples_text,
-    scores_above,
-    strata_of,
 )
-from mammoshift.statistics.confusion import (
-    ConfusionMatrix,
-    confusion_matrix,
-    confusion_metrics,
-)
+from mammoshift.statistics.confusion import ConfusionMatrix, confusion_matrix, confusion_metrics
+from mammoshift.statistics.inputs import FloatArray, checked_cases, checked_classes, cluster_codes
 from mammoshift.statistics.large_samples import (
     MANY_CASES,
     linearised_interval,
@@ -56,51 +49,14 @@ from mammoshift.statistics.large_samples import (
 )
 from mammoshift.statistics.patient_confusion import patient_confusion_metrics
 from mammoshift.statistics.proportions import Estimate, wilson_interval
+from mammoshift.statistics.thresholds import threshold_at_specificity
 
 Provenance = Literal["transferred", "reestimated"]
-Criterion = Literal["specificity", "youden", "g_mean"]
-
-STEP_AT_ONE = (
-    "the smallest threshold that reaches the specificity has a specificity of 1: ties or too few "
-    "negatives leave no step in between"
-)
-NONE_REACHES = "no case has a score above the negatives that must be called negative"
 BY_CONSTRUCTION = "the specificity is reached by construction; an interval has no meaning there"
 DEGENERATE = (
     "the bootstrap is degenerate (all resamples agree): Wilson interval on the number of "
     "patients, without the uncertainty of the threshold"
 )
-IDENTICAL = "the two agree in every resample"
-
-
-@dataclass(frozen=True)
-class Threshold:
-    """A threshold and what it does on the cases that it was chosen on.
-
-    Attributes
-    ----------
-    value
-        On the scale of the scores; a case is positive if its score is not below.
-    criterion
-        `specificity`, `youden` or `g_mean`.
-    target
-        The wanted specificity; None for the other criteria.
-    sensitivity, specificity
-        On the cases it was chosen on, in [0, 1]: the values of the step, not interpolated.
-    n_pos, n_neg
-        Those cases.
-    note
-        What a reader must know, such as a step specificity of 1; empty otherwise.
-    """
-
-    value: float
-    criterion: Criterion
-    target: float | None
-    sensitivity: float
-    specificity: float
-    n_pos: int
-    n_neg: int
-    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -116,79 +72,6 @@ class OperatingPoint:
     n_neg: int
     n_patients: int
     note: str = ""
-
-
-@dataclass(frozen=True)
-class SensitivityDifference:
-    """Difference of two arms' sensitivities at a matched specificity, first minus second.
-
-    `se` is the standard deviation of the bootstrap, `p` two-sided from difference / se, and the
-    interval is difference -+ the normal quantile times `se`, so that test and interval agree.
-    """
-
-    difference: float
-    se: float
-    ci_low: float
-    ci_high: float
-    statistic: float | None
-    p: float | None
-    method: str
-    note: str = ""
-
-
-def threshold_at_specificity(
-    labels: ArrayLike, scores: ArrayLike, specificity: float = 0.95
-) -> Threshold:
-    """Return the smallest observed score that, as threshold, reaches a specificity.
-
-    Parameters
-    ----------
-    labels
-        [N], 0 or 1; both must occur.
-    scores
-        [N], finite. Candidates are the scores of all N cases. When none of them is high enough,
-        the threshold lies just above the highest negative score and the sensitivity is 0.
-    specificity
-        In (0, 1].
-
-    Raises
-    ------
-    StatisticsError
-        If the input cannot be used, or a class is empty.
-    """
-    wanted = checked_specificity(specificity)
-    positive, row = _one_arm(labels, scores)
-    negatives = np.sort(row[~positive])
-    last = negatives[int(negatives_needed(negatives.size, wanted)) - 1]
-    value = float(scores_above(np.sort(row), np.array([last]))[0])
-    reached = float(np.mean(negatives < value))
-    notes = [STEP_AT_ONE] if reached == 1.0 and wanted < 1.0 else []
-    if not (row >= value).any():
-        notes.append(NONE_REACHES)
-    return _threshold(positive, row, value, "specificity", wanted, "; ".join(notes))
-
-
-def youden_threshold(labels: ArrayLike, scores: ArrayLike) -> Threshold:
-    """Return the threshold that maximises sensitivity + specificity - 1, the lowest on ties.
-
-    Labels and scores are [N] as in `threshold_at_specificity`; give validation cases.
-    """
-    positive, row = _one_arm(labels, scores)
-    candidates, tp, tn = _counts_at_candidates(positive, row)
-    n_pos = np.count_nonzero(positive)
-    best = np.argmax(tp * (positive.size - n_pos) + tn * n_pos)
-    return _threshold(positive, row, float(candidates[best]), "youden", None)
-
-
-def g_mean_threshold(labels: ArrayLike, scores: ArrayLike) -> Threshold:
-    """Return the threshold that maximises sqrt(sensitivity * specificity), the lowest on ties.
-
-    Labels and scores are [N] as in `threshold_at_specificity`; give validation cases. This
-    balances the two; it does not maximise sensitivity.
-    """
-    positive, row = _one_arm(labels, scores)
-    candidates, tp, tn = _counts_at_candidates(positive, row)
-    return _threshold(positive, row, float(candidates[np.argmax(tp * tn)]), "g_mean", None)
 
 
 def transferred_operating_point(
@@ -221,7 +104,7 @@ def transferred_operating_point(
     threshold_replicates
         [B], from `threshold_replicates_of` on the validation cases.
     """
-    positive, row = _one_arm(labels, scores)
+    positive, row = checked_classes(labels, scores, "operating point")
     if not np.isfinite(threshold):
         raise StatisticsError(f"the threshold is {threshold}; it must be a finite number")
     strata = strata_of(positive, patients)
@@ -268,7 +151,7 @@ def threshold_replicates_of(
 
     With `MANY_CASES` cases they are drawn from the normal limit of that distribution.
     """
-    positive, row = _one_arm(labels, scores)
+    positive, row = checked_classes(labels, scores, "operating point")
     if positive.size >= MANY_CASES:
         wanted = checked_specificity(specificity)
         codes = None if patients is None else cluster_codes(patients, positive.size)
@@ -389,79 +272,6 @@ def operating_points_of(
     return tuple(points)
 
 
-def compare_at_specificity(
-    labels: ArrayLike,
-    scores: ArrayLike,
-    pairs: Sequence[tuple[int, int]],
-    specificity: float,
-    rng: np.random.Generator,
-    *,
-    patients: ArrayLike | None = None,
-    resamples: int = DEFAULT_RESAMPLES,
-    level: float = 0.95,
-) -> tuple[SensitivityDifference, ...]:
-    """Compare arms' sensitivities at one specificity by a paired patient bootstrap.
-
-    Parameters
-    ----------
-    labels, scores
-        [N] and [K, N].
-    pairs
-        Indices (a, b) of the arms; the difference is a minus b. In every resample each arm has
-        its own threshold, so both arms are held at the wanted specificity.
-    """
-    curves = bootstrap_curves(
-        labels,
-        scores,
-        rng,
-        patients=patients,
-        specificities=(specificity,),
-        resamples=resamples,
-    )
-    positive, matrix = checked_cases(labels, scores)
-    values = [threshold_at_specificity(positive, row, specificity).sensitivity for row in matrix]
-    method = f"paired_{resamples_text(resamples)}"
-    return tuple(
-        _difference(
-            values[a] - values[b],
-            curves.sensitivity[0, a] - curves.sensitivity[0, b],
-            method,
-            level,
-        )
-        for a, b in pairs
-    )
-
-
-def _difference(
-    difference: float, replicates: FloatArray, method: str, level: float
-) -> SensitivityDifference:
-    if is_degenerate(replicates):
-        # Equal in every resample: no evidence of a difference if there is none to begin with.
-        same = difference == 0.0
-        return SensitivityDifference(
-            difference,
-            0.0,
-            difference,
-            difference,
-            0.0 if same else None,
-            1.0 if same else None,
-            method,
-            IDENTICAL if same else "degenerate: they differ by the same amount in every resample",
-        )
-    se = float(np.std(replicates, ddof=1))
-    statistic = difference / se
-    half = -float(ndtri((1.0 - level) / 2.0)) * se
-    return SensitivityDifference(
-        difference,
-        se,
-        difference - half,
-        difference + half,
-        statistic,
-        float(2.0 * ndtr(-abs(statistic))),
-        method,
-    )
-
-
 def _estimate(
     value: float | None,
     replicates: FloatArray,
@@ -499,50 +309,3 @@ def _operating_point(
         strata.n_patients,
         "; ".join(part for part in (note, strata.note) if part),
     )
-
-
-def _threshold(
-    positive: NDArray[np.bool_],
-    scores: FloatArray,
-    value: float,
-    criterion: Criterion,
-    target: float | None,
-    note: str = "",
-) -> Threshold:
-    called = scores >= value
-    n_pos = int(np.count_nonzero(positive))
-    n_neg = positive.size - n_pos
-    return Threshold(
-        value,
-        criterion,
-        target,
-        int(np.count_nonzero(called & positive)) / n_pos,
-        int(np.count_nonzero(~called & ~positive)) / n_neg,
-        n_pos,
-        n_neg,
-        note,
-    )
-
-
-def _counts_at_candidates(
-    positive: NDArray[np.bool_], scores: FloatArray
-) -> tuple[FloatArray, NDArray[np.int64], NDArray[np.int64]]:
-    """Return the distinct scores, ascending, and the true positives and negatives at each.
-
-    The counts are whole numbers, so that equally good thresholds tie exactly.
-    """
-    candidates = np.unique(scores)
-    positives, negatives = np.sort(scores[positive]), np.sort(scores[~positive])
-    tp = positives.size - np.searchsorted(positives, candidates, side="left")
-    tn = np.searchsorted(negatives, candidates, side="left")
-    return candidates, tp.astype(np.int64), tn.astype(np.int64)
-
-
-def _one_arm(labels: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.bool_], FloatArray]:
-    positive, matrix = checked_cases(labels, scores)
-    if matrix.shape[0] != 1:
-        raise StatisticsError(f"an operating point is that of one arm, not of {len(matrix)}")
-    if positive.all() or not positive.any():
-        missing = "negative" if positive.all() else "positive"
-        raise StatisticsError(f"operating point: there is no {missing} case among {positive.size}")
-    return positive, matrix[0]

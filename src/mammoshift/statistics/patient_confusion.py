@@ -14,7 +14,6 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mammoshift.statistics.auc import FloatArray, checked_cases, cluster_codes
 from mammoshift.statistics.confusion import (
     NO_CALLED_NEGATIVE,
     NO_CALLED_POSITIVE,
@@ -26,6 +25,7 @@ from mammoshift.statistics.confusion import (
     confusion_metrics,
 )
 from mammoshift.statistics.distributions import critical_value
+from mammoshift.statistics.inputs import FloatArray, checked_cases, cluster_codes
 from mammoshift.statistics.proportions import Estimate, clustered_ratio, undefined
 from mammoshift.statistics.variance_parts import effective_number
 

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mammoshift.errors import StatisticsError
-from mammoshift.statistics.auc import FloatArray
 from mammoshift.statistics.distributions import critical_value
+from mammoshift.statistics.inputs import FloatArray
 from mammoshift.statistics.variance_parts import effective_number
 
 ALIKE = "all patients agree: Wilson interval on the number of patients"
@@ -50,6 +50,16 @@ class Estimate:
 def undefined(reason: str) -> Estimate:
     """Return the estimate of a quantity that does not exist, with the reason."""
     return Estimate(None, note=reason)
+
+
+def wald_estimate(
+    value: float, se: float, method: str, level: float, df: float = math.inf, note: str = ""
+) -> Estimate:
+    """Return value -+ critical value * se, without an interval where the standard error is none."""
+    if not math.isfinite(se):
+        return Estimate(value, note="no interval: the information matrix is singular")
+    half = critical_value(level, df) * se
+    return Estimate(value, value - half, value + half, method, note)
 
 
 def wilson_interval(

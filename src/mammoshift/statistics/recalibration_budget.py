@@ -25,16 +25,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mammoshift.errors import StatisticsError
-from mammoshift.statistics.auc import FloatArray, IntArray, checked_cases, cluster_codes
-from mammoshift.statistics.bootstrap import checked_specificity, negatives_needed
-from mammoshift.statistics.calibration import (
+from mammoshift.statistics.bootstrap_curves import checked_specificity, negatives_needed
+from mammoshift.statistics.calibration_error import (
     DEFAULT_BINS,
     bin_index,
     debiased_square,
     equal_count_bins,
 )
+from mammoshift.statistics.inputs import FloatArray, IntArray, checked_cases, cluster_codes
+from mammoshift.statistics.logistic_fits import at_limit, platt_of, temperatures_of
 from mammoshift.statistics.proportions import checked_level
-from mammoshift.statistics.recalibration import at_limit, platt_of, temperatures_of
 
 DEFAULT_SIZES = (10, 25, 50, 100, 200)
 DEFAULT_DRAWS = 200

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mammoshift.errors import StatisticsError
-from mammoshift.statistics.auc import FloatArray, auc_covariance, checked_cases
+from mammoshift.statistics.auc import auc_covariance
 from mammoshift.statistics.comparisons import (
     DEGENERATE,
     IDENTICAL,
@@ -30,6 +30,7 @@ from mammoshift.statistics.comparisons import (
     paired,
 )
 from mammoshift.statistics.distributions import two_sided_p
+from mammoshift.statistics.inputs import FloatArray, checked_cases
 
 NAIVE = "as published; treats seeds on one test set as independent, rejects true nulls too often"
 

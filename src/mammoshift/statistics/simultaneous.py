@@ -16,7 +16,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from mammoshift.errors import StatisticsError
-from mammoshift.statistics.auc import FloatArray
+from mammoshift.statistics.inputs import FloatArray
 from mammoshift.statistics.proportions import checked_level
 from mammoshift.statistics.transfer import Drops
 

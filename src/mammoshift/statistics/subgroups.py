@@ -24,17 +24,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from mammoshift.errors import StatisticsError
 from mammoshift.statistics.auc import (
-    FloatArray,
-    IntArray,
-    checked_cases,
-    cluster_codes,
     placements,
     small_sample_factors,
     sum_of_parts,
     sums_by_cluster,
-    undefined_flags,
 )
 from mammoshift.statistics.comparisons import DEGENERATE, IDENTICAL
+from mammoshift.statistics.estimates import undefined_flags
+from mammoshift.statistics.inputs import FloatArray, IntArray, checked_cases, cluster_codes
 from mammoshift.statistics.variance_parts import VariancePart, effective_number, johansen
 
 FEWEST_PATIENTS = 10

@@ -134,7 +134,7 @@ def test_it_is_found_validated_and_ingested(grown: Path) -> None:
         ("toy", "\n  toy: {doubtfull: benign}", ["mias.toy.doubtfull", "'doubtful'"]),
         ("toy", "\n  toy: {doubtful: normal}", ["mias.toy.doubtful", "'benign' or 'malignant'"]),
         ("toy", "\n  cmmd: {unlabelled: normal}", ["section cmmd belongs to the adapter cmmd"]),
-        ("csv", "", ["there is no twin for the adapter csv", "toy"]),
+        ("csv", "", ["needs the section csv"]),
     ],
 )
 def test_its_words_are_those_of_the_configuration(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import openpyxl
 import pandas as pd
 import pytest
 from PIL import Image
@@ -277,3 +278,19 @@ def test_a_name_in_the_fields_of_the_device_reaches_no_manifest(
     assert manifest["manufacturer"].str.fullmatch("device-[0-9a-f]{10}").all()
     assert manifest["detector"].str.fullmatch("device-[0-9a-f]{10}").all()
     assert "Doe" not in manifest.to_csv()
+
+
+def test_a_workbook_is_read_as_a_table(archive, ingest):
+    workbook = openpyxl.Workbook()
+    for row in (["file", "patient", "outcome"], ["images/a.png", 7, 1], ["images/b.tif", 8, 0]):
+        workbook.active.append(row)
+    workbook.save(archive / "table.xlsx")
+    labels = {"1": "malignant", "0": "normal"}
+    manifest = ingest("csv", archive, **_options(COLUMNS, labels, "table.xlsx")).manifest
+    assert sorted(manifest["patient_id"]) == ["7", "8"]
+    assert sorted(manifest["pathology"]) == ["malignant", "normal"]
+
+
+def test_another_kind_of_table_is_to_be_exported(archive, ingest):
+    with pytest.raises(ValueError, match=r"must end in \.csv, \.tsv, \.txt or \.xlsx; export"):
+        ingest("csv", archive, **_options(COLUMNS, table="table.ods"))

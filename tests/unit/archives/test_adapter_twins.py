@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
+import cv2
 import pytest
 
-from mammoshift.configuration.dataset import Twin
-from mammoshift.phantoms.registry import twin_names
+from mammoshift.configuration.dataset import Population, Twin
+from mammoshift.configuration.load import read_yaml
+from mammoshift.phantoms.registry import adapter_of, layout_names
 from mammoshift.phantoms.twin import write_twin
-from mammoshift.phantoms.twins import cbis_ddsm
+from mammoshift.phantoms.twins import cbis_ddsm, csv_case_control
+from mammoshift.phantoms.twins import csv as csv_twin
 from mammoshift.phantoms.twins.mias import write_patient, write_tables
 
 PATIENTS = 8
@@ -29,13 +33,34 @@ def twin_root(tmp_path_factory):
     return make
 
 
-OPTIONS = {"mexbreast": {"mexbreast": {"table": "boxes.csv", "suspicious": "malignant"}}}
+NEUTRAL = {
+    "table": csv_twin.TABLE,
+    "columns": {
+        "path": "file",
+        "label": "label",
+        "patient_id": "patient",
+        "laterality": "side",
+        "view": "view",
+        "density": "density",
+        "age": "age",
+        "pixel_spacing_mm": "pixel_mm",
+    },
+    "label_values": {"normal": "normal", "benign": "benign", "malignant": "malignant"},
+}
+TWINS = read_yaml(Path(__file__).parents[3] / "config" / "datasets" / "twins.yaml")
+CASE_CONTROL = TWINS["case_control"]["csv"]
+OPTIONS = {
+    "mexbreast": {"mexbreast": {"table": "boxes.csv", "suspicious": "malignant"}},
+    "cdd_cesm": {"cdd_cesm": {"images": "both"}},
+    "csv": {"csv": NEUTRAL},
+    "csv_case_control": {"csv": CASE_CONTROL},
+}
 
 
-@pytest.mark.parametrize("layout", twin_names())
+@pytest.mark.parametrize("layout", layout_names())
 def test_nothing_of_a_twin_is_lost(twin_root, ingest, layout):
     root, options = twin_root(layout), OPTIONS.get(layout, {})
-    result = ingest(layout, root, maximum_lost_share=0.0, **options)
+    result = ingest(adapter_of(layout), root, maximum_lost_share=0.0, **options)
     manifest = result.manifest
     assert Counter(e.stage for e in result.exclusions)["ingest"] == 0
     assert len(manifest) >= PATIENTS
@@ -48,6 +73,55 @@ def test_nothing_of_a_twin_is_lost(twin_root, ingest, layout):
         assert manifest["patient_id"].isna().all()
     else:
         assert manifest["patient_id"].nunique() == PATIENTS
+
+
+def test_pairs_of_a_case_control_set_have_one_age_and_one_cancer(twin_root, ingest):
+    manifest = ingest("csv", twin_root("csv_case_control"), csv=CASE_CONTROL).manifest
+    patients = manifest.groupby("patient_id").agg(
+        pair=("pair_id", "first"), label=("pathology", "min"), age=("age", "first")
+    )
+    for _, pair in patients.groupby("pair"):
+        assert sorted(pair["label"]) == ["malignant", "normal"]
+        assert pair["age"].max() - pair["age"].min() <= 1
+    views = manifest.groupby("patient_id")[["laterality", "view"]].apply(
+        lambda own: set(zip(own["laterality"], own["view"], strict=True))
+    )
+    assert all(len(own) == 4 for own in views)
+    malignant = manifest[manifest["pathology"] == "malignant"]
+    assert len(malignant) * 4 == len(manifest)
+
+
+def test_a_control_may_have_a_benign_lesion_and_an_odd_patient_no_pair(tmp_path):
+    population = Population(malignant=0.0, benign=1.0)
+    twin = Twin(patients=5, seed=3, magnification_of_pitch=24.0, population=population)
+    rows = [csv_case_control.write_patient(twin, n, tmp_path).rows for n in (1, 2, 5)]
+    groups = [{row[3] for row in of_patient} for of_patient in rows]
+    assert groups == [{"case"}, {"control"}, {"case"}]
+    assert {row[2] for row in rows[2]} == {""}
+    assert csv_case_control.draw_member(twin, 2).pathology == "benign"
+
+
+def test_a_neutral_twin_images_the_patients_of_its_seed_in_sixteen_bits(twin_root, ingest):
+    manifest = ingest("csv", twin_root("csv"), csv=NEUTRAL).manifest
+    assert len(manifest) == 4 * PATIENTS
+    assert set(manifest["bits"]) == {16}
+    pixels = cv2.imread(str(twin_root("csv") / manifest["path"][0]), cv2.IMREAD_UNCHANGED)
+    assert pixels is not None
+    assert len(set(pixels.ravel().tolist())) > 256
+
+
+def test_a_twin_of_cdd_cesm_has_the_defects_of_the_workbook(twin_root, ingest):
+    both, low, subtracted = (
+        ingest("cdd_cesm", twin_root("cdd_cesm"), cdd_cesm={"images": images}).manifest
+        for images in ("both", "low_energy", "subtracted")
+    )
+    assert len(both) == len(low) + len(subtracted)
+    assert len(low) == len(subtracted)
+    twice = both[both["image_id"].str.endswith("_2")]
+    assert sorted(twice["path"].str[-6:]) == ["_2.jpg"] * 2
+    of_low, of_subtracted = (found["pathology"].value_counts() for found in (low, subtracted))
+    assert of_low["benign"] > of_subtracted.get("benign", 0)
+    assert of_low["malignant"] == of_subtracted["malignant"]
 
 
 def test_a_twin_of_cmmd_has_unlabelled_breasts_and_coarse_pixels(twin_root, ingest):

@@ -134,6 +134,23 @@ def test_the_split_is_that_of_the_settings() -> None:
         cases_of(manifest("m", rows), split="matched_pairs")
 
 
+def test_balanced_classes_are_drawn_by_name_alone() -> None:
+    rows = [
+        {"image_id": f"i{n}", "patient_id": f"p{n}", "pathology": ("benign", "malignant")[n < 7]}
+        for n in range(40)
+    ]
+    cases = cases_of(manifest("m", rows), balance="classes")
+    assert cases["label"].value_counts().to_dict() == {0: 7, 1: 7}
+    again = cases_of(manifest("m", rows[::-1]), balance="classes")
+    assert list(cases.index) == list(again.index)
+    fewer = cases_of(
+        manifest("m", [row for row in rows if row["image_id"] != "i39"]), balance="classes"
+    )
+    assert len(set(fewer.index) ^ set(cases.index)) <= 2
+    with pytest.raises(ValidationError, match="balance draws cases"):
+        DomainSettings.model_validate({"dataset": "m", "unit": "patient", "balance": "classes"})
+
+
 PATCHES = pd.DataFrame(
     [
         (f"{image}_{x}_{y}", image, x, y, x + 100, y + 100)

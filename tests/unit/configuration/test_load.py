@@ -104,7 +104,7 @@ def test_the_paper_study_has_its_arms(folder: Path) -> None:
             "adapter: mias",
             "adapter: csv\n  csv: {table: labels.dat, columns: {path: a, patient_id: b, label: c},"
             " label_values: {}}",
-            ["mias.csv.table", "'labels.dat' must end in .csv, .tsv or .txt"],
+            ["mias.csv.table", "'labels.dat' must end in .csv, .tsv, .txt or .xlsx"],
         ),
         (
             "datasets/twins.yaml",
@@ -112,7 +112,7 @@ def test_the_paper_study_has_its_arms(folder: Path) -> None:
             "{malignant: 0.7, benign: 0.4}",
             ["cbis_ddsm.twin.population", "malignant 0.7 and benign 0.4", "1 at most"],
         ),
-        ("backbones.yaml", "channels: 1", "channels: 3", ["tiny_resnet", "3 values"]),
+        ("backbones.yaml", "channels: 1", "channels: 3", ["mobilenetv2", "3 values"]),
         ("config.yaml", "archives: archives", "archive: archives", ["archive", "'archives'"]),
     ],
 )

@@ -186,7 +186,7 @@ def test_a_search_is_of_the_training_patients_and_is_recorded(
     tmp_path: Path, cases: pd.DataFrame, features: pd.DataFrame, scores: pd.DataFrame
 ) -> None:
     grid = {"components": [5], "trees": [5, 10, 15], "learning_rate": [0.1], "depth": [2]}
-    arm = _arm(search={**grid, "leaf": [5], "subsample": [1.0], "folds": 2})
+    arm = _arm(grid={**grid, "leaf": [5], "subsample": [1.0], "folds": 2})
     radiomics.fit(_request(tmp_path, arm, cases, features, scores))
     record = json.loads((tmp_path / "model.json").read_text())
     assert record["searched"] == 3

@@ -118,8 +118,8 @@ def test_a_failure_leaves_the_older_archive(tmp_path: Path) -> None:
 
 
 def test_an_unknown_layout_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="cbis_ddsm, cmmd, dmid, inbreast"):
-        write_twin("csv", Twin(patients=4), tmp_path / "out")
+    with pytest.raises(ConfigurationError, match="cmmd, csv, csv_case_control, dmid"):
+        write_twin("mammo", Twin(patients=4), tmp_path / "out")
 
 
 def test_cmmd_tags_and_defects(twins: dict[str, tuple[Path, TwinReceipt]]) -> None:

@@ -13,7 +13,7 @@ from mammoshift.report.curves import (
     pooled_reliability,
     roc_band,
 )
-from mammoshift.statistics.calibration import reliability_curve
+from mammoshift.statistics.calibration_error import reliability_curve
 
 
 def slow_curve(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:

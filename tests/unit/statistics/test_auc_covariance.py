@@ -13,8 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mammoshift.errors import StatisticsError
-from mammoshift.statistics.auc import Flag, auc_covariance, auc_intervals, cluster_codes
+from mammoshift.statistics.auc import auc_covariance
 from mammoshift.statistics.comparisons import omnibus, paired, unpaired
+from mammoshift.statistics.estimates import Flag
+from mammoshift.statistics.inputs import cluster_codes
+from mammoshift.statistics.intervals import auc_intervals
 
 REFERENCE = Path(__file__).parents[2] / "reference"
 PROC = json.loads((REFERENCE / "proc_values.json").read_text())

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
-from mammoshift.statistics.auc import Flag
 from mammoshift.statistics.auprc import auprc_covariance, auprc_intervals
 from mammoshift.statistics.comparisons import paired
+from mammoshift.statistics.estimates import Flag
 
 
 @settings(max_examples=30, deadline=None)

@@ -11,18 +11,20 @@ from sklearn.metrics import roc_auc_score
 from mammoshift.errors import StatisticsError
 from mammoshift.statistics import bootstrap
 from mammoshift.statistics.bootstrap import (
-    bootstrap_at_thresholds,
-    bootstrap_curves,
     bootstrap_sums,
     is_degenerate,
     multiplicities,
-    negatives_needed,
     percentile_interval,
-    scores_above,
     strata_of,
 )
-from mammoshift.statistics.operating_points import threshold_at_specificity
+from mammoshift.statistics.bootstrap_curves import (
+    bootstrap_at_thresholds,
+    bootstrap_curves,
+    negatives_needed,
+    scores_above,
+)
 from mammoshift.statistics.seeding import generator_for
+from mammoshift.statistics.thresholds import threshold_at_specificity
 
 
 def simulated(seed: int, n: int = 120, arms: int = 3, levels: int | None = None):

@@ -9,20 +9,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, log_loss
 
 from mammoshift.errors import StatisticsError
-from mammoshift.statistics.calibration import (
-    CONSTANT,
-    ONE_CLASS,
-    SEPARATED,
+from mammoshift.statistics.calibration import brier_decomposition, calibration_measures
+from mammoshift.statistics.calibration_error import (
     bin_index,
-    brier_decomposition,
     calibration_error,
-    calibration_line,
-    calibration_measures,
     debiased_l2,
     expected_calibration_error,
     null_calibration_errors,
     reliability_curve,
 )
+from mammoshift.statistics.calibration_line import CONSTANT, ONE_CLASS, SEPARATED, calibration_line
 from mammoshift.statistics.seeding import generator_for
 
 
@@ -96,7 +92,7 @@ def test_the_null_band_counts_the_images_of_a_patient_once() -> None:
 def test_the_variance_of_a_null_bin_is_that_of_its_labels(
     monkeypatch: pytest.MonkeyPatch, large: float
 ) -> None:
-    monkeypatch.setattr("mammoshift.statistics.calibration._LARGE_VARIANCE", large)
+    monkeypatch.setattr("mammoshift.statistics.calibration_error._LARGE_VARIANCE", large)
     rng = generator_for("dependent")
     logits, groups = rng.normal(size=60), rng.integers(0, 20, 60)
     found = null_calibration_errors(logits, rng, groups=groups, bins=1, simulations=20_000)
@@ -118,7 +114,7 @@ def test_the_null_simulates_labels_in_every_bin() -> None:
 def test_large_bins_take_the_normal_distribution(monkeypatch: pytest.MonkeyPatch) -> None:
     logits, _ = predictions("normal", n=40_000)
     fast = null_calibration_errors(logits, generator_for("a"), simulations=2000)
-    monkeypatch.setattr("mammoshift.statistics.calibration._LARGE_VARIANCE", np.inf)
+    monkeypatch.setattr("mammoshift.statistics.calibration_error._LARGE_VARIANCE", np.inf)
     exact = null_calibration_errors(logits, generator_for("b"), simulations=500)
     assert fast.mean() == pytest.approx(exact.mean(), rel=0.03)
 

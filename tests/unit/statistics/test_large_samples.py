@@ -10,11 +10,11 @@ from mammoshift.statistics import operating_points
 from mammoshift.statistics.large_samples import LINEARISED, roc_slope
 from mammoshift.statistics.operating_points import (
     reestimated_operating_points,
-    threshold_at_specificity,
     threshold_replicates_of,
     transferred_operating_point,
 )
 from mammoshift.statistics.seeding import generator_for
+from mammoshift.statistics.thresholds import threshold_at_specificity
 
 
 def _cases(seed: str, size: int = 6000, images: int = 2):

@@ -7,20 +7,22 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_curve
 
 from mammoshift.errors import StatisticsError
+from mammoshift.statistics.matched_specificity import compare_at_specificity
 from mammoshift.statistics.operating_points import (
     BY_CONSTRUCTION,
     DEGENERATE,
-    STEP_AT_ONE,
-    compare_at_specificity,
-    g_mean_threshold,
     reestimated_operating_points,
-    threshold_at_specificity,
     threshold_replicates_of,
     transferred_operating_point,
-    youden_threshold,
 )
 from mammoshift.statistics.proportions import wilson_interval
 from mammoshift.statistics.seeding import generator_for
+from mammoshift.statistics.thresholds import (
+    STEP_AT_ONE,
+    g_mean_threshold,
+    threshold_at_specificity,
+    youden_threshold,
+)
 
 cases = st.lists(st.tuples(st.integers(0, 1), st.integers(-5, 5)), min_size=2, max_size=40).filter(
     lambda rows: len({label for label, _ in rows}) == 2

@@ -6,7 +6,7 @@ from scipy.special import expit
 
 from mammoshift.errors import StatisticsError
 from mammoshift.statistics import recalibration_budget as budget
-from mammoshift.statistics.calibration import debiased_l2, expected_calibration_error
+from mammoshift.statistics.calibration_error import debiased_l2, expected_calibration_error
 from mammoshift.statistics.recalibration import fit_platt
 from mammoshift.statistics.recalibration_budget import recalibration_budget
 from mammoshift.statistics.seeding import generator_for

@@ -10,19 +10,20 @@ from sklearn.linear_model import LogisticRegression
 
 from mammoshift.errors import StatisticsError
 from mammoshift.statistics.auc import auc_covariance
+from mammoshift.statistics.cross_fitting import cross_fit, patient_folds
+from mammoshift.statistics.logistic_fits import (
+    HIGHEST_TEMPERATURE,
+    LOWEST_TEMPERATURE,
+    platt_of,
+    temperatures_of,
+)
 from mammoshift.statistics.recalibration import (
     AT_UPPER_LIMIT,
-    HIGHEST_TEMPERATURE,
     IDENTITY,
-    LOWEST_TEMPERATURE,
     SEPARATED,
-    cross_fit,
     fit_platt,
     fit_temperature,
-    patient_folds,
-    platt_of,
     prior_shift,
-    temperatures_of,
 )
 from mammoshift.statistics.seeding import generator_for
 

@@ -6,7 +6,6 @@ import pytest
 from mammoshift.errors import StatisticsError
 from mammoshift.statistics.auc import auc_covariance
 from mammoshift.statistics.comparisons import power_of_difference
-from mammoshift.statistics.operating_points import threshold_at_specificity
 from mammoshift.statistics.sample_size import (
     auc_variance,
     cases_for_auc,
@@ -17,6 +16,7 @@ from mammoshift.statistics.sample_size import (
     sensitivity_variance,
 )
 from mammoshift.statistics.seeding import generator_for
+from mammoshift.statistics.thresholds import threshold_at_specificity
 
 
 def test_hanley_and_mcneil_by_hand() -> None:

@@ -7,8 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from mammoshift.statistics.auc import auc_covariance, auc_intervals
+from mammoshift.statistics.auc import auc_covariance
 from mammoshift.statistics.distributions import critical_value
+from mammoshift.statistics.intervals import auc_intervals
 from mammoshift.statistics.score_interval import hanley_mcneil_variance, score_interval
 
 

@@ -1,4 +1,4 @@
-"""A user's own images: a CSV table of file paths and labels.
+"""A user's own images: a table of file paths and labels, CSV or a workbook's first sheet.
 
 The table is the user's statement about the data, so a value that cannot be understood is an
 error that names its place, but not the value: only labels are quoted. A file that is missing or
@@ -9,39 +9,31 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Literal, TypeVar
+from typing import Any, Literal
 
 from pydantic import field_validator, model_validator
 
+from mammoshift.archives.adapters._csv_cells import MEANINGS
 from mammoshift.archives.archive import Archive, ImageRecord, InspectedFile, Region
 from mammoshift.archives.listing import lies_below
 from mammoshift.archives.registry import AdapterOptions
-from mammoshift.archives.tables import TableRow, read_csv
-from mammoshift.archives.vocabulary import (
-    birads_of,
-    density_of,
-    finite_number,
-    side_of,
-    view_of,
-    whole_years,
-)
+from mammoshift.archives.tables import TableRow, read_rows
+from mammoshift.archives.vocabulary import finite_number
 from mammoshift.configuration.model import Strict
-from mammoshift.contracts.vocabulary import BIRADS, VIEWS
 from mammoshift.errors import ArchiveError
 
 SOURCE = (
-    "The dataset is described by the section `csv` of its configuration: `table` is a CSV file "
-    "below the root, with paths relative to the root"
+    "The dataset is described by the section `csv` of its configuration: `table` is a CSV file or "
+    "an .xlsx workbook below the root, with paths relative to the root"
 )
 
-Value = TypeVar("Value")
-
 _SAFE = re.compile(r"[A-Za-z0-9_.-]{1,200}")
-_SPLITS = {"train": "train", "training": "train", "test": "test", "both": "both"}
 
+SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx")
+"""What the name of a table may end in; an .xlsx workbook is read for its first sheet."""
 
 _BOX = ("box_x0", "box_y0", "box_x1", "box_y1")
 
@@ -103,8 +95,11 @@ class Options(AdapterOptions):
     @field_validator("table")
     @classmethod
     def _has_suffix_of_a_table(cls, table: str) -> str:
-        if not table.lower().endswith((".csv", ".tsv", ".txt")):
-            raise ValueError(f"{table!r} must end in .csv, .tsv or .txt; rename the file")
+        if not table.lower().endswith(SUFFIXES):
+            raise ValueError(
+                f"{table!r} must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}; export the "
+                "table as CSV"
+            )
         return table
 
 
@@ -138,10 +133,10 @@ def read_records(archive: Archive, options: Options) -> Iterator[ImageRecord]:
     Side, view, age, manufacturer and pixel spacing come from the DICOM header where the table
     has no value for them.
     """
-    entries = {entry.path: entry for entry in _read_entries(archive, options)}
+    entries = {entry.path: entry for entry in read_entries(archive, options)}
     present: list[str] = []
     for path, entry in entries.items():
-        if not _is_file(archive.root / path):
+        if not is_there(archive.root / path):
             archive.lose(
                 _where(options, entry), "missing_file", "the file of a table's row is not there"
             )
@@ -178,7 +173,7 @@ def _fits(box: tuple[float, float, float, float], file: InspectedFile) -> bool:
 
 def _record(entry: Entry, file: InspectedFile, table: str) -> ImageRecord:
     laterality = entry.laterality or file.header.laterality
-    pathology = _pathology_of_image(entry, laterality)
+    pathology = pathology_of_image(entry, laterality)
     box = Region(
         shape="box",
         points=entry.box or (),
@@ -207,7 +202,7 @@ def _record(entry: Entry, file: InspectedFile, table: str) -> ImageRecord:
     )
 
 
-def _pathology_of_image(entry: Entry, laterality: str | None) -> str | None:
+def pathology_of_image(entry: Entry, laterality: str | None) -> str | None:
     """Return the label of the image; None where the patient's is known and the side is not."""
     if entry.lesion_side in {None, "both"} or entry.label == "normal":
         return entry.label
@@ -216,8 +211,15 @@ def _pathology_of_image(entry: Entry, laterality: str | None) -> str | None:
     return entry.label if laterality == entry.lesion_side else "normal"
 
 
-def _read_entries(archive: Archive, options: Options) -> Iterator[Entry]:
-    """Yield the rows of the table; the same path or image id in two rows is an error."""
+def read_entries(archive: Archive, options: Options) -> Iterator[Entry]:
+    """Yield the rows of the table, checked; no image is looked at.
+
+    Raises
+    ------
+    ArchiveError
+        If the table is missing or lacks a column, a cell is not what it should be, or two rows
+        have the same path or image id.
+    """
     columns = options.columns.model_dump(exclude_none=True)
     table = archive.root / options.table
     if not table.is_file():
@@ -228,7 +230,7 @@ def _read_entries(archive: Archive, options: Options) -> Iterator[Entry]:
             "csv.allow_links: true for this dataset"
         )
     seen: dict[tuple[str, str], int] = {}
-    for row in read_csv(table, list(columns.values())):
+    for row in read_rows(table, list(columns.values())):
         reader = _RowReader(table, row, columns)
         path = reader.path()
         image_id = reader.image_id(path)
@@ -246,23 +248,15 @@ def _read_entries(archive: Archive, options: Options) -> Iterator[Entry]:
             exam_id=reader.text("exam_id"),
             pair_id=reader.text("pair_id"),
             site=reader.text("site"),
-            lesion_side=reader.parsed(
-                "lesion_side", _lesion_side, "left, right, both, L, R or empty"
-            ),
-            laterality=reader.parsed("laterality", side_of, "left, right, L, R or empty"),
-            view=reader.parsed("view", view_of, f"{', '.join(VIEWS)} or empty"),
-            density=reader.parsed("density", density_of, "A to D, 1 to 4 or empty"),
-            birads=reader.parsed("birads", birads_of, f"{', '.join(BIRADS)} or empty"),
-            age=reader.parsed("age", whole_years, "whole years from 0 to 120 or empty"),
-            official_split=reader.parsed(
-                "official_split",
-                lambda text: _SPLITS.get(text.lower()),
-                "train, test, both or empty",
-            ),
+            lesion_side=reader.parsed("lesion_side"),
+            laterality=reader.parsed("laterality"),
+            view=reader.parsed("view"),
+            density=reader.parsed("density"),
+            birads=reader.parsed("birads"),
+            age=reader.parsed("age"),
+            official_split=reader.parsed("official_split"),
             manufacturer=reader.text("manufacturer"),
-            pixel_spacing_mm=reader.parsed(
-                "pixel_spacing_mm", _spacing, "a number of mm above 0 and up to 10, or empty"
-            ),
+            pixel_spacing_mm=reader.parsed("pixel_spacing_mm"),
             box=reader.box(),
         )
 
@@ -286,16 +280,14 @@ class _RowReader:
             raise self.error(self.columns[meaning], "a cell that is not empty")
         return text
 
-    def parsed(
-        self, meaning: str, parse: Callable[[str], Value | None], allowed: str
-    ) -> Value | None:
+    def parsed(self, meaning: str) -> Any:
         """Return a cell's parsed value; None when it is empty, an error when it is not known."""
         text = self.text(meaning)
         if text is None:
             return None
-        value = parse(text)
+        value = MEANINGS[meaning].parse(text)
         if value is None:
-            raise self.error(self.columns[meaning], allowed)
+            raise self.error(self.columns[meaning], MEANINGS[meaning].allowed)
         return value
 
     def label(self, options: Options) -> str:
@@ -358,17 +350,9 @@ class _RowReader:
         )
 
 
-def _lesion_side(text: str) -> str | None:
-    return "both" if text.strip().lower() in {"both", "b"} else side_of(text)
-
-
-def _is_file(path: Path) -> bool:
+def is_there(path: Path) -> bool:
+    """Tell whether a row's file is there."""
     try:
         return path.is_file()
     except OSError:  # a name that is too long for the file system
         return False
-
-
-def _spacing(text: str) -> float | None:
-    spacing = finite_number(text)
-    return spacing if spacing is not None and 0.0 < spacing <= 10.0 else None

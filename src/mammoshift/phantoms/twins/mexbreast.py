@@ -1,7 +1,7 @@
 """A twin of MEXBreast in the layout that its adapter assumes: PNG files and a table of boxes.
 
 Every image holds a cluster of microcalcifications. Images lie in a folder `images`, and
-`boxes.csv` has the columns Image, X1, Y1, X2, Y2, in pixels from the top left.
+`boxes.csv` has the columns Image, Patient, X1, Y1, X2, Y2, in pixels from the top left.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ SCANNER = ScannerModel(
 """Plausible values for a digital unit; none are published for this archive."""
 
 TABLE = "boxes.csv"
+COLUMNS = ("Image", "Patient", "X1", "Y1", "X2", "Y2")
 _MIX = CaseMix(mass=0.0, calcification=1.0, both=0.0, normals=False)
 
 
@@ -68,14 +69,14 @@ def write_patient(twin: Twin, number: int, root: Path) -> MexbreastRows:
                 str(min(max(round(value), 0), limit))
                 for value, limit in zip(corners, limits, strict=True)
             )
-            rows.append((name, *inside))
+            rows.append((name, f"P{number:03d}", *inside))
     return MexbreastRows(tuple(rows))
 
 
 def write_tables(twin: Twin, patients: Iterator[MexbreastRows], root: Path) -> None:
     """Write `boxes.csv`."""
     del twin
-    with delimited_table(root / TABLE, ("Image", "X1", "Y1", "X2", "Y2"), "\n") as table:
+    with delimited_table(root / TABLE, COLUMNS, "\n") as table:
         for patient in patients:
             table.writerows(patient.rows)
 

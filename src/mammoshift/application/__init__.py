@@ -1,0 +1,1 @@
+"""A trained model on files from anywhere: scores, heat maps, export."""

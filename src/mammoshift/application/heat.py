@@ -1,0 +1,138 @@
+"""Where on its input a model's logit comes from: gradients at the last map of features.
+
+Convolutional networks: Grad-CAM (Selvaraju et al. 2017) at the last feature map. Transformers:
+gradient times activation at the tokens that the last block normalises, summed over the channels;
+the pooled token reads the others through that block's attention. Both are captum's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from mammoshift.errors import ConfigurationError
+from mammoshift.models.classifier import Classifier, unit_intensities
+
+
+@dataclass(frozen=True, eq=False)
+class HeatSource:
+    """The layer that a heat map is taken from.
+
+    `grid` are the rows and columns of tokens, None for a layer that gives a map; `prefix` counts
+    the tokens before those of the image; `channels_last` is a map of (N, rows, columns, channels).
+    """
+
+    layer: nn.Module
+    grid: tuple[int, int] | None = None
+    prefix: int = 0
+    channels_last: bool = False
+
+
+def find_heat_source(classifier: Classifier, size: tuple[int, int]) -> HeatSource:
+    """Return the last layer of a classifier's features that has places on the image.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is none.
+    """
+    features: Any = classifier.features
+    embedding = getattr(features, "patch_embed", None)
+    blocks = getattr(features, "blocks", None)
+    grid = getattr(embedding, "grid_size", None)
+    if grid is not None and isinstance(blocks, nn.Sequential) and hasattr(blocks[-1], "norm1"):
+        prefix = int(getattr(features, "num_prefix_tokens", 0))
+        last: Any = blocks[-1]
+        return HeatSource(last.norm1, (int(grid[0]), int(grid[1])), prefix)
+    layer = _last_map(classifier, size)
+    if layer is None:
+        name = type(features).__name__
+        raise ConfigurationError(
+            f"{name} has no layer with places on the image, so that no heat map can be drawn"
+        )
+    return HeatSource(layer, channels_last=getattr(features, "output_fmt", None) == "NHWC")
+
+
+def heat_maps(
+    classifier: Classifier, source: HeatSource, arrays: Sequence[NDArray[np.uint16]]
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Return how much each place of some inputs adds to the logit, and the logits.
+
+    Parameters
+    ----------
+    classifier
+        In evaluation mode; it computes in float32, on its own device.
+    source
+        See `find_heat_source`.
+    arrays
+        N of the model's input size.
+
+    Returns
+    -------
+    heat
+        [N, rows, columns], each map from 0 to 1, its largest value; all 0 where nothing speaks
+        for the positive class.
+    logits
+        [N].
+    """
+    from captum.attr import LayerGradCam, LayerGradientXActivation
+
+    device = classifier.mean.device
+    images = unit_intensities(torch.from_numpy(np.stack(arrays))).to(device)
+
+    def logit(inputs: Tensor) -> Tensor:
+        return classifier(inputs).logit
+
+    with torch.no_grad():
+        logits = logit(images).double().cpu().numpy()
+    if source.grid is None and not source.channels_last:
+        found = LayerGradCam(logit, source.layer).attribute(images, attr_dim_summation=True)
+        maps = _tensor(found)[:, 0]
+    else:
+        found = LayerGradientXActivation(logit, source.layer).attribute(images)
+        maps = _tensor(found).sum(dim=-1)
+        if source.grid is not None:
+            maps = maps[:, source.prefix :].reshape(-1, *source.grid)
+    return _spread(maps.detach().float().cpu().numpy(), arrays[0].shape), logits
+
+
+def _tensor(found: Any) -> Tensor:
+    return found[0] if isinstance(found, tuple) else found
+
+
+def _spread(maps: NDArray[np.float32], size: tuple[int, ...]) -> NDArray[np.float32]:
+    """Return maps in the size of the input, what speaks against the class taken as nothing."""
+    spread = []
+    for one in np.maximum(maps, 0.0):
+        wide = cv2.resize(one, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
+        largest = float(wide.max())
+        spread.append(wide / largest if largest > 0.0 else wide)
+    return np.asarray(spread, np.float32)
+
+
+def _last_map(classifier: Classifier, size: tuple[int, int]) -> nn.Module | None:
+    """Return the module that is the last to give a map of more than one place."""
+    last: list[nn.Module] = []
+
+    def note(module: nn.Module, _inputs: Any, output: Any) -> None:
+        if isinstance(output, Tensor) and output.ndim == 4:
+            places = output.shape[1:3] if channels_last else output.shape[2:]
+            if places.numel() > 1:
+                last[:] = [module]
+
+    channels_last = getattr(classifier.features, "output_fmt", None) == "NHWC"
+    hooks = [module.register_forward_hook(note) for module in classifier.features.modules()]
+    try:
+        with torch.no_grad():
+            classifier(torch.zeros((1, *size), device=classifier.mean.device))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return last[0] if last else None

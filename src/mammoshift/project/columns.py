@@ -1,0 +1,80 @@
+"""Which column of a table means what: guessed by its name, and taken only if its cells fit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mammoshift.archives.adapters._csv_cells import MEANINGS
+from mammoshift.project.folder import Table
+
+NAMES: Mapping[str, tuple[str, ...]] = {
+    "patient_id": (
+        "patient", "patientid", "pid", "subject", "subjectid", "person", "personid", "client",
+        "clientid", "patientidentifier", "participant", "participantid", "mrn",
+    ),
+    "label": (
+        "label", "pathology", "diagnosis", "outcome", "result", "class", "cancer", "malignant",
+        "malignancy", "finding", "target", "status", "severity", "histology", "groundtruth",
+    ),
+    "exam_id": ("exam", "examid", "study", "studyid", "accession", "accessionnumber", "visit"),
+    "pair_id": ("pair", "pairid", "match", "matchid", "matchedpair"),
+    "site": ("site", "hospital", "centre", "center", "institution", "clinic"),
+    "laterality": ("side", "laterality", "imagelaterality", "breast", "leftorright", "breastside"),
+    "view": ("view", "projection", "viewposition", "imageview"),
+    "density": ("density", "breastdensity", "acr", "acrdensity", "densitybirads", "biradsdensity"),
+    "birads": ("birads", "biradscategory", "assessment", "biradsassessment"),
+    "age": ("age", "patientage", "ageatexam", "ageyears"),
+    "official_split": ("split", "subset", "partition", "set"),
+    "manufacturer": ("manufacturer", "vendor", "maker", "make"),
+    "pixel_spacing_mm": ("pixelspacing", "pixelspacingmm", "spacingmm", "pitch", "pitchmm"),
+}  # fmt: skip
+"""Meaning -> names of columns, in small letters and without anything but letters and digits."""
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What the columns of a table are taken for.
+
+    `columns` maps a meaning to a column; `left_out` says in words which columns have the name of
+    a meaning but cells that do not fit.
+    """
+
+    columns: Mapping[str, str]
+    left_out: tuple[str, ...]
+
+
+def guess_columns(table: Table, taken: Mapping[str, str]) -> Guess:
+    """Return the column of each meaning that is recognised by its name, `taken` as given.
+
+    A column of which a cell does not fit its meaning is left out, and so is one that is empty.
+    """
+    columns = dict(taken)
+    left_out = []
+    plain = {column: re.sub(r"[\W_]+", "", column.lower()) for column in table.columns}
+    for meaning, names in NAMES.items():
+        if meaning in columns:
+            continue
+        candidates = [column for name in names for column in table.columns if plain[column] == name]
+        for column in candidates:
+            if column in columns.values() or not any(table.cells(column)):
+                continue
+            wrong = misfit(table, meaning, column)
+            if wrong is None:
+                columns[meaning] = column
+                break
+            left_out.append(wrong)
+    return Guess(columns, tuple(left_out))
+
+
+def misfit(table: Table, meaning: str, column: str) -> str | None:
+    """Return in words the first cell that does not fit a meaning; None when all do."""
+    if meaning not in MEANINGS:
+        return None
+    for row in table.rows:
+        cell = row.cells[column]
+        if cell and MEANINGS[meaning].parse(cell) is None:
+            allowed = MEANINGS[meaning].allowed
+            return f"column {column!r} is not used: row {row.number} is not {allowed}"
+    return None

@@ -1,0 +1,178 @@
+"""Letting Snakemake take its memory of a job from the key that lies beside the job's results.
+
+Snakemake's own memory, `.snakemake/metadata`, belongs to a working directory: without it, or where
+results were copied from elsewhere, no edit is seen. Its class of persistence is extended here, so
+that a job's key is written when the job has ended and read when Snakemake plans; its own records
+are still written, and read where a result has no key.
+
+The class is passed in, since this library imports no part of Snakemake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mammoshift.files import sha256_of_file
+from mammoshift.provenance.keys import (
+    CODE,
+    Key,
+    Keys,
+    Output,
+    keep_definitions,
+    key_file,
+    relative_path,
+    write_key,
+)
+from mammoshift.provenance.versions import differing, must_be_the_same
+
+NEEDED = ("_read_record", "_delete_record", "_clear_cache", "finished")
+"""What of Snakemake's class is extended."""
+
+Definitions = Callable[[Mapping[str, str]], Mapping[str, str] | None]
+"""Gives the definitions behind a fingerprint of code, None where they are not known any more."""
+
+
+def is_known(persistence: type) -> bool:
+    """Tell whether a version of Snakemake has what is extended here."""
+    return all(hasattr(persistence, name) for name in NEEDED)
+
+
+def with_keys(
+    persistence: type, record_type: Callable[..., Any], results: Path, definitions: Definitions
+) -> type:
+    """Return the class that keeps Snakemake's records, with keys beside the results.
+
+    Parameters
+    ----------
+    persistence, record_type
+        The class and that of its records.
+    results
+        The folder of the results as outputs name it.
+    definitions
+        What a fingerprint of code stands for.
+    """
+    base: Any = getattr(persistence, "without_keys", persistence)
+    keys = Keys(results)
+
+    class Keyed(base):
+        """Snakemake's records, read from and written to the keys beside results."""
+
+        without_keys = base
+        own_records: dict[str, Any] = {}  # noqa: RUF012 - one workflow is planned in a process
+
+        def _read_record(self, key: str) -> Any:
+            if key not in self.own_records:
+                self.own_records[key] = self._record_of(key)
+            return self.own_records[key]
+
+        def _record_of(self, key: str) -> Any:
+            path = Path(key)
+            found = keys.of(path)
+            if found is None or not found.rule:
+                return super()._read_record(key)
+            modified = _mtime(path)
+            if found.outputs[path.name].mtime != modified:
+                other = super()._read_record(key)
+                if other is not None and other.endtime == modified:
+                    return other
+            return _record(record_type, found)
+
+        def _delete_record(self, key: str) -> Any:
+            deleted = super()._delete_record(key)
+            found = keys.of(Path(key))
+            if found is not None:
+                found.file.unlink(missing_ok=True)
+                keys.forget(found.file.parent)
+                deleted = True
+            return deleted
+
+        def _clear_cache(self) -> None:
+            self.own_records.clear()
+            super()._clear_cache()
+
+        async def finished(self, job: Any) -> None:
+            await super().finished(job)
+            settings = self.dag.workflow.execution_settings
+            if not self.dag.workflow.is_main_process or not settings.keep_metadata:
+                return
+            if not len(job.output):
+                return
+            first = Path(str(job.output[0]))
+            self._clear_cache()
+            record = super()._read_record(str(first))
+            if record is None:
+                return
+            keys.forget(first.parent)
+            key = _finished_key(job, first, record, keys)
+            if CODE in key.parameters:
+                code = key.parameters[CODE]
+                keep_definitions(code, results / ".code", lambda: definitions(code))
+            write_key(key, results)
+            keys.forget(first.parent)
+
+    return Keyed
+
+
+def named_parameters(job: Any) -> dict[str, Any]:
+    """Return the parameters of a job that decide whether it runs, by name."""
+    # In this order: Snakemake works both out anew when it has forgotten the first.
+    named = dict(job.params.items())
+    decisive = list(reversed(job.non_derived_params))
+    found = {}
+    for name, value in named.items():
+        if decisive and decisive[-1] is value:
+            found[name] = decisive.pop()
+    return found
+
+
+def _finished_key(job: Any, first: Path, record: Any, keys: Keys) -> Key:
+    names = [relative_path(Path(str(output)), first.parent) for output in job.output]
+    made = keys.of(first)
+    if made is None or made.rule or not made.outputs.keys() >= set(names):
+        # Nobody noted them, or what is noted is of an earlier end of this job.
+        sums = {name: sha256_of_file(first.parent / name) for name in names}
+        if made is not None and any(
+            name in sums and sums[name] != output.sha256 for name, output in made.outputs.items()
+        ):
+            made = None
+    else:
+        sums = {name: output.sha256 for name, output in made.outputs.items()}
+    return Key(
+        file=key_file(first),
+        rule=job.rule.name,
+        wildcards=dict(job.wildcards_dict),
+        outputs={name: Output(sum_, _mtime(first.parent / name)) for name, sum_ in sums.items()},
+        inputs=[(path, record.input_checksums.get(path)) for path in record.input],
+        parameters=named_parameters(job),
+        versions=made.versions if made else {},
+        seconds=made.seconds if made else None,
+        started=record.starttime,
+        ended=record.endtime,
+    )
+
+
+def _record(record_type: Callable[..., Any], key: Key) -> Any:
+    """Return a key in the words of Snakemake."""
+    parameters = [*map(repr, key.parameters.values())]
+    if must_be_the_same() and (others := differing(key.versions)):
+        parameters.append(f"versions: {others}")
+    return record_type(
+        rule=key.rule,
+        input=sorted(path for path, _ in key.inputs),
+        log=[],
+        params=sorted(parameters),
+        record_format_version=6,
+        starttime=key.started,
+        endtime=key.ended,
+        incomplete=False,
+        input_checksums={path: value for path, value in key.inputs if value},
+    )
+
+
+def _mtime(path: Path) -> float | None:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return None

@@ -1,0 +1,50 @@
+"""What a job reads is what another job wrote: every input is compared with its key, once.
+
+Standard library only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from mammoshift.provenance.keys import Keys, write_made
+from mammoshift.provenance.sums import check_sha256, remembered_sha256
+from mammoshift.provenance.versions import loaded_versions, seconds_of_work
+
+
+def check_inputs(paths: Iterable[Path]) -> None:
+    """Compare each input with the hash in the key of the job that wrote it.
+
+    A file without a key, such as one that no job of this workflow wrote, is not compared.
+
+    Raises
+    ------
+    DamagedFileError
+        If a file is not what was written; the message says what mends it.
+    """
+    keys = Keys(Path())
+    for path in paths:
+        key = keys.of(path)
+        if key is not None:
+            check_sha256(path, key.outputs[path.name].sha256, mending(path))
+
+
+def mending(path: Path) -> str:
+    """Return how a file that a job wrote is mended."""
+    return f"delete it (`rm {path}`) and run again"
+
+
+def note_outputs(outputs: Sequence[Path], also: Iterable[Path] = ()) -> None:
+    """Write the sums of a job's outputs, and of all files in further folders, beside the first."""
+    if not outputs:
+        return
+    first = outputs[0]
+    more = (file for folder in also for file in sorted(folder.rglob("*")) if _is_written(file))
+    files = dict.fromkeys([*outputs, *more])
+    sums = {file.relative_to(first.parent).as_posix(): remembered_sha256(file) for file in files}
+    write_made(first, sums, loaded_versions(), seconds_of_work())
+
+
+def _is_written(file: Path) -> bool:
+    return file.is_file() and not file.name.startswith(".")

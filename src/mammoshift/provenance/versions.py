@@ -1,0 +1,87 @@
+"""Versions of the libraries that decode and compute, and the time that making a result took.
+
+Standard library only: this is imported while Snakemake parses.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import sys
+import time
+from collections.abc import Mapping
+from functools import cache
+
+LIBRARIES = {
+    "cv2": "opencv-python-headless",
+    "imagecodecs": "imagecodecs",
+    "numpy": "numpy",
+    "pandas": "pandas",
+    "PIL": "pillow",
+    "pyarrow": "pyarrow",
+    "pydicom": "pydicom",
+    "pywt": "PyWavelets",
+    "safetensors": "safetensors",
+    "scipy": "scipy",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "timm": "timm",
+    "torch": "torch",
+    "torchvision": "torchvision",
+}
+"""Module -> distribution of what may shape a number."""
+
+SETTING = "MAMMOSHIFT_VERSIONS"
+RERUN = "rerun"
+"""Value of the setting under which a result of other versions is not valid."""
+
+_STARTED = time.monotonic()
+_restored: list[tuple[Mapping[str, str], float]] = []
+
+
+def loaded_versions() -> dict[str, str]:
+    """Return the versions that shaped what this process made, by distribution.
+
+    They are those of the libraries that it loaded and those that went into what it restored; both
+    are named where they differ.
+    """
+    found: dict[str, set[str]] = {}
+    own = {dist: installed(dist) for name, dist in LIBRARIES.items() if name in sys.modules}
+    for versions in (own, *(versions for versions, _ in _restored)):
+        for name, version in versions.items():
+            if version:
+                found.setdefault(name, set()).update(version.split(", "))
+    return {name: ", ".join(sorted(versions)) for name, versions in sorted(found.items())}
+
+
+def seconds_of_work() -> float:
+    """Return the seconds that this process has run, and those that what it restored had taken."""
+    return time.monotonic() - _STARTED + sum(seconds for _, seconds in _restored)
+
+
+def note_restored(versions: Mapping[str, str], seconds: float) -> None:
+    """Take in the versions of a kept result that this process restored, and the time it took."""
+    _restored.append((dict(versions), seconds))
+
+
+@cache
+def installed(distribution: str) -> str:
+    """Return the version of a distribution in this environment, empty where it is absent."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def differing(versions: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Return the libraries of which another version is installed: then and now."""
+    return {
+        name: (then, now)
+        for name, then in sorted(versions.items())
+        if then != (now := installed(name)) and now
+    }
+
+
+def must_be_the_same() -> bool:
+    """Tell whether results of other versions are to be made again."""
+    return os.environ.get(SETTING) == RERUN

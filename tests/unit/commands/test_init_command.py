@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import openpyxl
+import pytest
+import typer
+import yaml
+from own_folder import HEADER, write_folder
+from typer.testing import CliRunner
+
+from mammoshift.commands.init import init
+from mammoshift.configuration.load import load_project
+from mammoshift.errors import ArchiveError, ConfigurationError
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+app = typer.Typer()
+app.command()(init)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder as the project's own, to which files are written."""
+    project = tmp_path / "project"
+    (project / "config").mkdir(parents=True)
+    shutil.copy(REPOSITORY / "config" / "backbones.yaml", project / "config")
+    monkeypatch.chdir(project)
+    return project
+
+
+@pytest.fixture
+def clinic(tmp_path: Path) -> Path:
+    return write_folder(tmp_path / "St. Anna")
+
+
+def run(*arguments: object) -> str:
+    result = CliRunner().invoke(app, [*map(str, arguments)], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def rewrite(clinic: Path, column: str, *values: str) -> None:
+    """Replace the last column of the table by values that are repeated."""
+    lines = (clinic / "images.csv").read_text(encoding="utf-8").splitlines()[1:]
+    rows = [line.rsplit(",", 1)[0] for line in lines]
+    cells = [f"{row},{values[number % len(values)]}" for number, row in enumerate(rows)]
+    header = HEADER.replace("finding", column)
+    (clinic / "images.csv").write_text("\n".join([header, *cells]) + "\n", encoding="utf-8")
+
+
+def test_what_is_written_is_a_project(here: Path, clinic: Path) -> None:
+    text = run(clinic)
+    assert "40 images; images.csv has 40 rows, of which 40 name an image that is there" in text
+    assert "20 malignant, 20 normal" in text
+    assert "20 patients" in text
+    assert "snakemake --configfile config/st_anna/config.yaml" in text
+    settings = yaml.safe_load((here / "config/st_anna/config.yaml").read_text(encoding="utf-8"))
+    project = load_project(settings, here)
+    record = project.datasets["st_anna"]
+    assert record.options.model_dump(exclude_none=True) == {
+        "table": "images.csv",
+        "columns": {
+            "path": "file",
+            "label": "finding",
+            "patient_id": "patient",
+            "laterality": "side",
+        },
+        "label_values": {"normal": "normal", "cancer": "malignant"},
+    }
+    assert project.archive_root("st_anna", Path()).samefile(clinic)
+    assert set(project.studies["st_anna"].arms) == {"resnet", "efficientnet"}
+
+
+def test_nothing_is_overwritten_unless_it_is_said(here: Path, clinic: Path) -> None:
+    run(clinic)
+    study = here / "config/st_anna/st_anna.yaml"
+    study.write_text("edited", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=r"st_anna\.yaml: already there; nothing was"):
+        run(clinic)
+    assert study.read_text(encoding="utf-8") == "edited"
+    run(clinic, "--force")
+    assert study.read_text(encoding="utf-8") != "edited"
+
+
+def test_options_are_taken(here: Path, clinic: Path) -> None:
+    rewrite(clinic, "birads", "1", "2", "4", "5", "6")
+    message = r"no column is recognised as the label; name it with --label"
+    with pytest.raises(ArchiveError, match=message):
+        run(clinic)
+    with pytest.raises(ArchiveError, match=r"'1' \(8\), .*'6' \(8\); say which of them mean"):
+        run(clinic, "--label", "birads")
+    options = ("--label", "birads", "--positive", "5", "--positive", "6", "--patient", "side")
+    text = run(clinic, *options, "--name", "anna", "--out", here / "own")
+    assert "16 malignant, 24 normal" in text
+    assert "2 patients" in text
+    record = yaml.safe_load((here / "own/datasets.yaml").read_text(encoding="utf-8"))["anna"]
+    assert record["csv"]["label_values"] == {
+        "1": "normal", "2": "normal", "4": "normal", "5": "malignant", "6": "malignant",
+    }  # fmt: skip
+    with pytest.raises(ConfigurationError, match=r"--label x: images\.csv has no such column"):
+        run(clinic, "--label", "x")
+    with pytest.raises(ArchiveError, match="--positive 7: column 'birads' has no such value"):
+        run(clinic, "--label", "birads", "--positive", "7")
+    with pytest.raises(ConfigurationError, match=r"--name St Anna: .* as in st_anna"):
+        run(clinic, *options[:4], "--name", "St Anna")
+
+
+def test_a_missing_patient_is_said(here: Path, clinic: Path) -> None:
+    table = clinic / "images.csv"
+    table.write_text(table.read_text(encoding="utf-8").replace("patient", "x"), encoding="utf-8")
+    assert "independence assumed); name one with --patient" in run(clinic)
+    table.write_text(table.read_text(encoding="utf-8").replace("p3,", ","), encoding="utf-8")
+    assert "2 rows without: independence assumed" in run(clinic, "--patient", "x", "--force")
+
+
+def test_a_column_whose_cells_do_not_fit_is_left_out(here: Path, clinic: Path) -> None:
+    table = clinic / "images.csv"
+    text = table.read_text(encoding="utf-8").replace("side", "age")
+    table.write_text(text, encoding="utf-8")
+    said = run(clinic)
+    assert "column 'age' is not used: row 2 is not whole years from 0 to 120 or empty" in said
+    assert "age: age" not in (here / "config/st_anna/datasets.yaml").read_text(encoding="utf-8")
+
+
+def test_a_workbook_beside_its_images(here: Path, clinic: Path) -> None:
+    workbook = openpyxl.Workbook()
+    for line in (clinic / "images.csv").read_text(encoding="utf-8").splitlines():
+        workbook.active.append(line.replace("images/", "").split(","))
+    workbook.save(clinic / "images" / "liste.xlsx")
+    (clinic / "images.csv").unlink()
+    run(clinic)
+    record = yaml.safe_load((here / "config/st_anna/datasets.yaml").read_text(encoding="utf-8"))
+    assert record["st_anna"]["csv"]["table"] == "liste.xlsx"
+    assert record["st_anna"]["root"] == "images"
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (("normal",), "all of one class"),
+        (("cancer", ""), "20 of 40 rows have no label; .* --empty normal"),
+        (tuple(f"n{i}" for i in range(20)), "20 different values, so it is no label"),
+        (("suspicious", "normal"), "'normal' .20., 'suspicious' .20.; say which"),
+    ],
+)
+def test_labels_that_are_not_understood(
+    here: Path, clinic: Path, values: tuple[str, ...], message: str
+) -> None:
+    rewrite(clinic, "finding", *values)
+    with pytest.raises(ArchiveError, match=message):
+        run(clinic)
+    assert not (here / "config" / "st_anna").exists()
+
+
+def test_an_empty_label_may_mean_something(here: Path, clinic: Path) -> None:
+    rewrite(clinic, "finding", "cancer", "")
+    assert "20 malignant, 20 normal" in run(clinic, "--empty", "normal")
+
+
+def test_odd_folders(here: Path, tmp_path: Path, clinic: Path) -> None:
+    with pytest.raises(ArchiveError, match="there is no such folder"):
+        run(tmp_path / "nowhere")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(ArchiveError, match="there is no image; images are DICOM"):
+        run(empty)
+    (empty / "a").write_bytes(b"\0" * 128 + b"DICM" + b"\0" * 16)
+    with pytest.raises(ArchiveError, match=r"1 DICOM files and no table .* columns file, label"):
+        run(empty)
+    shutil.copy(clinic / "images.csv", clinic / "second.csv")
+    with pytest.raises(ArchiveError, match=r"images\.csv, second\.csv; choose one with --table"):
+        run(clinic)
+    assert "images.csv has 40 rows" in run(clinic, "--table", "images.csv")
+    (clinic / "second.csv").write_text("file,finding\nnobody.png,x\n", encoding="utf-8")
+    with pytest.raises(ArchiveError, match=r"no column of second\.csv names one of the 40 images"):
+        run(clinic, "--table", "second.csv")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("images/", "", "names images, but not where they lie"),
+        (".png", "", "names images without their suffix"),
+        ("p2,R", "p2,R,x", "row 7 has 5 cells and the header 4"),
+        ("images/000L", "images/000R", "a value of its own"),
+    ],
+)
+def test_tables_that_do_not_fit(here: Path, clinic: Path, old: str, new: str, message: str) -> None:
+    table = clinic / "images.csv"
+    table.write_text(table.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+    with pytest.raises(ArchiveError, match=message) as raised:
+        run(clinic)
+    assert "p2," not in str(raised.value)
+
+
+def test_it_runs_in_the_folder_of_the_project_alone(
+    tmp_path: Path, clinic: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigurationError, match="run this in the project's folder"):
+        run(clinic)

@@ -1,0 +1,67 @@
+"""Where patches lie: around drawn boxes and over the breast."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from mammoshift.configuration.model import Patches
+from mammoshift.imaging.breast import Box, BreastRegion
+from mammoshift.imaging.decoded import DecodedImage
+from mammoshift.imaging.patches import place_patches
+
+
+def placed(
+    pitch_mm: float, shape: tuple[int, int], regions: list[Box], **settings: object
+) -> list[Box]:
+    """Windows of an image that is breast all over."""
+    image = DecodedImage(np.zeros(shape, np.uint8), 8, pixel_spacing_mm=(pitch_mm, pitch_mm))
+    whole = Box(0, 0, *shape)
+    breast = BreastRegion(np.full((64, 64), 255, np.uint8), shape, whole, "left", True)
+    return place_patches(image, breast, Patches.model_validate(settings), regions, "image")
+
+
+PUBLISHED = {"region_step_mm": 1.5, "region_scan": "four_corners"}
+
+
+@pytest.mark.parametrize(
+    ("pitch_mm", "size", "step"), [(0.05, 200, 30), (0.07, 143, 21), (0.1, 100, 15)]
+)
+def test_windows_have_the_size_and_step_of_their_pitch(
+    pitch_mm: float, size: int, step: int
+) -> None:
+    region = Box(300, 300, 300 + size + 2 * step, 300 + size)
+    boxes = placed(pitch_mm, (900, 900), [region], maximum_of_image=0, **PUBLISHED)
+    assert {(b.bottom - b.top, b.right - b.left) for b in boxes} == {(size, size)}
+    assert sorted(b.top for b in boxes) == [300, 300 + step, 300 + 2 * step]
+
+
+def test_four_scans_over_a_drawn_box_by_hand() -> None:
+    # 50 um: windows of 200, steps of 30. Down 300 rows: 0, 30, 60, 90 from above and 100, 70, 40,
+    # 10 from below. Along 260 columns: 0, 30, 60 from the left, and the same from the right.
+    region = Box(100, 200, 400, 460)
+    four = placed(0.05, (700, 700), [region], maximum_of_image=0, **PUBLISHED)
+    assert len(four) == len(set(four)) == 8 * 3
+    assert {b.top - 100 for b in four} == {0, 10, 30, 40, 60, 70, 90, 100}
+    assert {b.left - 200 for b in four} == {0, 30, 60}
+    one = placed(0.05, (700, 700), [region], maximum_of_image=0, region_step_mm=1.5)
+    assert len(one) == 4 * 3
+    assert set(one) < set(four)
+
+
+def test_a_box_smaller_than_a_window_lies_in_its_middle() -> None:
+    boxes = placed(0.1, (400, 400), [Box(150, 160, 190, 180)], maximum_of_image=0, **PUBLISHED)
+    assert boxes == [Box(120, 120, 220, 220)]
+
+
+def test_windows_without_a_region_lie_side_by_side_and_touch_none() -> None:
+    boxes = placed(0.1, (400, 400), [Box(150, 150, 250, 250)], **PUBLISHED)
+    assert boxes[0] == Box(150, 150, 250, 250)
+    assert len(boxes) == 1 + 16 - 4
+    assert all(b.top % 100 == 0 and b.left % 100 == 0 for b in boxes[1:])
+
+
+def test_a_scan_without_a_step_is_refused() -> None:
+    with pytest.raises(ValidationError, match="give it too"):
+        Patches.model_validate({"region_scan": "four_corners"})

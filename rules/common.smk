@@ -56,6 +56,7 @@ wildcard_constraints:
     seed=r"\d+",
     fold=r"\d+",
     bundle=r"\d+",
+    features="[a-z][a-z0-9_]*",
     trial=r"\d+",
     lineage="[0-9a-f]{8}",
     input="[a-z0-9_]+",
@@ -185,6 +186,11 @@ def store(dataset, input, file="store.json"):
     return f"<results>/pixels/{dataset}/{input}/{file}"
 
 
+def features_module(wildcards):
+    """Return the module of a set of features."""
+    return (f"mammoshift.radiomics.sets.{wildcards.features}",)
+
+
 def contact_sheets(wildcards):
     """Return the records of the contact sheets of a study's datasets."""
     found = leaves.sheet_inputs(PROJECT, wildcards.study)
@@ -194,20 +200,37 @@ def contact_sheets(wildcards):
 def stores(study, arm, domain):
     """Return the receipts of the pixel stores that an arm reads a domain's cases from."""
     name = leaves.input_of(PROJECT, study, arm, domain)
-    if name is None:
+    if name is None or not PROJECT.studies[study].arms[arm].takes_pixels:
         return []
     return [store(dataset, name) for dataset in PROJECT.studies[study].domains[domain].datasets]
 
 
-def trained_stores(wildcards):
-    """Return the receipts of the pixel stores that an arm is trained on."""
+def features(study, arm, domain):
+    """Return the tables of features that an arm takes of a domain's images, none without."""
+    resolved = PROJECT.studies[study]
+    chosen = resolved.arms[arm].feature_set
+    if chosen is None:
+        return []
+    name = leaves.input_of(PROJECT, study, arm, domain)
+    datasets = resolved.domains[domain].datasets
+    return [f"<results>/features/{dataset}/{name}/{chosen}.parquet" for dataset in datasets]
+
+
+def lent_scores(study, arm, domain):
+    """Return the scores of a domain's cases by the arms that an arm reads."""
+    arms = PROJECT.studies[study].arms[arm].reads
+    return [f"<results>/{study}/{read}/{domain}/scores.parquet" for read in arms]
+
+
+def trained(wildcards, files):
+    """Return the files of an arm on the domain that it is trained on."""
     domain = PROJECT.studies[wildcards.study].own_domain(wildcards.arm)
-    return stores(wildcards.study, wildcards.arm, domain)
+    return files(wildcards.study, wildcards.arm, domain)
 
 
-def scored_stores(wildcards):
-    """Return the receipts of the pixel stores that an arm is applied to."""
-    return stores(wildcards.study, wildcards.arm, wildcards.domain)
+def scored(wildcards, files):
+    """Return the files of an arm on a domain that it is applied to."""
+    return files(wildcards.study, wildcards.arm, wildcards.domain)
 
 
 def audited_stores(study, datasets, input=None):

@@ -38,7 +38,7 @@ def all_records(wildcards):
 rule search_trial:
     input:
         cases=lambda wildcards: own_domain_file(wildcards, "cases.parquet"),
-        stores=trained_stores,
+        stores=lambda wildcards: trained(wildcards, stores),
         start=lambda wildcards: start_of_run(wildcards.study, first_run(wildcards)),
         audit=lambda wildcards: own_domain_file(wildcards, "audit.csv"),
         earlier=earlier_records,

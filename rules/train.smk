@@ -1,8 +1,9 @@
 """
 Training one run: an arm with one seed and one fold.
 
-Required inputs: the cases and the pixel stores of the arm's domain; a weights file or another
-run's model where the arm starts from one; the values that a search has chosen, where it has one. The audit of the domain must have passed.
+Required inputs: the cases of the arm's domain with their pixel stores, or their features and the
+scores of the arms that it reads; a weights file or another run's model where it starts from one; the
+values that a search has chosen, where it has one. The audit of the domain must have passed.
 Outputs: the model with everything needed to apply it, and its training history. State for
 resuming lies in the undeclared folder `run`, since a declared output is deleted on failure.
 """
@@ -18,7 +19,9 @@ def chosen_values(wildcards):
 rule train_arm:
     input:
         cases=lambda wildcards: own_domain_file(wildcards, "cases.parquet"),
-        stores=trained_stores,
+        stores=lambda wildcards: trained(wildcards, stores),
+        features=lambda wildcards: trained(wildcards, features),
+        scores=lambda wildcards: trained(wildcards, lent_scores),
         start=start_of,
         chosen=chosen_values,
         audit=lambda wildcards: own_domain_file(wildcards, "audit.csv"),

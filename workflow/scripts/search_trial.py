@@ -2,6 +2,7 @@ from pathlib import Path
 
 from mammoshift.contracts.run import Run
 from mammoshift.execution.job import running
+from mammoshift.kinds._inputs import InputFiles
 from mammoshift.pixelstore.receipt import stores_by_dataset
 from mammoshift.search.run import TrialJob, run_trial
 from mammoshift.training.run import TrainingJob
@@ -18,7 +19,7 @@ with running(snakemake):
                 leaves=snakemake.params.search,
                 code=snakemake.params.code,
                 cases=Path(snakemake.input.cases),
-                stores=stores_by_dataset(snakemake.input.get("stores", [])),
+                inputs=InputFiles(stores_by_dataset(snakemake.input.get("stores", []))),
                 start=starts[0] if starts else None,
                 folder=result.with_suffix(""),
             ),

@@ -3,6 +3,7 @@ from pathlib import Path
 
 from mammoshift.contracts.run import Run
 from mammoshift.execution.job import running
+from mammoshift.kinds._inputs import InputFiles
 from mammoshift.pixelstore.receipt import stores_by_dataset
 from mammoshift.provenance.reuse import Store
 from mammoshift.training.run import TrainingJob, run_training
@@ -18,7 +19,11 @@ with running(snakemake):
             leaves=snakemake.params.arm,
             code=snakemake.params.code,
             cases=Path(snakemake.input.cases),
-            stores=stores_by_dataset(snakemake.input.get("stores", [])),
+            inputs=InputFiles(
+                stores_by_dataset(snakemake.input.get("stores", [])),
+                features=list(map(Path, snakemake.input.get("features", []))),
+                scores=list(map(Path, snakemake.input.get("scores", []))),
+            ),
             start=starts[0] if starts else None,
             folder=folder,
             chosen=json.loads(Path(chosen).read_bytes()) if chosen else None,

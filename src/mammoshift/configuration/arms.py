@@ -16,6 +16,7 @@ from pydantic import BaseModel, Discriminator, Tag, ValidationError
 
 from mammoshift import registry
 from mammoshift.configuration.model import ArmBase, FromArm
+from mammoshift.configuration.naming import known
 from mammoshift.configuration.partial import partial_model
 from mammoshift.errors import ConfigurationError
 
@@ -112,6 +113,26 @@ def parent_of(values: Mapping[str, Any]) -> str | None:
     """Return the arm that an arm starts from, read from what its file says."""
     start = values.get("initialisation")
     return str(start["arm"]) if isinstance(start, Mapping) else None
+
+
+def check_read(arm: ArmBase, name: str, arms: Mapping[str, ArmBase], key: str) -> None:
+    """Refuse to read an arm that is not there, that reads others itself, or scores no images.
+
+    Raises
+    ------
+    ConfigurationError
+        Naming `key`, where the study's file names the arm.
+    """
+    known(key, name, arms, "arm")
+    if name == arm.name:
+        raise ConfigurationError(f"{key}: the arm reads itself; name others")
+    if arms[name].reads:
+        raise ConfigurationError(f"{key}: {name} reads other arms itself; name those that it reads")
+    if arms[name].unit is not None:
+        raise ConfigurationError(
+            f"{key}: {name} scores a {arms[name].unit} as one and no images; name an arm that "
+            "scores images"
+        )
 
 
 def factor_pairs(

@@ -113,7 +113,7 @@ def inputs_of_study(project: Project, study: str) -> dict[str, dict[str, InputRe
     resolved = project.studies[study]
     found: dict[str, dict[str, InputRecipe]] = {}
     for arm in resolved.arms:
-        for domain in resolved.judged_on(arm):
+        for domain in resolved.applied_to(arm):
             recipe = project.recipe(study, arm, domain)
             if recipe is None:
                 continue
@@ -243,6 +243,18 @@ def scoring_leaves(project: Project, study: str, arm: str, domain: str) -> Leave
     }
 
 
+def lending_leaves(project: Project, study: str, arm: str, domain: str) -> Leaves:
+    """Return what scoring a domain reads, for another arm to learn from the scores.
+
+    Of a domain that the arm's models have seen, or one with its split, only those cases are
+    scored that are judged; of others all, `whole`.
+    """
+    resolved = project.studies[study]
+    learned = {step.domain for run in resolved.runs(arm) for step in resolved.learned_from(run)}
+    whole = not any(resolved.share_split(name, domain) for name in learned)
+    return {**scoring_leaves(project, study, arm, domain), "whole": whole}
+
+
 def backbone_of(project: Project, arm: ArmBase) -> Leaves | None:
     """Return the leaves of an arm's backbone, None for a kind without one."""
     name = getattr(arm, "backbone", None)
@@ -261,8 +273,10 @@ def leak_of(study: ResolvedStudy, domain: str) -> Literal["by_row", "by_patch"] 
 
 
 def _ancestry(study: ResolvedStudy, arm: str) -> tuple[str, ...]:
-    parent = study.arms[arm].parent
-    return (arm,) if parent is None else (*_ancestry(study, parent.arm), arm)
+    record = study.arms[arm]
+    before = () if record.parent is None else _ancestry(study, record.parent.arm)
+    read = (name for other in record.reads for name in _ancestry(study, other))
+    return tuple(dict.fromkeys((*before, *read, arm)))
 
 
 def _third_party(project: Project, arm: ArmBase) -> tuple[str, ...]:

@@ -21,12 +21,13 @@ from mammoshift.configuration.domain import split_methods
 from mammoshift.configuration.model import Backbone, InputRecipe, Name, Strict
 from mammoshift.configuration.naming import known
 from mammoshift.configuration.published import PublishedStudy
+from mammoshift.configuration.reading import check_readers
 from mammoshift.configuration.resolved import ResolvedStudy, resolve_study
 from mammoshift.configuration.study import Study
 from mammoshift.errors import ConfigurationError
 
 RESERVED_STUDIES = frozenset(
-    {"archives", "datasets", "pixels", "weights", "logs", "report", "tables", "kept"}
+    {"archives", "datasets", "pixels", "features", "weights", "logs", "report", "tables", "kept"}
 )
 KEPT = "kept"
 """Folder of kept results among the others."""
@@ -195,12 +196,14 @@ def _validate(form: Any, content: Any, where: str) -> Any:
 
 def _resolved(name: str, study: Study, file: str) -> ResolvedStudy:
     try:
-        return resolve_study(name, study, file)
+        resolved = resolve_study(name, study, file)
     except ArmError as arm:
         where = f"{file}: arms.{arm.name}, after defaults"
         raise ConfigurationError(_describe(arm.error, Study, where)) from None
     except ValidationError as error:
         raise ConfigurationError(_describe(error, Study, f"{file}: after defaults")) from None
+    check_readers(resolved, file)
+    return resolved
 
 
 def _describe(error: ValidationError, form: Any, where: str) -> str:

@@ -248,6 +248,26 @@ class ArmBase(Strict):
         """Whether the arm is trained; one that is not applies what it starts from."""
         return True
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The arms whose scores are among what this one learns from and scores with."""
+        return ()
+
+    @property
+    def feature_set(self) -> str | None:
+        """The set of features of images that the arm takes, which then takes no pixels."""
+        return None
+
+    @property
+    def takes_pixels(self) -> bool:
+        """Whether the arm takes the pixels of its input and not what is computed of them."""
+        return True
+
+    @property
+    def unit(self) -> Literal["patient"] | None:
+        """What is scored as one; None where each case is."""
+        return None
+
 
 class Arm(ArmBase):
     """A network: a backbone, its input, a loss and how it is trained, every default filled in.

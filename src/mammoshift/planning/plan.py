@@ -123,6 +123,24 @@ def _jobs(project: Project, study: ResolvedStudy) -> dict[str, int]:
         ),
         "audit_study": 1,
         "convert_weights": len(pretrained),
+        "extract_features": len(
+            {
+                (dataset, input_name(recipe), record.feature_set)
+                for name, record in study.arms.items()
+                if record.feature_set is not None
+                for domain in study.judged_on(name)
+                if (recipe := project.recipe(study.name, name, domain)) is not None
+                for dataset in study.domains[domain].datasets
+            }
+        ),
+        "lend_scores": len(
+            {
+                (read, domain)
+                for name, record in study.arms.items()
+                for read in record.reads
+                for domain in study.judged_on(name)
+            }
+        ),
         "search_trial": sum(record.trials * folds for record, folds in searches),
         "choose_trial": sum(folds for _, folds in searches),
         "train_arm": len(study.trained_runs),
@@ -140,7 +158,7 @@ def _stores(project: Project, study: ResolvedStudy) -> set[tuple[str, str, int]]
     return {
         (dataset, input_name(recipe), math.prod(recipe.size))
         for arm in study.arms
-        for domain in study.judged_on(arm)
+        for domain in study.applied_to(arm)
         if (recipe := project.recipe(study.name, arm, domain)) is not None
         for dataset in study.domains[domain].datasets
     }

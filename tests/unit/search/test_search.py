@@ -26,6 +26,7 @@ from mammoshift.configuration.search import Search, with_values
 from mammoshift.contracts.run import Run
 from mammoshift.errors import TrainingError
 from mammoshift.files import write_text_atomically
+from mammoshift.kinds._inputs import InputFiles
 from mammoshift.models.saved_model import read_record
 from mammoshift.search.run import TrialJob, choose_trial, run_trial
 from mammoshift.search.trials import TrialResult, choose, propose, read_result, write_result
@@ -163,7 +164,7 @@ def job_for(folder: Path, arm: dict[str, Any]) -> TrainingJob:
         leaves={},
         code={},
         cases=write_case_table(folder / "cases.parquet", table),
-        stores={"a": write_store(folder, "a", NAMES)},
+        inputs=InputFiles({"a": write_store(folder, "a", NAMES)}),
         start=None,
         folder=folder / "run",
     )

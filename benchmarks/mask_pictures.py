@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from mammoshift.configuration.dataset import Population, Scanner
 from mammoshift.configuration.model import InputRecipe
-from mammoshift.imaging.breast import Box, BreastRegion
+from mammoshift.imaging.breast import Box, BreastRegion, locate_breast
 from mammoshift.imaging.contact_sheet import Picture, Shown, draw_tile
 from mammoshift.imaging.decoded import DecodedImage
-from mammoshift.imaging.preprocess import expected_wall, preprocess_image, region_of
+from mammoshift.imaging.preprocess import expected_wall, preprocess_image
 from mammoshift.phantoms.imaging import image_breast
 from mammoshift.phantoms.patient import CaseMix, draw_patient
 from mammoshift.phantoms.scanner import quantise
@@ -38,10 +38,7 @@ def main(folder: Path) -> None:
         made = image()
         before = _tile(made, _naive_region(made), None, False)
         wall = expected_wall(laterality, mirrored)
-        region = region_of(made, RECIPE, wall)
-        if region is None:
-            raise SystemExit(f"{name}: the recipe asks for no breast")
-        after = _tile(made, region, laterality, mirrored)
+        after = _tile(made, locate_breast(made, wall), laterality, mirrored)
         cv2.imwrite(str(folder / f"{name}.png"), np.vstack([before, after]))
 
 

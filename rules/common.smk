@@ -35,6 +35,7 @@ CODES = {}  # name of a fingerprint -> the script and the modules that it is of
 HOME = Path(workflow.current_basedir).parent
 TEMPLATES = HOME / "workflow" / "report"
 RUN = f"<results>/{{study}}/{RUN_PATTERN}"
+SEARCH = "<results>/{study}/{arm}/search/fold-{fold}"
 
 prepare_jobs(LIBRARY)
 
@@ -390,3 +391,34 @@ def all_predictions(wildcards):
         for arm in study.arms
         for domain in study.judged_on(arm)
     ]
+
+
+def first_run(wildcards):
+    """Return the run whose seed the trials of a fold have."""
+    seed = PROJECT.studies[wildcards.study].record.seeds[0]
+    return Run(wildcards.arm, seed, int(wildcards.fold))
+
+
+def search_records(wildcards, trials):
+    """Return the records of some trials of a fold."""
+    search = SEARCH.format(study=wildcards.study, arm=wildcards.arm, fold=wildcards.fold)
+    return [f"{search}/trial-{trial}.json" for trial in trials]
+
+
+def earlier_records(wildcards):
+    """Return the records of the trials that a trial learns from."""
+    search = leaves.search_of(PROJECT, wildcards.study, wildcards.arm)
+    return search_records(wildcards, search.earlier(int(wildcards.trial)))
+
+
+def all_records(wildcards):
+    """Return the records of all trials of a fold."""
+    search = leaves.search_of(PROJECT, wildcards.study, wildcards.arm)
+    return search_records(wildcards, range(search.trials))
+
+
+def chosen_values(wildcards):
+    """Return the file of the values that an arm's search has chosen, none without a search."""
+    if not leaves.is_searched(PROJECT, wildcards.study, wildcards.arm):
+        return []
+    return f"<results>/{wildcards.study}/{wildcards.arm}/search/fold-{wildcards.fold}/chosen.json"

@@ -8,32 +8,6 @@ choose_trial   all trials of a fold -> the values of the best, and a table of th
 Required inputs of a trial are those of `train_arm`, with the study's first seed.
 """
 
-SEARCH = "<results>/{study}/{arm}/search/fold-{fold}"
-
-
-def first_run(wildcards):
-    """Return the run whose seed the trials of a fold have."""
-    seed = PROJECT.studies[wildcards.study].record.seeds[0]
-    return Run(wildcards.arm, seed, int(wildcards.fold))
-
-
-def search_records(wildcards, trials):
-    """Return the records of some trials of a fold."""
-    search = SEARCH.format(study=wildcards.study, arm=wildcards.arm, fold=wildcards.fold)
-    return [f"{search}/trial-{trial}.json" for trial in trials]
-
-
-def earlier_records(wildcards):
-    """Return the records of the trials that a trial learns from."""
-    search = leaves.search_of(PROJECT, wildcards.study, wildcards.arm)
-    return search_records(wildcards, search.earlier(int(wildcards.trial)))
-
-
-def all_records(wildcards):
-    """Return the records of all trials of a fold."""
-    search = leaves.search_of(PROJECT, wildcards.study, wildcards.arm)
-    return search_records(wildcards, range(search.trials))
-
 
 rule search_trial:
     input:

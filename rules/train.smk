@@ -9,13 +9,6 @@ resuming lies in the undeclared folder `run`, since a declared output is deleted
 """
 
 
-def chosen_values(wildcards):
-    """Return the file of the values that an arm's search has chosen, none without a search."""
-    if not leaves.is_searched(PROJECT, wildcards.study, wildcards.arm):
-        return []
-    return f"<results>/{wildcards.study}/{wildcards.arm}/search/fold-{wildcards.fold}/chosen.json"
-
-
 rule train_arm:
     input:
         cases=lambda wildcards: own_domain_file(wildcards, "cases.parquet"),

@@ -65,11 +65,14 @@ class CombinedRecord(Strict):
     selected_epoch: int
     training_cases: int
     training_positives: int
+    versions: dict[str, str]
     lineage: dict[str, object]
 
 
 def fit(request: FitRequest) -> None:
     """Write the record of a run; nothing is learned."""
+    from importlib.metadata import version
+
     from safetensors.numpy import save_file
 
     from mammoshift.files import atomic_path, write_text_atomically
@@ -90,6 +93,7 @@ def fit(request: FitRequest) -> None:
         selected_epoch=1,
         training_cases=len(parts[0][1]),
         training_positives=int(parts[0][1].sum()),
+        versions={"mammoshift": version("mammoshift")},
         lineage=dict(request.lineage),
     )
     with atomic_path(request.folder / "model.safetensors") as temporary:

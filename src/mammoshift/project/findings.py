@@ -130,10 +130,15 @@ def check_weights(project: Project, backbone: str) -> Finding:
 
 
 def check_networks(project: Project, arms: Collection[tuple[str, str]]) -> Iterator[Finding]:
-    """Yield what is found of the architectures, and of the inputs that they are given."""
+    """Yield what is found of the architectures, and of the inputs that they are given.
+
+    Arms of other kinds, which have no architecture, are passed over.
+    """
     named: dict[str, None] = {}
     for study, name in arms:
-        arm = network_arms(project.studies[study])[name]
+        arm = network_arms(project.studies[study]).get(name)
+        if arm is None:
+            continue
         named[arm.backbone] = None
         multiple = project.backbones[arm.backbone].size_multiple
         if any(length % multiple for length in arm.input.size):

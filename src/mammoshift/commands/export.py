@@ -26,13 +26,14 @@ def export(
     from mammoshift.application.trained import open_models
 
     opened = open_models([model], torch.device("cpu"))
-    if len(opened.models) > 1:
+    first, *others = opened.models
+    if others:
         raise ConfigurationError(
             f"{model}: holds {len(opened.models)} models; name the folder of one run, such as "
-            f"{opened.models[0].folder}"
+            f"{first.folder}"
         )
     try:
-        done = export_onnx(opened.models[0], onnx)
+        done = export_onnx(first, onnx)
     except OSError as error:
         raise TableError(f"{onnx}: cannot be written ({error.strerror})") from error
     rows, columns = opened.recipe.size

@@ -1,11 +1,13 @@
 # Everything runs in .venv, which is built once from requirements.lock.
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
 LOCK := $(shell sha256sum requirements.lock | cut -c1-16)
 BUILT := .venv/.built-$(LOCK)
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help environment demo real-images test test-slow lint format benchmark schemas lock clean
+.PHONY: help environment demo real-images test test-slow test-gpu lint format benchmark schemas lock clean
 
 help:          ## what can be made
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -13,11 +15,16 @@ help:          ## what can be made
 environment: $(BUILT)   ## build .venv from the lock file
 
 $(BUILT):
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' || \
+	  { echo "Python 3.11 or 3.12 is needed, and $(PYTHON) is another: make PYTHON=python3.11"; exit 1; }
 	rm -rf .venv
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --require-hashes -r requirements.lock
+	@echo "Installing about 7 GB of packages into .venv; each is named as it comes."
+	$(BIN)/pip install --disable-pip-version-check --progress-bar off --require-hashes \
+	  -r requirements.lock | awk '/^Collecting|^Installing/ {print substr($$0, 1, 150); fflush()}'
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
 	touch $@
+	@echo "Done. In each new shell: . .venv/bin/activate"
 
 demo: $(BUILT)          ## the cross-sensor study in miniature, on synthetic twins
 	$(BIN)/snakemake
@@ -30,6 +37,9 @@ test: $(BUILT)          ## all tests but the long simulations
 
 test-slow: $(BUILT)     ## the long simulations: type-I errors, coverage
 	$(BIN)/pytest -m slow
+
+test-gpu: $(BUILT)      ## what only a GPU takes; on a machine that has one
+	$(BIN)/pytest -m gpu -s tests/gpu
 
 lint: $(BUILT)          ## ruff, snakefmt, pyright, snakemake --lint
 	$(BIN)/ruff check --no-cache .

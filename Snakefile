@@ -12,8 +12,10 @@ include: "rules/keys.smk"
 include: "rules/phantom.smk"
 include: "rules/ingest.smk"
 include: "rules/preprocess.smk"
+include: "rules/features.smk"
 include: "rules/cases.smk"
 include: "rules/weights.smk"
+include: "rules/search.smk"
 include: "rules/train.smk"
 include: "rules/score.smk"
 include: "rules/calibrate.smk"
@@ -22,6 +24,7 @@ include: "rules/evaluate.smk"
 include: "rules/compare.smk"
 include: "rules/combine.smk"
 include: "rules/report.smk"
+include: "rules/accepted.smk"
 
 
 # Minutes of work at most, not worth a place in a queue.
@@ -38,14 +41,21 @@ localrules:
     evaluate_study,
     compare_arms,
     combine_seeds,
+    choose_trial,
     report_study,
+    link_reports,
 
 
 rule all:
     default_target: True
     input:
-        expand("<results>/{study}/report/index.html", study=PROJECT.studies),
+        study_reports(),
+        overview(),
         all_cards(),
+
+
+onstart:
+    check_planned()
 
 
 onsuccess:

@@ -103,7 +103,11 @@ def dry_run(folder: Path, *arguments: str) -> tuple[float, int]:
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "2", *arguments],
         cwd=folder,
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(folder / "src")},
+        env={
+            "PATH": "/usr/bin:/bin",
+            "PYTHONPATH": str(folder / "src"),
+            "SNAKEMAKE_LOGGER_MAMMOSHIFT_TEXT": "snakemake",
+        },
         capture_output=True,
         text=True,
         check=False,

@@ -22,14 +22,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mammoshift.configuration.model import (
-    Arm,
-    Augmentation,
-    Backbone,
-    InputRecipe,
-    Stage,
-    Training,
-)
+from mammoshift.configuration.model import Arm, Backbone, InputRecipe
+from mammoshift.configuration.training import Augmentation, Stage, Training
 from mammoshift.execution.allocator import keep_freed_memory
 from mammoshift.execution.determinism import deterministic_torch
 from mammoshift.execution.device import choose_device
@@ -116,6 +110,7 @@ def make_request(arguments: argparse.Namespace, folder: Path) -> TrainingRequest
             select="last_epoch",
             cpu_threads=arguments.threads,
             augmentation=AUGMENTATION if arguments.augment else Augmentation(),
+            activation_checkpointing=arguments.checkpointing,
         ),
     )
     backbone = Backbone(architecture=arguments.architecture, channels=1, mean=(0.25,), std=(0.25,))
@@ -143,6 +138,7 @@ def main() -> None:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--readers", type=int, default=None)
+    parser.add_argument("--checkpointing", action="store_true", default=None)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--augment", action=argparse.BooleanOptionalAction, default=True)
     arguments = parser.parse_args()

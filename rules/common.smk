@@ -5,6 +5,7 @@ Nothing here does work; a rule sees only the leaves of the configuration that it
 a change makes nothing else invalid.
 """
 
+import os
 from functools import cache
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from mammoshift.execution.job import prepare_jobs
 from mammoshift.provenance.fingerprint import file_hashes
 from mammoshift.provenance.finished import Fingerprints
 from mammoshift.provenance.keys import code_name
+from mammoshift.provenance.versions import SETTING as VERSIONS_SETTING
 
 ENVIRONMENT = "../envs/mammoshift.yaml"
 LIBRARY = Path(mammoshift.__file__).parent.parent
@@ -29,15 +31,20 @@ RESULTS = workflow.pathvars.get("results")
 CODE_MEMORY = Path(".snakemake") / "mammoshift" / "code.json"
 CODES = {}  # name of a fingerprint -> the script and the modules that it is of
 
-TEMPLATES = Path(workflow.basedir) / "workflow" / "report"
+# Of this workflow, which is not that of the whole where another one uses it as a module.
+HOME = Path(workflow.current_basedir).parent
+TEMPLATES = HOME / "workflow" / "report"
 RUN = f"<results>/{{study}}/{RUN_PATTERN}"
 
 prepare_jobs(LIBRARY)
 
 try:
-    PROJECT = load_project(config, Path(workflow.basedir))
+    PROJECT = load_project(config, Path(workflow.basedir), HOME)
 except MammoshiftError as error:
     raise WorkflowError(str(error))
+
+if PROJECT.settings.versions:
+    os.environ[VERSIONS_SETTING] = PROJECT.settings.versions
 
 
 wildcard_constraints:
@@ -49,6 +56,8 @@ wildcard_constraints:
     seed=r"\d+",
     fold=r"\d+",
     bundle=r"\d+",
+    features="[a-z][a-z0-9_]*",
+    trial=r"\d+",
     lineage="[0-9a-f]{8}",
     input="[a-z0-9_]+",
 
@@ -59,16 +68,15 @@ if not workflow.non_local_exec and "gpu" not in workflow.global_resources:
         workflow.register_resource("gpu", len(gpus))
 
 
-FINGERPRINTS = Fingerprints(
-    Path(workflow.basedir) / "workflow" / "scripts", LIBRARY, CODE_MEMORY.parent
-)
+SCRIPTS = HOME / "workflow" / "scripts"
+FINGERPRINTS = Fingerprints(SCRIPTS, LIBRARY, CODE_MEMORY.parent)
 
 
 @cache
 def fingerprint(script, modules):
     """Return the fingerprint of all first-party code that a script and some modules reach."""
     result = FINGERPRINTS.of(script, modules)
-    CODES[code_name(result)] = (Path(workflow.basedir) / "workflow" / "scripts" / script, modules)
+    CODES[code_name(result)] = (SCRIPTS / script, modules)
     return result
 
 
@@ -83,8 +91,8 @@ def adapter_module(wildcards):
 
 
 def twin_module(wildcards):
-    """Return the module that draws a dataset's twin."""
-    return (f"mammoshift.phantoms.twins.{PROJECT.datasets[wildcards.dataset].layout}",)
+    """Return the modules that draw a dataset's twin: its layout's, and that of another scanner."""
+    return leaves.twin_modules(PROJECT, wildcards.dataset)
 
 
 def split_module(wildcards):
@@ -109,15 +117,52 @@ def scoring(wildcards):
     return of_kind(wildcards, "score", "SCORED_COLUMNS", "SCORES_UNITS")
 
 
+def check_planned():
+    """Raise an error that lists what the planned jobs need and is absent or wrong."""
+    from mammoshift.project.findings import Planned, check_inputs
+
+    planned = [(job.rule.name, job.wildcards) for job in workflow.dag.needrun_jobs()]
+
+    def chosen(rule, *names):
+        found = [tuple(getattr(w, name) for name in names) for name_, w in planned if name_ == rule]
+        return dict.fromkeys(found)
+
+    needed = Planned(
+        datasets=[dataset for (dataset,) in chosen("ingest_dataset", "dataset")],
+        weights=[backbone for (backbone,) in chosen("convert_weights", "backbone")],
+        arms=chosen("train_arm", "study", "arm"),
+    )
+    errors = [str(found) for found in check_inputs(PROJECT, needed) if found.level == "error"]
+    if errors:
+        raise WorkflowError("Nothing was started. " + "\n".join(errors))
+
+
+def study_reports(wildcards=None):
+    """Return the page of each study's report."""
+    return expand("<results>/{study}/report/index.html", study=PROJECT.studies)
+
+
+def overview():
+    """Return the page over all reports, where there are several."""
+    return ["<results>/index.html"] if len(PROJECT.studies) > 1 else []
+
+
 def report_message():
     """Return where the reports are, of those studies that have one."""
     pages = [Path(RESULTS, study, "report", "index.html") for study in PROJECT.studies]
+    if overview():
+        pages.append(Path(RESULTS, "index.html"))
     return "\n".join(f"Report: {page}" for page in pages if page.is_file())
 
 
 def archive_root(dataset):
     """Return the folder of a dataset's raw archive."""
     return str(PROJECT.archive_root(dataset, Path(RESULTS)))
+
+
+def kept_store():
+    """Return the folder in which expensive results are kept, and the size that it may have."""
+    return PROJECT.settings.kept(RESULTS)
 
 
 def twin_receipt(wildcards):
@@ -141,23 +186,51 @@ def store(dataset, input, file="store.json"):
     return f"<results>/pixels/{dataset}/{input}/{file}"
 
 
+def features_module(wildcards):
+    """Return the module of a set of features."""
+    return (f"mammoshift.radiomics.sets.{wildcards.features}",)
+
+
+def contact_sheets(wildcards):
+    """Return the records of the contact sheets of a study's datasets."""
+    found = leaves.sheet_inputs(PROJECT, wildcards.study)
+    return [store(dataset, name, "contact_sheet.json") for dataset, name in found.items()]
+
+
 def stores(study, arm, domain):
     """Return the receipts of the pixel stores that an arm reads a domain's cases from."""
     name = leaves.input_of(PROJECT, study, arm, domain)
-    if name is None:
+    if name is None or not PROJECT.studies[study].arms[arm].takes_pixels:
         return []
     return [store(dataset, name) for dataset in PROJECT.studies[study].domains[domain].datasets]
 
 
-def trained_stores(wildcards):
-    """Return the receipts of the pixel stores that an arm is trained on."""
+def features(study, arm, domain):
+    """Return the tables of features that an arm takes of a domain's images, none without."""
+    resolved = PROJECT.studies[study]
+    chosen = resolved.arms[arm].feature_set
+    if chosen is None:
+        return []
+    name = leaves.input_of(PROJECT, study, arm, domain)
+    datasets = resolved.domains[domain].datasets
+    return [f"<results>/features/{dataset}/{name}/{chosen}.parquet" for dataset in datasets]
+
+
+def lent_scores(study, arm, domain):
+    """Return the scores of a domain's cases by the arms that an arm reads."""
+    arms = PROJECT.studies[study].arms[arm].reads
+    return [f"<results>/{study}/{read}/{domain}/scores.parquet" for read in arms]
+
+
+def trained(wildcards, files):
+    """Return the files of an arm on the domain that it is trained on."""
     domain = PROJECT.studies[wildcards.study].own_domain(wildcards.arm)
-    return stores(wildcards.study, wildcards.arm, domain)
+    return files(wildcards.study, wildcards.arm, domain)
 
 
-def scored_stores(wildcards):
-    """Return the receipts of the pixel stores that an arm is applied to."""
-    return stores(wildcards.study, wildcards.arm, wildcards.domain)
+def scored(wildcards, files):
+    """Return the files of an arm on a domain that it is applied to."""
+    return files(wildcards.study, wildcards.arm, wildcards.domain)
 
 
 def audited_stores(study, datasets, input=None):
@@ -238,16 +311,21 @@ def run_of(wildcards):
     return Run(wildcards.arm, int(wildcards.seed), int(wildcards.fold))
 
 
-def start_of(wildcards):
+def start_of_run(study, run):
     """Return the file a run starts from: none, converted weights, or another run's record."""
-    study = PROJECT.studies[wildcards.study]
-    arm = study.arms[wildcards.arm]
+    resolved = PROJECT.studies[study]
+    arm = resolved.arms[run.arm]
     if arm.initialisation == "pretrained":
         return f"<results>/weights/{arm.backbone}.safetensors"
-    start = study.start_of(run_of(wildcards))
+    start = resolved.start_of(run)
     if start is None:
         return []
-    return f"<results>/{wildcards.study}/{study.model_of(start).path}/model.json"
+    return f"<results>/{study}/{resolved.model_of(start).path}/model.json"
+
+
+def start_of(wildcards):
+    """Return the file that the run of the wildcards starts from; see `start_of_run`."""
+    return start_of_run(wildcards.study, run_of(wildcards))
 
 
 def applied_models(wildcards):

@@ -18,7 +18,7 @@ rule compare_arms:
         ENVIRONMENT
     params:
         settings=lambda wildcards: leaves.plain(
-            result_leaves.comparison_settings(PROJECT, wildcards.study)
+            result_leaves.loss_settings(PROJECT, wildcards.study)
         ),
         code=code("compare_arms.py"),
     script:

@@ -4,12 +4,16 @@ Results carry their key: what Snakemake remembers of a job lies beside the job's
 See docs/decisions/0005.
 """
 
+import atexit
+import os
+
 import snakemake.workflow as host
 from snakemake.logging import logger
 from snakemake.persistence import MetadataRecord
 
 from mammoshift.provenance.bookkeeping import is_known, with_keys
 from mammoshift.provenance.fingerprint import definitions_of
+from mammoshift.provenance.planned import PLAN_FILE, write_plan
 
 
 def definitions(code):
@@ -27,4 +31,10 @@ if workflow.is_main_process:
         logger.warning(
             "This version of Snakemake keeps its records in a way that this project does not know: "
             "edits are seen as long as the folder .snakemake is there (docs/decisions/0005)"
+        )
+
+    if plan_file := os.environ.get(PLAN_FILE):
+        # `mammoshift why` and `accept` ask for the plan of a dry run.
+        atexit.register(
+            lambda: write_plan(workflow.dag, Path(RESULTS), definitions, Path(plan_file))
         )

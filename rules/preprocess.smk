@@ -4,6 +4,7 @@ From raw images to arrays of fixed size.
 preprocess_bundle   a dataset's list of files -> the arrays of one bundle of it, in shards; the
                     output is a receipt with the hash of each shard's files
 collect_bundles     the receipts of all bundles -> the receipt of the store
+draw_contact_sheet  the images of a store to look at first, as they are stored and as arrays
 
 A receipt stands for the arrays, which are no declared outputs: a shard that is still valid is
 kept by the job, so that after a new image one shard is made again.
@@ -44,3 +45,24 @@ rule collect_bundles:
         code=code("collect_bundles.py"),
     script:
         "../workflow/scripts/collect_bundles.py"
+
+
+rule draw_contact_sheet:
+    input:
+        files="<results>/datasets/{dataset}/files.parquet",
+        annotations="<results>/datasets/{dataset}/annotations.parquet",
+        store="<results>/pixels/{dataset}/{input}/store.json",
+    output:
+        picture="<results>/pixels/{dataset}/{input}/contact_sheet.jpg",
+        record="<results>/pixels/{dataset}/{input}/contact_sheet.json",
+    log:
+        "<logs>/preprocess/{dataset}/{input}/contact_sheet.log",
+    conda:
+        ENVIRONMENT
+    params:
+        recipe=lambda wildcards: leaves.recipe_leaves(PROJECT, wildcards.dataset, wildcards.input),
+        code=code("draw_contact_sheet.py"),
+        # Uses `output`, so that Snakemake does not follow it: where files lie is no result.
+        root=lambda wildcards, output: archive_root(wildcards.dataset),
+    script:
+        "../workflow/scripts/draw_contact_sheet.py"

@@ -1,8 +1,8 @@
 """
-Tables, figures and the HTML report of a study.
+Tables, figures and the HTML report of a study, and a page over the reports of several.
 
 Required inputs: the result tables, cases and predictions (for curves), manifests, audits,
-exclusions and training histories.
+exclusions, training histories and contact sheets.
 """
 
 
@@ -21,6 +21,7 @@ rule report_study:
             PROJECT.studies[wildcards.study].datasets, "manifest.parquet"
         ),
         excluded=exclusions_of,
+        sheets=contact_sheets,
     output:
         "<results>/{study}/report/index.html",
     log:
@@ -37,3 +38,21 @@ rule report_study:
         assets=lambda wildcards, output: str(TEMPLATES),
     script:
         "../workflow/scripts/report_study.py"
+
+
+rule link_reports:
+    input:
+        study_reports,
+    output:
+        "<results>/index.html",
+    log:
+        "<logs>/link_reports.log",
+    conda:
+        ENVIRONMENT
+    params:
+        code=code("link_reports.py"),
+        templates=file_hashes(TEMPLATES),
+        # Uses `output`, so that Snakemake does not follow it: where files lie is no result.
+        assets=lambda wildcards, output: str(TEMPLATES),
+    script:
+        "../workflow/scripts/link_reports.py"

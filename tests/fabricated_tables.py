@@ -15,6 +15,7 @@ from mammoshift.configuration.judged import (
     CalibrationSettings,
     ComparisonSettings,
     EvaluationSettings,
+    LossSettings,
 )
 from mammoshift.contracts.cases import CASES_SCHEMA, read_cases, write_cases
 from mammoshift.contracts.predictions import read_predictions, write_predictions
@@ -28,6 +29,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "specificity": 0.95,
         "bootstrap_resamples": 200,
         "references": ["plain"],
+    },
+    "losses": {
+        "subgroups": ["density"],
+        "specificity": 0.95,
+        "bootstrap_resamples": 200,
     },
     "calibration": {
         "calibration": [
@@ -125,8 +131,13 @@ class Fabricated:
     def calibration(self) -> CalibrationSettings:
         return CalibrationSettings.model_validate(self.settings(**OPTIONS["calibration"]))
 
-    def comparison(self) -> ComparisonSettings:
-        return ComparisonSettings.model_validate(self.settings(families=self.judged["families"]))
+    def comparison(self, **changes: Any) -> ComparisonSettings:
+        families = {"families": self.judged["families"]}
+        return ComparisonSettings.model_validate(self.settings(**families) | changes)
+
+    def losses(self, **changes: Any) -> LossSettings:
+        options = OPTIONS["losses"] | {"families": self.judged["families"]}
+        return LossSettings.model_validate(self.settings(**options) | changes)
 
     def grid(self, **changes: Any) -> Grid:
         return load_grid(

@@ -63,7 +63,7 @@ class SnakemakeRun:
             self.process = subprocess.Popen(
                 command,
                 cwd=folder,
-                env=env | {"OMP_NUM_THREADS": "1"},
+                env=env | {"OMP_NUM_THREADS": "1", "SNAKEMAKE_LOGGER_MAMMOSHIFT_TEXT": "snakemake"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

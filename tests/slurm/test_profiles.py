@@ -64,7 +64,15 @@ def test_retries_are_in_the_profile_alone(slurm: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     "rule",
-    ["ingest_dataset", "preprocess_bundle", "convert_weights", "train_arm", "score_arm", None],
+    [
+        "ingest_dataset",
+        "preprocess_bundle",
+        "convert_weights",
+        "search_trial",
+        "train_arm",
+        "score_arm",
+        None,
+    ],
 )
 def test_every_attempt_of_every_rule_fits_a_partition(
     slurm: dict[str, Any], rule: str | None

@@ -102,7 +102,11 @@ class Project:
 
     def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
         """Return the environment of a run: this copy's library, one thread."""
-        own = {"PYTHONPATH": str(self.folder / "src"), "OMP_NUM_THREADS": "1"}
+        own = {
+            "PYTHONPATH": str(self.folder / "src"),
+            "OMP_NUM_THREADS": "1",
+            "SNAKEMAKE_LOGGER_MAMMOSHIFT_TEXT": "snakemake",
+        }
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         return {**os.environ, **own, "PATH": path, **(extra or {})}
 
@@ -142,6 +146,18 @@ class Project:
             elif jobs and line.startswith("    wildcards: "):
                 jobs[-1] += line.removeprefix("    wildcards:")
         return [job for job in jobs if job != "all:"]
+
+    def mammoshift(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the command line of this copy's library to its end."""
+        return subprocess.run(
+            [sys.executable, "-c", "from mammoshift.commands.main import run; run()", *arguments],
+            cwd=self.folder,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
+        )
 
     def executed(self, *arguments: str) -> list[str]:
         """Run, and return the rule of every job that was started, without `all`."""

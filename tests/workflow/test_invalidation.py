@@ -23,7 +23,8 @@ AFTER_TRAINING = {"train_arm"} | CARDS | AFTER_SCORING
 PIXELS = {"preprocess_bundle", "collect_bundles"}
 AUDITS = {"audit_lineage", "audit_study"}
 AFTER_A_TARGET = {"ingest_dataset", "make_cases"} | PIXELS | AUDITS | AFTER_SCORING
-AFTER_THE_SOURCE = AFTER_A_TARGET | {"audit_domain", "train_arm"} | CARDS
+# The source is a twin, which has a contact sheet; the real target has none.
+AFTER_THE_SOURCE = AFTER_A_TARGET | {"audit_domain", "draw_contact_sheet", "train_arm"} | CARDS
 
 
 def _touch_everything(project: Project) -> None:
@@ -170,7 +171,7 @@ PLANNED: dict[str, tuple[Edit, set[str]]] = {
     ),
     "a changed arm": (lambda p: p.edit_study(_one_arm_trains_longer), AFTER_TRAINING),
     "a changed statistic of the calibration": (
-        lambda p: p.add_code("src/mammoshift/statistics/calibration.py"),
+        lambda p: p.add_code("src/mammoshift/statistics/recalibration_budget.py"),
         {"calibrate_study"} | REPORT,
     ),
     "a changed statistic of all": (
@@ -188,7 +189,10 @@ PLANNED: dict[str, tuple[Edit, set[str]]] = {
     "moved archives and weights": (_move_data, set()),
     "a changed title": (lambda p: p.edit_study(_new_title), REPORT),
     "a changed title of a dataset": (lambda p: p.edit_datasets(_new_dataset_title), REPORT),
-    "a new subgroup": (lambda p: p.edit_study(_new_subgroup), {"evaluate_study"} | REPORT),
+    "a new subgroup": (
+        lambda p: p.edit_study(_new_subgroup),
+        {"evaluate_study", "compare_arms"} | REPORT,
+    ),
     "a new arm": (lambda p: p.edit_study(_new_arm), {"audit_study"} | AFTER_TRAINING),
     "a new seed": (lambda p: p.edit_study(_new_seed), AFTER_TRAINING),
     "a new target": (
@@ -355,15 +359,6 @@ def test_flipped_bytes_reach_no_number(project: Project, pattern: str, rule: str
     done = project.snakemake("--forcerun", rule, check=False)
     assert done.returncode != 0
     assert path.name in done.stdout + done.stderr
-
-
-def test_why_says_it_in_words(project: Project) -> None:
-    from mammoshift.provenance.why import explain, planned_jobs
-
-    project.edit_study(_one_arm_trains_longer)
-    dry = project.snakemake("--dry-run")
-    sentences = explain(planned_jobs(f"{dry.stdout}\n{dry.stderr}"))
-    assert "train_arm (2 jobs) would run: arm.training.batch_size was 8 and is 4." in sentences
 
 
 def _logs(project: Project, folder: str, name: str = "*.log") -> list[str]:

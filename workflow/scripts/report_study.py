@@ -25,6 +25,7 @@ with running(snakemake, also=[Path(snakemake.output[0]).parent]):
         runs=tuple(TrainingRun(run, history, records[run]) for run, history in runs.items()),
         exclusions=paths(files.excluded),
         audits=paths(files.audits),
+        sheets=paths(files.sheets),
         assets=Path(snakemake.params.assets),
     )
     build_report(inputs, Path(snakemake.output[0]).parent)

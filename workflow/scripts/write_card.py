@@ -3,10 +3,10 @@ from pathlib import Path
 from mammoshift.configuration.judged import CardSettings
 from mammoshift.contracts.run import Run
 from mammoshift.evaluation.card import CardJob, make_card
-from mammoshift.execution.job import job_log
+from mammoshift.execution.job import running
 from mammoshift.models.card import write_card
 
-with job_log(snakemake.log[0]):
+with running(snakemake):
     output = Path(snakemake.output[0])
     job = CardJob(
         run=Run.of_path(output.parent),

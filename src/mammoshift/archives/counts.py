@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from mammoshift.archives.adapter import IngestResult
 
 COUNTED = (
@@ -52,6 +55,19 @@ def counts_of(result: IngestResult) -> Counts:
         annotations=len(result.annotations),
         by=by,
     )
+
+
+def data_hash(manifest: pd.DataFrame) -> str:
+    """Return 12 digits for which images were found, by content, with which labels.
+
+    The order of rows, names of datasets and paths do not matter.
+    """
+    columns = ("image_id", "content_key", "patient_id", "laterality", "view", "pathology")
+    rows = sorted(
+        tuple("" if value is None or value != value else str(value) for value in row)
+        for row in manifest[list(columns)].itertuples(index=False, name=None)
+    )
+    return hashlib.sha256(repr(rows).encode()).hexdigest()[:12]
 
 
 def differences(found: Counts, published: Counts) -> list[str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -15,7 +17,7 @@ from mammoshift.archives.memory import ContentMemory
 from mammoshift.contracts.annotations import write_annotations
 from mammoshift.contracts.manifest import write_exclusions, write_manifest
 from mammoshift.errors import ArchiveError
-from mammoshift.files import atomic_path
+from mammoshift.files import atomic_path, sha256_of_file
 
 FILES_SCHEMA = pa.schema(
     [
@@ -60,18 +62,30 @@ def remember_archive(memory: ContentMemory, root: Path, links_may_leave: bool) -
 def check_receipt(receipt: Path, root: Path) -> None:
     """Check that the twin below `root` is still what its receipt lists.
 
+    A file that was not written to since its receipt was is compared by its size alone.
+
     Raises
     ------
     ArchiveError
-        If a file is missing or has another size.
+        If a file is missing or has another content.
     """
+    written = receipt.stat().st_mtime_ns
     for entry in json.loads(receipt.read_text(encoding="utf-8"))["files"]:
         path = root / entry["path"]
-        if not path.is_file() or path.stat().st_size != entry["size"]:
+        if not _is_what_was_drawn(path, entry, written):
             raise ArchiveError(
                 f"{path}: missing or changed since the twin was made; delete {receipt} to make "
                 "the twin again"
             )
+
+
+def _is_what_was_drawn(path: Path, entry: Mapping[str, Any], written_ns: int) -> bool:
+    if not path.is_file():
+        return False
+    status = path.stat()
+    if status.st_size != entry["size"]:
+        return False
+    return status.st_mtime_ns <= written_ns or sha256_of_file(path) == entry["sha256"]
 
 
 def _files_of(manifest: pd.DataFrame, mirrored: frozenset[str]) -> pa.Table:

@@ -90,6 +90,13 @@ class ContentMemory:
         status = (root / path).stat()
         return self._key(root, ListedFile(path, status.st_size, status.st_mtime_ns))
 
+    def holds(self, root: Path, path: str, key: str) -> bool:
+        """Tell whether a file has a content; one that cannot be read is left to its reader."""
+        try:
+            return self.key(root, path) == key
+        except OSError:
+            return True
+
     def learn(self, root: Path, files: Iterable[ListedFile]) -> None:
         """Read all files that were never read or look changed; unreadable ones are passed over."""
 
@@ -144,6 +151,40 @@ class ContentMemory:
         if time.time_ns() - file.mtime_ns < _JUST_NOW_NS:
             self.recent.add(file.path)
         return key
+
+
+def changed_files(
+    memory: ContentMemory, files: Iterable[ListedFile], since: float
+) -> dict[str, list[str]]:
+    """Return the paths of an archive's files that differ from those that are remembered.
+
+    Parameters
+    ----------
+    memory
+        After it has caught up with `files`.
+    files
+        Those that are there now.
+    since
+        When the archive was last read, in seconds since the epoch; a file that was replaced before
+        is not named.
+
+    Returns
+    -------
+    The words `replaced`, `new` and `removed`, each with the paths.
+    """
+    present = {file.path: file for file in files}
+    replaced = [
+        path
+        for path, file in present.items()
+        if (look := memory.looks.get(path)) is not None
+        and look.key != look.first
+        and file.mtime_ns > since * 1e9
+    ]
+    return {
+        "replaced": replaced,
+        "new": [path for path in present if path not in memory.looks],
+        "removed": [path for path in memory.looks if path not in present],
+    }
 
 
 def _read(file: Path) -> dict[str, Look]:

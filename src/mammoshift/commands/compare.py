@@ -4,17 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mammoshift.commands.compare_rows import Wishes, compare_predictions
-from mammoshift.commands.compare_text import print_everything, print_headline
-from mammoshift.commands.one_arm import (
-    LIKE_PROBABILITIES,
-    as_probable_logits,
-    look_like_probabilities,
-)
 from mammoshift.commands.options import (
     ClusterOption,
     JsonOption,
@@ -23,11 +16,25 @@ from mammoshift.commands.options import (
     checked_level,
     write_json,
 )
-from mammoshift.commands.text_tables import result_console
-from mammoshift.contracts.external_predictions import ExternalPredictions, read_external_predictions
-from mammoshift.statistics.intervals import INTERVAL_METHODS, IntervalMethod
-from mammoshift.statistics.multiplicity import CORRECTIONS, Correction
 
+if TYPE_CHECKING:
+    from mammoshift.contracts.external_predictions import ExternalPredictions
+    from mammoshift.statistics.intervals import IntervalMethod
+    from mammoshift.statistics.multiplicity import Correction
+
+METRICS = (
+    "auc",
+    "auprc",
+    "partial_auc",
+    "sensitivity",
+    "specificity",
+    "brier",
+    "nll",
+    "calibration",
+)
+NEED_LOGITS = ("brier", "nll", "calibration")
+INTERVAL_METHODS = ("auto", "score", "logit_t", "logit", "wald")
+CORRECTIONS = ("bh", "by", "holm", "none")
 SCORES = ("logit", "probability", "any")
 
 
@@ -48,8 +55,21 @@ def compare(
     ] = None,
     margin: Annotated[
         float | None,
-        typer.Option(help="Largest acceptable loss of AUC, declared beforehand, such as 0.05."),
+        typer.Option(help="Largest acceptable loss, declared beforehand, such as 0.05 of AUC."),
     ] = None,
+    metric: Annotated[str, typer.Option(help=f"What is compared: {', '.join(METRICS)}.")] = "auc",
+    specificity: Annotated[
+        float,
+        typer.Option(help="Of the sensitivity, re-estimated; the lowest one of partial_auc."),
+    ] = 0.95,
+    sensitivity: Annotated[float, typer.Option(help="Of the specificity, re-estimated.")] = 0.9,
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="Sensitivity and specificity at this threshold, fixed beforehand."),
+    ] = None,
+    roc: Annotated[
+        bool, typer.Option("--roc", help="Add the ROC curves with intervals of sensitivity.")
+    ] = False,
     scores: ScoresOption = None,
     method: Annotated[
         str, typer.Option(help=f"Intervals of single AUCs: {', '.join(INTERVAL_METHODS)}.")
@@ -64,9 +84,25 @@ def compare(
     ] = "bh",
     level: LevelOption = 0.95,
 ) -> None:
-    """Compare the AUC of arms on the same cases: over seeds, per seed and over datasets."""
+    """Compare arms on the same cases: over seeds, per seed and over datasets."""
+    from mammoshift.commands.compare_metrics import At
+    from mammoshift.commands.compare_report import Wishes
+    from mammoshift.commands.compare_rows import compare_predictions
+    from mammoshift.commands.compare_text import print_everything, print_headline
+    from mammoshift.commands.text_tables import result_console
+    from mammoshift.contracts.external_predictions import read_external_predictions
+
     if margin is not None and not 0.0 < margin < 1.0:
-        raise typer.BadParameter(f"{margin}: the margin is a loss of AUC between 0 and 1")
+        raise typer.BadParameter(f"{margin}: the margin is a loss between 0 and 1")
+    if metric not in METRICS:
+        raise typer.BadParameter(f"{metric!r}: the metrics are {', '.join(METRICS)}")
+    if metric in NEED_LOGITS and scores == "any":
+        raise typer.BadParameter(
+            f"{metric} needs to know what the scores are: logit or probability"
+        )
+    for name, value in (("specificity", specificity), ("sensitivity", sensitivity)):
+        if not 0.0 < value < 1.0:
+            raise typer.BadParameter(f"{value}: the {name} lies between 0 and 1")
     wishes = Wishes(
         reference,
         checked_correction(correct),
@@ -74,8 +110,13 @@ def compare(
         checked_method(method),
         margin,
         source,
+        metric,
+        At(specificity, sensitivity, threshold),
+        roc,
     )
-    predictions, warning = _on_scale(read_external_predictions(table, cluster), scores, table.name)
+    predictions, warning = _on_scale(
+        read_external_predictions(table, cluster), scores, table.name, metric in NEED_LOGITS
+    )
     report = compare_predictions(predictions, wishes, table.name)
     report.settings["warning"] = warning
     console = result_console()
@@ -87,7 +128,9 @@ def compare(
 
 def checked_method(name: str) -> IntervalMethod:
     """Return the name of an interval, or raise a usage error."""
-    for known in INTERVAL_METHODS:
+    from mammoshift.statistics.intervals import INTERVAL_METHODS as KNOWN
+
+    for known in KNOWN:
         if name == known:
             return known
     raise typer.BadParameter(f"{name!r}: allowed are {', '.join(INTERVAL_METHODS)}")
@@ -95,16 +138,27 @@ def checked_method(name: str) -> IntervalMethod:
 
 def checked_correction(name: str) -> Correction:
     """Return the name of a correction, or raise a usage error."""
-    for known in CORRECTIONS:
+    from mammoshift.statistics.multiplicity import CORRECTIONS as KNOWN
+
+    for known in KNOWN:
         if name == known:
             return known
     raise typer.BadParameter(f"{name!r}: allowed are {', '.join(CORRECTIONS)}")
 
 
 def _on_scale(
-    predictions: ExternalPredictions, scores: str | None, table: str
+    predictions: ExternalPredictions, scores: str | None, table: str, matters: bool
 ) -> tuple[ExternalPredictions, str]:
-    """Return the predictions with log-odds where probabilities are given, and a warning."""
+    """Return the predictions with log-odds where probabilities are given, and a warning.
+
+    `matters` is whether the metric depends on the scale; otherwise the ensemble alone does.
+    """
+    from mammoshift.commands.chosen_curves import (
+        LIKE_PROBABILITIES,
+        as_probable_logits,
+        look_like_probabilities,
+    )
+
     if scores is not None and scores not in SCORES:
         raise typer.BadParameter(f"{scores!r}: the scores are one of {', '.join(SCORES)}")
     if scores == "probability":
@@ -118,10 +172,11 @@ def _on_scale(
     )
     if (
         scores is None
-        and seeds
+        and (seeds or matters)
         and look_like_probabilities([p.scores for p in predictions.datasets])
     ):
         return predictions, (
-            f"{LIKE_PROBABILITIES}, say --scores probability; it changes the ensemble alone"
+            f"{LIKE_PROBABILITIES}, say --scores probability; "
+            + ("the result is wrong then" if matters else "it changes the ensemble alone")
         )
     return predictions, ""

@@ -5,78 +5,34 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from mammoshift.commands.options import INDEPENDENCE, Row
-from mammoshift.contracts.external_predictions import (
-    DatasetScores,
-    ExternalPredictions,
-    whole_number,
+import numpy as np
+
+from mammoshift.commands.compare_drops import drop_rows
+from mammoshift.commands.compare_metrics import METRICS, positions_of
+from mammoshift.commands.compare_report import (
+    ALL_DATASETS,
+    Report,
+    Wishes,
+    combined_row,
+    detectable,
+    seed_number,
+    sizes_of,
+    with_verdicts,
 )
+from mammoshift.commands.compare_roc import roc_rows
+from mammoshift.commands.options import INDEPENDENCE, Row
+from mammoshift.contracts.external_predictions import DatasetScores, ExternalPredictions
 from mammoshift.contracts.shared_cases import overlap
 from mammoshift.errors import StatisticsError, TableError
-from mammoshift.statistics.arm_comparison import ArmComparison, compare_arms
-from mammoshift.statistics.comparisons import ChiSquareTest, Combined, detectable_difference
-from mammoshift.statistics.intervals import IntervalMethod
-from mammoshift.statistics.margins import margin_tests
+from mammoshift.statistics.arm_comparison import ArmComparison, arm_pairs, compare_arms
+from mammoshift.statistics.comparisons import ChiSquareTest, Combined
+from mammoshift.statistics.curve_values import CurveValues, difference_of_arms, mean_of_arm
+from mammoshift.statistics.distributions import critical_value
+from mammoshift.statistics.intervals import logit_interval
 from mammoshift.statistics.meta_analysis import equal_weights, random_effects, weighted_stouffer
 from mammoshift.statistics.multiplicity import Correction, adjust
-from mammoshift.statistics.seeding import generator_for
-from mammoshift.statistics.simultaneous import covariance_of_drops, simultaneous_level
-from mammoshift.statistics.transfer import Drops, drop_of_arm, drops_of
-
-ALL_DATASETS = "all"
-
-
-@dataclass(frozen=True)
-class Wishes:
-    """What a comparison is asked for.
-
-    Attributes
-    ----------
-    reference
-        Compare every arm with this one; None for all pairs.
-    correction, level
-        Of the families of tests, and of the intervals.
-    method
-        Of the intervals of single AUCs.
-    margin
-        The largest acceptable loss of AUC, declared beforehand; None for none.
-    source
-        The dataset that transfer drops start from; None for no drops.
-    """
-
-    reference: str | None = None
-    correction: Correction = "bh"
-    level: float = 0.95
-    method: IntervalMethod = "auto"
-    margin: float | None = None
-    source: str | None = None
-
-
-@dataclass(frozen=True)
-class Report:
-    """What the command prints and writes: lists of rows, by name.
-
-    Attributes
-    ----------
-    settings
-        The table, the reference, the column of patients, the correction and the level.
-    arms, headline, drops
-        The mean AUC of each arm, the one sound test of each pair, and the transfer drops.
-    curves, pairs, combined, omnibus
-        Rows as the documentation of `compare` describes them.
-    """
-
-    settings: Row
-    arms: list[Row]
-    headline: list[Row]
-    drops: list[Row]
-    curves: list[Row]
-    pairs: list[Row]
-    combined: list[Row]
-    omnibus: list[Row]
 
 
 def compare_predictions(predictions: ExternalPredictions, wishes: Wishes, table: str) -> Report:
@@ -96,43 +52,103 @@ def compare_predictions(predictions: ExternalPredictions, wishes: Wishes, table:
     report = Report(
         {
             "table": table,
-            **vars(wishes),
+            **wishes.described,
             "cluster": predictions.cluster_column,
             "warning": "",
             "note": "" if predictions.cluster_column else INDEPENDENCE,
         },
-        *([] for _ in range(7)),
+        *([] for _ in range(8)),
     )
-    compared: list[tuple[DatasetScores, ArmComparison]] = []
+    compared: list[tuple[DatasetScores, CurveValues]] = []
+    results: list[tuple[DatasetScores, ArmComparison]] = []
     for part in predictions.datasets:
         try:
-            result = compare_arms(
-                part.labels,
-                part.scores,
-                part.curves,
-                part.patients,
-                wishes.reference,
-                wishes.level,
-                wishes.method,
-            )
+            if wishes.metric == "auc":
+                result = compare_arms(
+                    part.labels,
+                    part.scores,
+                    part.curves,
+                    part.patients,
+                    wishes.reference,
+                    wishes.level,
+                    wishes.method,
+                )
+                _add_auc(report, part, result, wishes)
+                results.append((part, result))
+                found = result.estimate
+                values = CurveValues(found.auc, found.covariance, found.parts)
+            else:
+                values = METRICS[wishes.metric].values(part, wishes.at)
+                _add_metric(report, part, values, wishes)
+            if wishes.roc:
+                report.roc.extend(roc_rows(part, wishes.level))
         except StatisticsError as error:
             where = f", dataset {part.dataset}" if part.dataset else ""
             raise TableError(f"{table}{where}: {error}") from error
-        compared.append((part, result))
-        counts = result.estimate
-        sizes = {"n_pos": counts.n_pos, "n_neg": counts.n_neg, "n_clusters": counts.n_clusters}
-        report.arms.extend({"dataset": part.dataset, **vars(m), **sizes} for m in result.means)
-        report.curves.extend({"dataset": part.dataset, **_curve(row)} for row in result.curves)
-        report.pairs.extend(_pair_rows(part.dataset, result))
-        report.combined.extend(_combined_rows(part.dataset, result))
-        report.headline.extend(_headline_rows(part.dataset, result, wishes))
-        if result.omnibus is not None:
-            report.omnibus.append(_omnibus_row(part.dataset, result.omnibus))
-    report.combined.extend(_across_datasets(compared, wishes.level))
+        compared.append((part, values))
+    report.combined.extend(_across_datasets(results, wishes.level))
     if wishes.source is not None:
-        report.drops.extend(_drop_rows(compared, wishes, table))
+        report.drops.extend(drop_rows(compared, wishes, table))
     _adjust_all(report, wishes.correction)
     return report
+
+
+def _add_auc(report: Report, part: DatasetScores, result: ArmComparison, wishes: Wishes) -> None:
+    sizes = sizes_of(part)
+    report.arms.extend(
+        {"dataset": part.dataset, **vars(m), "value": m.auc, **sizes} for m in result.means
+    )
+    report.curves.extend({"dataset": part.dataset, **_curve(row)} for row in result.curves)
+    report.pairs.extend(_pair_rows(part.dataset, result))
+    report.combined.extend(_combined_rows(part.dataset, result))
+    report.headline.extend(_headline_rows(part.dataset, result, wishes))
+    if result.omnibus is not None:
+        report.omnibus.append(_omnibus_row(part.dataset, result.omnibus))
+
+
+def _add_metric(report: Report, part: DatasetScores, values: CurveValues, wishes: Wishes) -> None:
+    """Add the rows of a metric: arms over their seeds, curves, and the one test of each pair."""
+    metric = METRICS[wishes.metric]
+    arms = positions_of(part.curves)
+    sizes = sizes_of(part)
+    for arm, own in arms.items():
+        test = mean_of_arm(values, own, wishes.level)
+        low, high = _limits(test, metric.bounded, wishes.level)
+        sd = float(values.values[own].std(ddof=1)) if len(own) > 1 else None
+        row = {"dataset": part.dataset, "arm": arm, "seeds": len(own), "value": test.estimate}
+        limits = {"ci_low": low, "ci_high": high, "seed_sd": sd, "method": test.method}
+        report.arms.append({**row, **limits, "note": test.note, **sizes})
+    for k, (arm, seed) in enumerate(part.curves):
+        test = mean_of_arm(values, [k], wishes.level, seeds_random=False)
+        low, high = _limits(test, metric.bounded, wishes.level)
+        row = {
+            "dataset": part.dataset,
+            "arm": arm,
+            "seed": seed_number(seed),
+            "value": test.estimate,
+        }
+        limits = {"se": test.se, "ci_low": low, "ci_high": high, "note": test.note}
+        report.curves.append({**row, **limits, **sizes})
+    pairs = arm_pairs(tuple(arms), wishes.reference)
+    tests = [difference_of_arms(values, arms[a], arms[b], wishes.level) for a, b in pairs]
+    rows = [
+        combined_row(part.dataset, a, b, test) for (a, b), test in zip(pairs, tests, strict=True)
+    ]
+    lower = metric.lower_is_better
+    report.headline.extend(with_verdicts(rows, tests, wishes, positive_is_loss=lower))
+
+
+def _limits(test: Combined, bounded: bool, level: float) -> tuple[float | None, float | None]:
+    """Return the interval of a mean: of a share on the logit scale, none at 0 and 1."""
+    if not bounded or test.estimate is None or test.se is None:
+        return test.ci_low, test.ci_high
+    if test.se == 0.0:
+        return None, None
+    critical = critical_value(level, test.df)
+    low, high = logit_interval(np.array([test.estimate]), np.array([test.se]), critical)
+    if math.isnan(low[0]):
+        return None, None
+    return float(low[0]), float(high[0])
 
 
 def refuse_one_dataset_twice(predictions: ExternalPredictions, table: str) -> None:
@@ -162,7 +178,7 @@ def refuse_one_dataset_twice(predictions: ExternalPredictions, table: str) -> No
 
 
 def _curve(row: Any) -> Row:
-    return {**vars(row), "seed": _seed(row.seed)}
+    return {**vars(row), "seed": seed_number(row.seed)}
 
 
 def _pair_rows(dataset: str | None, result: ArmComparison) -> list[Row]:
@@ -171,7 +187,7 @@ def _pair_rows(dataset: str | None, result: ArmComparison) -> list[Row]:
             "dataset": dataset,
             "arm_a": pair.arm_a,
             "arm_b": pair.arm_b,
-            "seed": _seed(pair.seed),
+            "seed": seed_number(pair.seed),
             "difference": pair.test.estimate,
             "se": pair.test.se,
             "z": pair.test.statistic,
@@ -179,7 +195,7 @@ def _pair_rows(dataset: str | None, result: ArmComparison) -> list[Row]:
             "log10_p": pair.test.log10_p,
             "ci_low": pair.test.ci_low,
             "ci_high": pair.test.ci_high,
-            "detectable_difference": _detectable(pair.test.se),
+            "detectable_difference": detectable(pair.test.se),
             "note": pair.test.note,
         }
         for pair in result.pairs
@@ -189,30 +205,12 @@ def _pair_rows(dataset: str | None, result: ArmComparison) -> list[Row]:
 def _combined_rows(dataset: str | None, result: ArmComparison) -> list[Row]:
     return [
         {
-            **_combined_row(dataset, pair.arm_a, pair.arm_b, test),
+            **combined_row(dataset, pair.arm_a, pair.arm_b, test),
             "seed_correlation": pair.seed_correlation,
         }
         for pair in result.combined
         for test in pair.tests
     ]
-
-
-def _combined_row(dataset: str | None, a: str, b: str, test: Combined) -> Row:
-    return {
-        "dataset": dataset,
-        "arm_a": a,
-        "arm_b": b,
-        "method": test.method,
-        "estimate": test.estimate,
-        "se": test.se,
-        "statistic": test.statistic,
-        "df": None if math.isinf(test.df) else test.df,
-        "p": test.p,
-        "ci_low": test.ci_low,
-        "ci_high": test.ci_high,
-        "detectable_difference": _detectable(test.se, test.df),
-        "note": test.note,
-    }
 
 
 def _omnibus_row(dataset: str | None, test: ChiSquareTest) -> Row:
@@ -222,81 +220,10 @@ def _omnibus_row(dataset: str | None, test: ChiSquareTest) -> Row:
 def _headline_rows(dataset: str | None, result: ArmComparison, wishes: Wishes) -> list[Row]:
     tests = [pair.headline for pair in result.combined]
     rows = [
-        _combined_row(dataset, pair.arm_a, pair.arm_b, test)
+        combined_row(dataset, pair.arm_a, pair.arm_b, test)
         for pair, test in zip(result.combined, tests, strict=True)
     ]
-    return _with_verdicts(rows, tests, wishes, positive_is_loss=False)
-
-
-def _drop_rows(
-    compared: Sequence[tuple[DatasetScores, ArmComparison]], wishes: Wishes, table: str
-) -> list[Row]:
-    """Return what each arm loses from the source to each other dataset."""
-    names = [part.dataset for part, _ in compared]
-    if wishes.source not in names or len(names) < 2:
-        raise TableError(
-            f"{table}: column dataset: --source {wishes.source} needs that dataset and another; "
-            f"the table has {', '.join(str(name) for name in names)}"
-        )
-    at = names.index(wishes.source)
-    source_part, source = compared[at]
-    arms: dict[str, list[int]] = {}
-    for k, (arm, _) in enumerate(source_part.curves):
-        arms.setdefault(arm, []).append(k)
-    targets: list[tuple[str | None, Drops]] = []
-    for part, result in (*compared[:at], *compared[at + 1 :]):
-        if part.curves != source_part.curves:
-            raise TableError(
-                f"{table}: column dataset: {part.dataset} was not scored by the same arms and "
-                f"seeds as the source {wishes.source}; a drop needs the same checkpoints"
-            )
-        targets.append((part.dataset, drops_of(source.estimate, result.estimate)))
-    wide = _simultaneous([drops for _, drops in targets], source, list(arms.values()), wishes)
-    rows, tests = [], []
-    for (dataset, drops), (arm, own) in itertools.product(targets, arms.items()):
-        test = drop_of_arm(drops, own, wishes.level)
-        together = drop_of_arm(drops, own, wide) if wide is not None else test
-        tests.append(test)
-        rows.append(
-            {
-                **_combined_row(dataset, arm, "", test),
-                "source": wishes.source,
-                "simultaneous_low": together.ci_low,
-                "simultaneous_high": together.ci_high,
-            }
-        )
-    return _with_verdicts(rows, tests, wishes, positive_is_loss=True)
-
-
-def _simultaneous(
-    targets: Sequence[Drops], source: ArmComparison, arms: Sequence[list[int]], wishes: Wishes
-) -> float | None:
-    joint = covariance_of_drops(targets, source.estimate.covariance, arms)
-    try:
-        rng = generator_for("compare", "simultaneous")
-        return simultaneous_level(joint, rng, wishes.level)
-    except StatisticsError:
-        # No drop has a variance: there is no interval, alone or together.
-        return None
-
-
-def _with_verdicts(
-    rows: list[Row], tests: Sequence[Combined], wishes: Wishes, positive_is_loss: bool
-) -> list[Row]:
-    if wishes.margin is None:
-        return rows
-    verdicts = margin_tests(
-        tests,
-        wishes.margin,
-        positive_is_loss=positive_is_loss,
-        correction=wishes.correction,
-        level=wishes.level,
-    )
-    names = ("p_noninferior", "p_inferior", "p_noninferior_adjusted", "p_inferior_adjusted")
-    return [
-        {**row, **{name: getattr(v, name) for name in names}, "verdict": v.verdict}
-        for row, v in zip(rows, verdicts, strict=True)
-    ]
+    return with_verdicts(rows, tests, wishes, positive_is_loss=False)
 
 
 def _across_datasets(
@@ -316,9 +243,9 @@ def _across_datasets(
         meta = random_effects(estimates, ses, level=level)
         spread = {"tau2": meta.tau2, "i2": meta.i2, "q": meta.q, "q_p": meta.q_p}
         rows += [
-            _combined_row(ALL_DATASETS, a, b, equal_weights(estimates, ses, level)),
-            _combined_row(ALL_DATASETS, a, b, weighted_stouffer(estimates, ses, level=level)),
-            {**_combined_row(ALL_DATASETS, a, b, meta.mean), **spread},
+            combined_row(ALL_DATASETS, a, b, equal_weights(estimates, ses, level)),
+            combined_row(ALL_DATASETS, a, b, weighted_stouffer(estimates, ses, level=level)),
+            {**combined_row(ALL_DATASETS, a, b, meta.mean), **spread},
         ]
     return rows
 
@@ -355,13 +282,3 @@ def _adjust(
         result = adjust([row["p"] for row in members], correction)
         for row, p in zip(members, result.p, strict=True):
             row[p_key], row[size_key] = p, result.family_size
-
-
-def _detectable(se: float | None, df: float = math.inf) -> float | None:
-    return detectable_difference(se, df=df) if se else None
-
-
-def _seed(seed: str | None) -> int | str | None:
-    """Return a seed as a number where it is written as one."""
-    number = None if seed is None else whole_number(seed)
-    return seed if number is None or str(number) != seed else number

@@ -6,13 +6,20 @@ from collections.abc import Callable, Sequence
 
 from rich.console import Console
 
-from mammoshift.commands.compare_rows import Report
+from mammoshift.commands.compare_report import Report
 from mammoshift.commands.options import Row
-from mammoshift.commands.text_tables import number, p_value, print_notes, print_table, with_interval
+from mammoshift.commands.text_tables import (
+    ROWS_OF_A_SCREEN,
+    number,
+    p_value,
+    print_notes,
+    print_table,
+    with_interval,
+)
+from mammoshift.statistics.curve_values import RANDOM
 from mammoshift.statistics.margins import NOT_DEFINED
 from mammoshift.statistics.multireader import NESTED
 
-ROWS_OF_A_SCREEN = 24
 NAMED = 4
 """Differences that the conclusion names; the rest is counted."""
 SCOPE = (
@@ -31,6 +38,8 @@ def print_headline(report: Report, console: Console) -> None:
         _long_table(report, console, percent)
     else:
         _wide_table(report, console, percent, datasets)
+    if report.roc and len(report.roc) <= 4 * ROWS_OF_A_SCREEN:
+        _print_roc(report, console, percent)
     print_notes(
         console,
         [
@@ -46,6 +55,8 @@ def conclusion(report: Report) -> list[str]:
     sentences = []
     if report.headline:
         sentences.append(_on_differences(report))
+        if report.settings["margin"] is not None:
+            sentences.append(_on_margin(report))
     if report.drops:
         sentences.append(_on_drops(report))
     if report.settings["source"] is not None and report.settings["margin"] is None:
@@ -61,10 +72,11 @@ def _on_differences(report: Report) -> str:
     )
     scope = (
         "with seeds as random"
-        if any(row["method"] == NESTED for row in report.headline)
+        if any(row["method"] in (NESTED, RANDOM) for row in report.headline)
         else "of these models alone"
     )
-    total = f"{len(report.headline)} difference{'s' if len(report.headline) != 1 else ''} of AUC"
+    plural = "s" if len(report.headline) != 1 else ""
+    total = f"{len(report.headline)} difference{plural} of {report.settings['title']}"
     if not found:
         least = min((row["p_adjusted"] for row in known), default=None)
         smallest = "none could be tested" if least is None else f"smallest adjusted p {_p(least)}"
@@ -80,6 +92,22 @@ def _on_differences(report: Report) -> str:
         )
     more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
     return f"{len(found)} of {total} supported, {scope}: {'; '.join(named)}{more}"
+
+
+def _on_margin(report: Report) -> str:
+    """Return which arms may replace which, by the margin."""
+    named = [
+        f"{row['arm_a']} is {row['verdict']} to {row['arm_b']}"
+        + (f" on {row['dataset']}" if row["dataset"] else "")
+        if row["verdict"] in ("non-inferior", "inferior")
+        else f"{row['arm_a']} against {row['arm_b']}"
+        + (f" on {row['dataset']}" if row["dataset"] else "")
+        + f" is {row['verdict']}"
+        for row in report.headline
+    ]
+    more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
+    margin = report.settings["margin"]
+    return f"By a margin of {margin:g}: {'; '.join(named[:NAMED])}{more}"
 
 
 def _on_drops(report: Report) -> str:
@@ -98,11 +126,36 @@ def _on_drops(report: Report) -> str:
         if row["p_adjusted"] is not None and row["p_adjusted"] < alpha and row["estimate"] > 0
     ]
     if not lost:
-        return f"No loss of AUC from {source} is supported among {len(report.drops)}"
+        title = report.settings["title"]
+        return f"No loss of {title} from {source} is supported among {len(report.drops)}"
     worst = max(lost, key=lambda row: row["estimate"])
     return (
-        f"{len(lost)} of {len(report.drops)} losses of AUC from {source} are supported; the "
+        f"{len(lost)} of {len(report.drops)} losses of {report.settings['title']} from {source} "
+        "are supported; the "
         f"largest is that of {worst['arm_a']} to {worst['dataset']}, {worst['estimate']:.3f}"
+    )
+
+
+def _print_roc(report: Report, console: Console, percent: str) -> None:
+    """Print the ROC curves side by side, one row for each specificity."""
+    curves = list(dict.fromkeys((row["dataset"], row["arm"], row["seed"]) for row in report.roc))
+    cells = {
+        (row["dataset"], row["arm"], row["seed"], row["specificity"]): with_interval(
+            row["sensitivity"], row["sensitivity_ci_low"], row["sensitivity_ci_high"], 2
+        )
+        for row in report.roc
+    }
+    print_table(
+        console,
+        f"ROC: sensitivity at a specificity, with its own {percent} interval at each",
+        (
+            "specificity",
+            *(", ".join(str(part) for part in curve if part is not None) for curve in curves),
+        ),
+        [
+            (f"{specificity:g}", *(cells[*curve, specificity] for curve in curves))
+            for specificity in dict.fromkeys(row["specificity"] for row in report.roc)
+        ],
     )
 
 
@@ -111,19 +164,25 @@ def _long_table(report: Report, console: Console, percent: str) -> None:
     several = len({row["dataset"] for row in report.arms}) > 1
     rows = []
     for row in report.arms:
-        value = with_interval(row["auc"], row["ci_low"], row["ci_high"])
+        value = with_interval(row["value"], row["ci_low"], row["ci_high"])
         seeds = f"{row['seeds']} seeds" if row["seeds"] > 1 else None
-        rows.append((row["dataset"], f"AUC {row['arm']}", value, None, None, seeds))
+        rows.append((row["dataset"], row["arm"], value, None, None, seeds))
     for row in report.headline:
         what = f"{row['arm_a']} - {row['arm_b']}"
         rows.append((row["dataset"], what, _difference(row), *_ps(row), row.get("verdict")))
     for row in report.drops:
-        what = f"{row['arm_a']}: {row['source']} - {row['dataset']}"
+        what = f"loss of {row['arm_a']} from {row['source']}"
         rows.append((row["dataset"], what, _difference(row), *_ps(row), row.get("verdict")))
     header = ("dataset", "what", f"value ({percent})", "p", "adjusted", "")
     if not several:
         header, rows = header[1:], [row[1:] for row in rows]
-    print_table(console, "Mean AUC and its differences", header, rows, names=1 + several)
+    print_table(
+        console,
+        f"Mean {report.settings['title']} and its differences",
+        header,
+        rows,
+        names=1 + several,
+    )
 
 
 def _wide_table(
@@ -134,8 +193,8 @@ def _wide_table(
     rows: dict[str, dict[str | None, str]] = {}
     for row in report.arms:
         half = None if row["ci_low"] is None else (row["ci_high"] - row["ci_low"]) / 2.0
-        cell = (number(row["auc"]) or "-") + ("" if half is None else f" ±{half:.3f}")
-        rows.setdefault(f"AUC {row['arm']}", {})[row["dataset"]] = cell
+        cell = (number(row["value"]) or "-") + ("" if half is None else f" ±{half:.3f}")
+        rows.setdefault(row["arm"], {})[row["dataset"]] = cell
     for row in (*report.headline, *report.drops):
         what = f"{row['arm_a']} - {row['arm_b']}" if row["arm_b"] else f"loss of {row['arm_a']}"
         half = None if row["ci_low"] is None else (row["ci_high"] - row["ci_low"]) / 2.0
@@ -146,7 +205,7 @@ def _wide_table(
         rows.setdefault(what, {})[row["dataset"]] = cell + ("*" if supported else " ")
     print_table(
         console,
-        f"Mean AUC and its differences, ± half of the {percent} interval; "
+        f"Mean {report.settings['title']} and its differences, ± half of the {percent} interval; "
         f"* adjusted p < {alpha:.2g}",
         ("", *(str(name or "value") for name in datasets)),
         [(what, *(cells.get(name) for name in datasets)) for what, cells in rows.items()],
@@ -157,13 +216,16 @@ def print_everything(report: Report, console: Console) -> None:
     """Print all rows as tables, with the notes numbered below each."""
     percent = f"{100.0 * report.settings['level']:g} %"
     correction = f"p adjusted by {report.settings['correction']} among m tests"
+    auc = report.settings["metric"] == "auc"
+    title = report.settings["title"]
+    how = f" ({report.settings['method']})" if auc else ""
     _print_table(
         console,
-        f"AUC with {percent} interval ({report.settings['method']})",
+        f"{title[0].upper()}{title[1:]} with {percent} interval{how}",
         ("dataset", "arm", "seed"),
         report.curves,
         lambda row: {
-            "AUC": number(row["auc"]),
+            "value": number(row["auc"] if auc else row["value"]),
             "interval": _interval(row),
             "positives": str(row["n_pos"]),
             "negatives": str(row["n_neg"]),

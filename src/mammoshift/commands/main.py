@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from mammoshift.commands.accept import accept
 from mammoshift.commands.calibrate import calibrate
+from mammoshift.commands.check import check
+from mammoshift.commands.clean import clean
 from mammoshift.commands.compare import compare
+from mammoshift.commands.decision_curve import decision_curve
 from mammoshift.commands.explain import explain
 from mammoshift.commands.export import export
 from mammoshift.commands.init import init
 from mammoshift.commands.manifest import manifest
 from mammoshift.commands.operating_point import operating_point
+from mammoshift.commands.plan import plan
 from mammoshift.commands.predict import predict
 from mammoshift.commands.radiomics import app as radiomics
 from mammoshift.commands.resources import resources
+from mammoshift.commands.sample_size import sample_size
+from mammoshift.commands.verify import verify
+from mammoshift.commands.why import why
 from mammoshift.errors import MammoshiftError
 
 app = typer.Typer(
@@ -28,64 +35,42 @@ app = typer.Typer(
     help="Measure and restore a mammography classifier's accuracy across sensors and populations.",
 )
 
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"mammoshift {version('mammoshift')}")
+        raise typer.Exit
+
+
+@app.callback()
+def every_command(
+    _asked: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Measure and restore a mammography classifier's accuracy across sensors and populations."""
+
+
 app.command()(init)
+app.command()(check)
 app.command()(compare)
 app.command()(calibrate)
 app.command()(manifest)
 app.command("operating-point")(operating_point)
+app.command("decision-curve")(decision_curve)
+app.command("sample-size")(sample_size)
+app.command()(plan)
 app.command()(resources)
+app.command()(accept)
+app.command()(clean)
 app.command()(predict)
 app.command()(explain)
 app.command()(export)
+app.command()(verify)
+app.command()(why)
 app.add_typer(radiomics, name="radiomics")
-
-
-@app.command()
-def why(
-    arguments: Annotated[
-        list[str] | None,
-        typer.Argument(help="Targets and options for Snakemake, e.g. --configfile FILE TARGET."),
-    ] = None,
-) -> None:
-    """Say in words what would run again, and for which reason."""
-    from mammoshift.provenance.why import explain, planned_jobs
-
-    command = [sys.executable, "-m", "snakemake", "--dry-run", *(arguments or [])]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise MammoshiftError(f"Snakemake's dry run failed:\n{done.stderr or done.stdout}")
-    for sentence in explain(planned_jobs(f"{done.stdout}\n{done.stderr}")):
-        typer.echo(sentence)
-
-
-@app.command()
-def plan(
-    studies: Annotated[
-        list[str] | None, typer.Argument(help="Studies; all of the configuration if none is given.")
-    ] = None,
-    configuration: Annotated[
-        Path, typer.Option("--configfile", help="Which configuration file.")
-    ] = Path("config/paper.yaml"),
-    folder: Annotated[Path, typer.Option(help="Folder of the workflow.")] = Path(),
-) -> None:
-    """Print a study's jobs, GPU-hours and storage, before anything is run."""
-    from mammoshift.configuration.load import load_project, read_yaml
-    from mammoshift.errors import ConfigurationError
-    from mammoshift.planning.plan import as_markdown, plan_study
-
-    settings = {**read_yaml(folder / "config/config.yaml"), **read_yaml(folder / configuration)}
-    project = load_project(settings, folder)
-    for name in studies or []:
-        if name not in project.studies:
-            raise ConfigurationError(
-                f"there is no study {name!r} in {configuration}; it has: "
-                f"{', '.join(project.studies)}"
-            )
-    plans = [plan_study(project, name) for name in studies or project.studies]
-    typer.echo(as_markdown(plans))
-    for study in plans:
-        for missing in study.unknown:
-            typer.echo(f"{study.study}: unknown: {missing}")
 
 
 @app.command()

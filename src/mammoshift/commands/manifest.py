@@ -15,21 +15,28 @@ import typer
 from mammoshift.archives.counts import Counts, counts_of, differences
 from mammoshift.commands.text_tables import print_notes, print_table, result_console
 from mammoshift.configuration.dataset import Dataset
+from mammoshift.configuration.recipes import archive_hash
 from mammoshift.errors import ConfigurationError, TableError
 from mammoshift.files import write_text_atomically
 
 if TYPE_CHECKING:
+    from mammoshift.archives.adapter import IngestResult
     from mammoshift.contracts.exclusion import Exclusion
+
+_SHEET_SIZE, _SHEET_WORKERS = (400, 260), 2
 
 
 @dataclass(frozen=True)
 class ArchiveReport:
     """What an archive holds, what was published of it, and what was left out.
 
-    `differences` compares the two; `excluded` counts by stage and code.
+    `differences` compares the two; `excluded` counts by stage and code. `recipe` tells the adapter
+    and its options from others, `data` the images and labels that were found.
     """
 
     adapter: str
+    recipe: str
+    data: str
     options: dict[str, Any]
     found: Counts
     published: Counts | None
@@ -55,9 +62,14 @@ def manifest(
         str | None,
         typer.Option(help="FILE:NAME, a dataset of a datasets file whose options are taken."),
     ] = None,
+    contact_sheet: Annotated[
+        Path | None,
+        typer.Option(help="Draw the images to look at first into this .jpg or .png file."),
+    ] = None,
 ) -> None:
     """Count what a raw archive holds, beside what was published of it."""
     from mammoshift.archives.adapter import ingest_archive
+    from mammoshift.archives.counts import data_hash
     from mammoshift.archives.registry import load_adapter
     from mammoshift.contracts.manifest import write_manifest
 
@@ -68,6 +80,8 @@ def manifest(
     published = load_adapter(adapter).published_counts(dataset.options)
     report = ArchiveReport(
         adapter=adapter,
+        recipe=archive_hash(dataset),
+        data=data_hash(result.manifest),
         options=dataset.options.model_dump(mode="json", exclude_none=True),
         found=found,
         published=published,
@@ -81,8 +95,31 @@ def manifest(
             write_manifest(result.manifest, out)
         if json_file is not None:
             write_text_atomically(json_file, json.dumps(asdict(report), indent=1) + "\n")
+        if contact_sheet is not None:
+            _draw_sheet(result, root, contact_sheet)
     except OSError as error:
         raise TableError(f"{error.filename}: cannot be written ({error.strerror})") from error
+
+
+def _draw_sheet(result: IngestResult, root: Path, picture: Path) -> None:
+    """Draw the contact sheet of an archive, with the default recipe in a small size."""
+    from mammoshift.configuration.model import InputRecipe
+    from mammoshift.pixelstore.sheet import sheet_of_archive
+
+    if picture.suffix.lower() not in {".jpg", ".jpeg", ".png"}:
+        raise ConfigurationError(f"--contact-sheet {picture}: the name must end in .jpg or .png")
+    files = result.manifest.assign(
+        mirrored=result.manifest["image_id"].isin(result.mirrored).to_numpy()
+    )
+    recipe = InputRecipe(size=_SHEET_SIZE, mask="breast")
+    record = sheet_of_archive(files, result.annotations, root, recipe, picture, _SHEET_WORKERS)
+    print_notes(
+        result_console(),
+        [
+            f"{picture}: {len(record.shown)} of {record.images} images, the least "
+            "filled and the least certain masks first"
+        ],
+    )
 
 
 def _parsed(settings: Sequence[str]) -> dict[str, Any]:
@@ -188,4 +225,4 @@ def _show(report: ArchiveReport) -> None:
     if excluded:
         print_table(console, "Left out", ("stage", "reason", "files or rows"), excluded, names=2)
     print_notes(console, [f"Differs: {difference}" for difference in report.differences])
-    print_notes(console, [f"{report.seconds:.1f} s"])
+    print_notes(console, [f"Recipe {report.recipe}, data {report.data}; {report.seconds:.1f} s"])

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mammoshift.errors import TableError
+from mammoshift.errors import ConfigurationError, TableError
 from mammoshift.files import write_text_atomically
+
+if TYPE_CHECKING:
+    from mammoshift.configuration.load import Project
 
 INDEPENDENCE = "No patients given: every case counts as independent"
 
@@ -44,6 +47,15 @@ OtherPatientsOption = Annotated[
         help="Patient identifiers that occur in both tables belong to different patients.",
     ),
 ]
+ConfigOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--configfile",
+        help="Which configuration file; several, if given more than once. Default: that of the "
+        "Snakefile.",
+    ),
+]
+FolderOption = Annotated[Path, typer.Option(help="Folder of the workflow.")]
 LevelOption = Annotated[float, typer.Option(help="Level of the confidence intervals.")]
 
 
@@ -70,3 +82,39 @@ def write_json(report: object, path: Path | None) -> None:
         raise TableError(
             f"{path}: cannot be written ({error.strerror}); give --json another file"
         ) from error
+
+
+def read_project(
+    configuration: Path,
+    folder: Path,
+    studies: list[str] | None,
+    overrides: list[str] | None = None,
+) -> tuple[Project, list[str]]:
+    """Return the project of a configuration file and the names of the studies that were asked for.
+
+    `overrides` are settings as `key=value`, which go before those of the file.
+
+    Raises
+    ------
+    ConfigurationError
+        If a file is missing or wrong, or there is no study of a name.
+    """
+    from mammoshift.configuration.load import load_project, read_yaml
+
+    given = read_yaml(folder / configuration)
+    if not isinstance(given, dict):
+        raise ConfigurationError(f"{configuration}: a configuration file has keys and values")
+    settings = {**read_yaml(folder / "config/config.yaml"), **given}
+    for override in overrides or []:
+        key, equals, value = override.partition("=")
+        if not equals:
+            raise ConfigurationError(f"--config {override}: give a key and a value, joined by =")
+        settings[key] = value
+    project = load_project(settings, folder)
+    for name in studies or []:
+        if name not in project.studies:
+            raise ConfigurationError(
+                f"there is no study {name!r} in {configuration}; it has: "
+                f"{', '.join(project.studies)}"
+            )
+    return project, list(studies or project.studies)

@@ -247,7 +247,8 @@ def _area(labels: Integers, scores: Floats, level: float) -> _Area:
     """Return the AUC of patients who are independent, with its interval."""
     from math import isfinite
 
-    from mammoshift.statistics.auc import auc_covariance, auc_intervals
+    from mammoshift.statistics.auc import auc_covariance
+    from mammoshift.statistics.intervals import auc_intervals
 
     estimate = auc_covariance(labels, scores)
     found = auc_intervals(estimate, level, "auto")
@@ -280,7 +281,7 @@ def _thresholds(
     from scipy.special import expit
 
     from mammoshift.statistics.confusion import confusion_matrix, confusion_metrics
-    from mammoshift.statistics.operating_points import g_mean_threshold
+    from mammoshift.statistics.thresholds import g_mean_threshold
 
     test = tables.subsets["test"]
     rows: dict[str, Row] = {}

@@ -10,7 +10,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from mammoshift.commands.options import Row
+
 PLAIN_WIDTH = 200
+ROWS_OF_A_SCREEN = 24
 
 
 def result_console() -> Console:
@@ -68,10 +71,48 @@ def plain(text: str) -> str:
     return escape("".join(c if c.isprintable() else "?" for c in text))
 
 
-def titled(row: Mapping[str, Any], name: str) -> str:
-    """Return the words in the column `name`, the dataset before them where there are several."""
-    words = str(row[name]).replace("_", " ").replace("reestimated", "re-estimated")
-    return f"{row['dataset']}, {words}" if row["dataset"] else words
+def titled(row: Mapping[str, Any], name: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the words in the column `name`, before them what tells the row from others.
+
+    That is the dataset where it has one, and arm and seed where `rows` have several.
+    """
+    words = (
+        str(row[name])
+        .replace("_", " ")
+        .replace("reestimated", "re-estimated")
+        .replace(" em", " EM")
+    )
+    several = {
+        key: len({other.get(key) for other in rows}) > 1 and row.get(key) is not None
+        for key in ("arm", "seed")
+    }
+    seed = f"seed {row['seed']}" if several["seed"] else None
+    before = (row["dataset"], row["arm"] if several["arm"] else None, seed)
+    return ", ".join([*filter(None, before), words])
+
+
+def means_over_seeds(
+    rows: Sequence[Row], keys: Sequence[str], columns: Sequence[str]
+) -> tuple[list[Row], str]:
+    """Return one row for each dataset, arm and `keys`: means over the seeds, without intervals.
+
+    Also a note that says so, empty where no arm has two seeds.
+    """
+    groups: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row["dataset"], row["arm"], *(row[key] for key in keys)), []).append(row)
+    if all(len(members) == 1 for members in groups.values()):
+        return list(rows), ""
+    means = []
+    for members in groups.values():
+        mean: Row = {**members[0], "seed": None}
+        for column in columns:
+            known = [row[column] for row in members if row[column] is not None]
+            mean[column] = sum(known) / len(known) if known else None
+            if len(members) > 1 and f"{column}_ci_low" in mean:
+                mean[f"{column}_ci_low"] = mean[f"{column}_ci_high"] = None
+        means.append(mean)
+    return means, "means over seeds; --seed chooses one, --json FILE writes every one"
 
 
 def number(value: float | None, digits: int = 3, sign: bool = False) -> str | None:

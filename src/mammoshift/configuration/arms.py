@@ -9,18 +9,28 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Union, get_origin
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, Discriminator, Tag, ValidationError
 
 from mammoshift import registry
 from mammoshift.configuration.model import ArmBase, FromArm
+from mammoshift.configuration.naming import known
 from mammoshift.configuration.partial import partial_model
 from mammoshift.errors import ConfigurationError
 
 KINDS = "mammoshift.kinds"
 DEFAULT_KIND = "network"
-INHERITED = ("kind", "backbone", "input", "normalisation", "head")
+INHERITED = (
+    "kind",
+    "backbone",
+    "input",
+    "normalisation",
+    "head",
+    "scoring_precision",
+    "test_time_flips",
+)
 """What an arm takes over from the one that it starts from: what the model is, no training."""
 
 
@@ -105,6 +115,26 @@ def parent_of(values: Mapping[str, Any]) -> str | None:
     return str(start["arm"]) if isinstance(start, Mapping) else None
 
 
+def check_read(arm: ArmBase, name: str, arms: Mapping[str, ArmBase], key: str) -> None:
+    """Refuse to read an arm that is not there, that reads others itself, or scores no images.
+
+    Raises
+    ------
+    ConfigurationError
+        Naming `key`, where the study's file names the arm.
+    """
+    known(key, name, arms, "arm")
+    if name == arm.name:
+        raise ConfigurationError(f"{key}: the arm reads itself; name others")
+    if arms[name].reads:
+        raise ConfigurationError(f"{key}: {name} reads other arms itself; name those that it reads")
+    if arms[name].unit is not None:
+        raise ConfigurationError(
+            f"{key}: {name} scores a {arms[name].unit} as one and no images; name an arm that "
+            "scores images"
+        )
+
+
 def factor_pairs(
     arms: Mapping[str, ArmBase], factor: Mapping[str, tuple[Any, ...]], where: str
 ) -> list[tuple[str, str]]:
@@ -122,20 +152,27 @@ def factor_pairs(
     """
     (path, values) = next(iter(factor.items()))
     groups: dict[str, dict[str, str]] = {}
+    known = False
     for name in arms:
         rest, value = _without(arms, name, tuple(path.split(".")))
+        known |= value is not _ABSENT
         group = groups.setdefault(repr(rest), {})
-        if repr(value) in group:
+        if _text(value) in group:
             raise ConfigurationError(
-                f"{where}: factor {path}: the arms {group[repr(value)]} and {name} are the same "
+                f"{where}: factor {path}: the arms {group[_text(value)]} and {name} are the same "
                 "but for their names; remove one, or name the arms of the family"
             )
-        group[repr(value)] = name
+        group[_text(value)] = name
+    if not known:
+        raise ConfigurationError(
+            f"{where}: factor {path}: no arm has a setting of that name; write it as it stands "
+            "below an arm, such as input.mask"
+        )
     pairs = [
-        (found[repr(value)], found[repr(values[0])])
+        (found[_text(value)], found[_text(values[0])])
         for found in groups.values()
         for value in values[1:]
-        if repr(value) in found and repr(values[0]) in found
+        if _text(value) in found and _text(values[0]) in found
     ]
     if not pairs:
         raise ConfigurationError(
@@ -156,8 +193,18 @@ def _without(arms: Mapping[str, ArmBase], name: str, path: tuple[str, ...]) -> t
     place: Any = settings
     for key in path[:-1]:
         place = place.get(key) if isinstance(place, dict) else None
-    value = place.pop(path[-1], None) if isinstance(place, dict) else None
+    value = place.pop(path[-1], _ABSENT) if isinstance(place, dict) else _ABSENT
     return settings, value
+
+
+_ABSENT = object()
+
+
+def _text(value: Any) -> str:
+    """Return a text that is the same for 0 and 0.0, and for a setting that is not there or null."""
+    if value is _ABSENT:
+        value = None
+    return repr(float(value)) if type(value) is int else repr(value)
 
 
 def _inherited(name: str, given: Patches) -> dict[str, Any]:
@@ -198,12 +245,25 @@ def _sequence_keys(model: type[BaseModel]) -> frozenset[str]:
     """Return the names of all fields, at any depth, whose one value is a sequence."""
     found: set[str] = set()
     for key, field in model.model_fields.items():
-        for member in getattr(field.annotation, "__args__", (field.annotation,)):
-            if get_origin(member) is tuple or get_origin(field.annotation) is tuple:
+        for member in _members(field.annotation):
+            if get_origin(member) is tuple:
                 found.add(key)
             if isinstance(member, type) and issubclass(member, BaseModel):
                 found |= _sequence_keys(member)
     return frozenset(found)
+
+
+def _members(annotation: Any) -> Iterator[Any]:
+    """Yield what a value of a field may be: the members of unions and the values of mappings."""
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    if get_origin(annotation) in (Union, UnionType):
+        for member in get_args(annotation):
+            yield from _members(member)
+    elif get_origin(annotation) is dict:
+        yield from _members(get_args(annotation)[1])
+    else:
+        yield annotation
 
 
 def _expand(

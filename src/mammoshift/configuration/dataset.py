@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, create_model, model_validator
 
 from mammoshift.archives.registry import AdapterOptions, adapter_names, load_adapter
 from mammoshift.configuration.model import Name, Positive, Share, Strict
-from mammoshift.phantoms.registry import layouts_of, twin_names
+from mammoshift.phantoms.registry import layout_names, layouts_of, twin_names
 
 
 class DensityShares(Strict):
@@ -21,17 +21,44 @@ class DensityShares(Strict):
     d: Share = 0.1
 
 
+class KindShares(Strict):
+    """Shares of patients with a mass, calcifications, or both; normalised to sum to one."""
+
+    mass: Share
+    calcification: Share
+    both: Share = 0.0
+
+    @model_validator(mode="after")
+    def _leave_something(self) -> KindShares:
+        if self.mass + self.calcification + self.both <= 0:
+            raise ValueError("all shares are zero; make one positive")
+        return self
+
+
+class KindsOfClass(Strict):
+    """Kinds of lesion by the patient's label; a class left out keeps those of the archive."""
+
+    benign: KindShares | None = None
+    malignant: KindShares | None = None
+
+
 class Population(Strict):
     """Who is imaged: case mix, density and how visible lesions are.
 
     `malignant` and `benign` are shares of the patients; the others are normal, in layouts that
-    have normals. `lesion_contrast` scales the attenuation of every lesion.
+    have normals. What follows leaves every patient's label as it is: `lesion_contrast` scales the
+    attenuation of every lesion and `lesion_size` its radius; `age_shift` is added to every age;
+    `kinds` replaces the archive's own shares of masses and calcifications among benign or
+    malignant patients.
     """
 
     malignant: Share = 0.4
     benign: Share = 0.4
     density: DensityShares = DensityShares()
     lesion_contrast: Positive = 1.0
+    lesion_size: Annotated[float, Field(gt=0.0, le=3.0)] | None = None
+    age_shift: Annotated[float, Field(ge=-40.0, le=40.0)] | None = None
+    kinds: KindsOfClass | None = None
 
     @model_validator(mode="after")
     def _shares_fit(self) -> Population:
@@ -47,15 +74,39 @@ class Scanner(Strict):
     """How they are imaged; a value left out keeps that of the archive's own scanner.
 
     `mtf_frequency_per_mm` (f0) and `mtf_exponent` (n) give MTF(f) = exp(-(f / f0)^n); `dose` is
-    relative to a typical exposure; `electronic_noise` is a standard deviation in quanta.
+    relative to a typical exposure; `electronic_noise` is a standard deviation in quanta. `like`
+    takes the whole scanner of another archive first. `window` and `centre` are those of the sigmoid
+    tone, in optical depth; `thickness_equalisation` and `edge_enhancement` what a digital unit does
+    before display; `digitiser` reads a film's density or its transmission, `grain` is the standard
+    deviation of that density; `label_share`, `border_share` and `dust_per_cm2` are a film's marks.
     """
 
+    like: Name | None = None
+    field_mm: tuple[Positive, Positive] | None = None
+    window: Positive | None = None
+    centre: float | None = None
+    thickness_equalisation: Share | None = None
+    edge_enhancement: Annotated[float, Field(ge=0.0, le=5.0)] | None = None
+    digitiser: Literal["density", "transmission"] | None = None
+    grain: Annotated[float, Field(ge=0.0)] | None = None
+    label_share: Share | None = None
+    border_share: Share | None = None
+    dust_per_cm2: Annotated[float, Field(ge=0.0)] | None = None
     pixel_pitch_mm: Positive | None = None
     mtf_frequency_per_mm: Positive | None = None
     mtf_exponent: Positive | None = None
     dose: Positive | None = None
     electronic_noise: Annotated[float, Field(ge=0.0)] | None = None
     tone: Literal["linear", "sigmoid", "film"] | None = None
+
+    @model_validator(mode="after")
+    def _like_is_a_layout(self) -> Scanner:
+        if self.like is not None and self.like not in layout_names():
+            raise ValueError(
+                f"there is no scanner like {self.like!r}; there are those of "
+                f"{', '.join(layout_names())}"
+            )
+        return self
 
 
 class Twin(Strict):
@@ -97,7 +148,8 @@ class DatasetRecord(Strict):
     for this dataset. `expected_images` is for planning alone. `bundles` is the number of
     jobs that preprocessing is divided into. A run fails when more than
     `maximum_lost_share` of the files is unusable. What an adapter leaves to choose stands in the
-    section of its name.
+    section of its name. `pictures` allows a contact sheet in the results and in the report; where
+    it is not set, twins have one and real archives have none.
     """
 
     adapter: AdapterName
@@ -109,6 +161,12 @@ class DatasetRecord(Strict):
     tone: Literal["dicom_voi", "full_range", "percentile", "film_log"] | None = None
     maximum_lost_share: Share = 0.05
     expected_images: Annotated[int, Field(ge=1)] | None = None
+    pictures: bool | None = None
+
+    @property
+    def may_be_shown(self) -> bool:
+        """Whether its images may appear in results and reports."""
+        return self.twin is not None if self.pictures is None else self.pictures
 
     @property
     def layout(self) -> str:

@@ -6,9 +6,12 @@ so that a stage is invalid only when something changes that it reads.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from mammoshift.configuration.model import Name, Strict
+from mammoshift.configuration.published import PublishedStudy
 
 JudgedSubset = Literal["test", "out_of_fold", "target"]
 Unit = Literal["image", "breast", "patient", "patch"]
@@ -27,6 +30,7 @@ Subgroup = Literal[
     "birads",
     "official_split",
 ]
+Loss = Annotated[float, Field(gt=0.0, lt=1.0)]
 Calibration = Literal[
     "temperature_source",
     "temperature_target_crossfit",
@@ -36,6 +40,24 @@ Calibration = Literal[
 ]
 
 
+class Margins(Strict):
+    """The largest losses that are acceptable, declared before any data are read.
+
+    `transfer_drop_*` is what an arm loses from its own domain to another; sensitivity and
+    specificity are those at the study's operating point. `difference_auc` is what an arm loses
+    against its reference on one domain. A loss without a margin gets no verdict.
+    """
+
+    transfer_drop_auc: Loss | None = None
+    transfer_drop_sensitivity: Loss | None = None
+    transfer_drop_specificity: Loss | None = None
+    difference_auc: Loss | None = None
+
+    def of(self, kind: Literal["transfer_drop", "difference"], metric: str) -> float | None:
+        """Return the margin of one kind of loss of a metric, None where none was declared."""
+        return getattr(self, f"{kind}_{metric}", None)
+
+
 class JudgedDomain(Strict):
     """One domain that models are judged on.
 
@@ -43,7 +65,8 @@ class JudgedDomain(Strict):
     folds `out_of_fold`, of one with a split, the one that leads first. `leak` names the split by
     rows or patches that puts one patient into several subsets: its numbers get no headline and
     no verdict. `same_patients_as` are the other domains that are declared to hold the same
-    patients.
+    patients, or share a dataset with one that is; `shares_datasets_with` are those with images of
+    the same archive where nothing is declared.
     """
 
     name: Name
@@ -52,6 +75,7 @@ class JudgedDomain(Strict):
     subsets: tuple[JudgedSubset, ...]
     leak: Literal["by_row", "by_patch"] | None = None
     same_patients_as: tuple[Name, ...] | None = None
+    shares_datasets_with: tuple[Name, ...] | None = None
 
 
 class JudgedArm(Strict):
@@ -112,27 +136,51 @@ class CalibrationSettings(JudgedStudy):
 
 
 class EvaluationSettings(JudgedStudy):
-    """What the metric table is made with; `references` are the arms that others are compared to."""
+    """What the metric table is made with; `references` are the arms that others are compared to.
+
+    `case_mix` are the columns by whose values a transfer drop is standardised, if it is.
+    """
 
     subgroups: tuple[Subgroup, ...]
     specificity: float
     bootstrap_resamples: int
     references: tuple[Name, ...]
+    case_mix: tuple[Subgroup, ...] | None = None
 
 
 class ComparisonSettings(JudgedStudy):
-    """What the tables of comparisons, per seed and combined, are made with."""
+    """What the table of comparisons combined over seeds is made with."""
 
     families: tuple[Family, ...]
+    margins: Margins | None = None
+
+    def margin(self, kind: Literal["transfer_drop", "difference"], metric: str) -> float | None:
+        """Return the margin of one kind of loss of a metric, None where none was declared."""
+        return None if self.margins is None else self.margins.of(kind, metric)
+
+
+class LossSettings(ComparisonSettings):
+    """What the table of comparisons beside those combined, with all losses, is made with."""
+
+    subgroups: tuple[Subgroup, ...]
+    specificity: float
+    bootstrap_resamples: int
+    case_mix: tuple[Subgroup, ...] | None = None
 
 
 class DescribedDataset(Strict):
-    """One dataset as the report prints it; `synthetic` marks a twin of the real archive."""
+    """One dataset as the report prints it; `synthetic` marks a twin of the real archive.
+
+    `archive_hash` and `array_hashes` say how it is read and made into arrays: see
+    `mammoshift.configuration.recipes`.
+    """
 
     name: Name
     title: str
     licence: str
     synthetic: bool
+    archive_hash: str | None = None
+    array_hashes: tuple[str, ...] | None = None
 
 
 class CardSettings(JudgedStudy):
@@ -165,7 +213,10 @@ class DescribedArm(Strict):
 
 
 class ReportSettings(JudgedStudy):
-    """What the report prints beside the numbers."""
+    """What the report prints beside the numbers.
+
+    `published` is what the repeated publication printed; None without one, and for synthetic data.
+    """
 
     title: str
     question: str
@@ -177,6 +228,9 @@ class ReportSettings(JudgedStudy):
     calibration: tuple[Calibration, ...]
     specificity: float
     bootstrap_resamples: int
+    margins: Margins | None = None
+    case_mix: tuple[Subgroup, ...] | None = None
+    published: PublishedStudy | None = None
 
     @property
     def domain_names(self) -> tuple[str, ...]:

@@ -15,17 +15,20 @@ from typing import Any, Literal
 
 from mammoshift.configuration.load import Project
 from mammoshift.configuration.model import ArmBase, Backbone, InputRecipe, Strict
+from mammoshift.configuration.recipes import array_hash
 from mammoshift.configuration.resolved import ResolvedStudy
+from mammoshift.configuration.search import Search
 from mammoshift.contracts.run import Run
+from mammoshift.phantoms.registry import twin_module
 
 Leaves = dict[str, Any]
 
-NOT_IN_A_KEY = frozenset({"name", "label", "train_on", "judged_on"})
+NOT_IN_A_KEY = frozenset({"name", "label", "train_on", "judged_on", "search"})
 """Settings of an arm that change nothing of its model: names, and where it is applied.
 
-Which data it learned from, and what it started from, is in the key by content.
+Which data it learned from, what it started from and what a search chose is in the key by content.
 """
-NOT_OF_TRAINING = frozenset({"checkpoint_minutes"})
+NOT_OF_TRAINING = frozenset({"checkpoint_minutes", "observers"})
 
 
 def plain(record: Strict, leave_out: Iterable[str] = ()) -> Leaves:
@@ -45,6 +48,15 @@ def twin_leaves(project: Project, dataset: str) -> Leaves:
     record = project.datasets[dataset]
     assert record.twin is not None
     return {"layout": record.layout, "twin": plain(record.twin, ["layout"])}
+
+
+def twin_modules(project: Project, dataset: str) -> tuple[str, ...]:
+    """Return the modules that a dataset's twin is drawn by; none for a real archive."""
+    record = project.datasets[dataset]
+    if record.twin is None:
+        return ()
+    layouts = (record.layout, record.twin.scanner.like)
+    return tuple(twin_module(layout) for layout in layouts if layout is not None)
 
 
 def ingest_leaves(project: Project, dataset: str) -> Leaves:
@@ -74,6 +86,18 @@ def input_of(project: Project, study: str, arm: str, domain: str) -> str | None:
     return None if recipe is None else input_name(recipe)
 
 
+def array_hashes(project: Project, study: str, datasets: Iterable[str]) -> dict[str, list[str]]:
+    """Return, for some datasets, the hashes of how each becomes arrays in a study."""
+    inputs = inputs_of_study(project, study)
+    return {
+        name: [
+            array_hash(project.datasets[name], project.of_dataset(name, recipe))
+            for recipe in inputs.get(name, {}).values()
+        ]
+        for name in datasets
+    }
+
+
 def inputs_of(project: Project, dataset: str) -> Mapping[str, InputRecipe]:
     """Return every input recipe that a study makes of a dataset's images, by its name."""
     return {
@@ -89,7 +113,7 @@ def inputs_of_study(project: Project, study: str) -> dict[str, dict[str, InputRe
     resolved = project.studies[study]
     found: dict[str, dict[str, InputRecipe]] = {}
     for arm in resolved.arms:
-        for domain in resolved.judged_on(arm):
+        for domain in resolved.applied_to(arm):
             recipe = project.recipe(study, arm, domain)
             if recipe is None:
                 continue
@@ -97,6 +121,19 @@ def inputs_of_study(project: Project, study: str) -> dict[str, dict[str, InputRe
             for dataset in resolved.domains[domain].datasets:
                 found.setdefault(dataset, {})[name] = recipe
     return found
+
+
+def sheet_inputs(project: Project, study: str) -> dict[str, str]:
+    """Return, for each dataset of a study that may be shown, the input its contact sheet is of.
+
+    It is the first in the order of arms and domains; a dataset that no arm takes as images has
+    none.
+    """
+    return {
+        dataset: next(iter(found))
+        for dataset, found in inputs_of_study(project, study).items()
+        if project.datasets[dataset].may_be_shown
+    }
 
 
 def recipe_leaves(project: Project, dataset: str, name: str) -> Leaves:
@@ -151,6 +188,27 @@ def arm_leaves(project: Project, study: str, arm: str) -> Leaves:
     return leaves if backbone is None else {**leaves, "backbone": backbone}
 
 
+def trial_leaves(project: Project, study: str, arm: str) -> Leaves:
+    """Return what a trial of an arm's search reads: what training reads, and the search.
+
+    More trials leave those that there are as they are.
+    """
+    record = plain(search_of(project, study, arm), ["trials"])
+    return {**arm_leaves(project, study, arm), "search": record}
+
+
+def search_of(project: Project, study: str, arm: str) -> Search:
+    """Return the search of an arm that has one."""
+    record = getattr(project.studies[study].arms[arm], "search", None)
+    assert record is not None
+    return record
+
+
+def is_searched(project: Project, study: str, arm: str) -> bool:
+    """Return whether an arm has a search."""
+    return getattr(project.studies[study].arms[arm], "search", None) is not None
+
+
 def training_settings(project: Project, study: str, run: Run) -> Leaves:
     """Return everything that training a run is told, in its key or not."""
     resolved = project.studies[study]
@@ -160,7 +218,12 @@ def training_settings(project: Project, study: str, run: Run) -> Leaves:
         "arm": plain(record),
         "backbone": None if backbone is None else whole_backbone(project, backbone),
         "task": resolved.domains[resolved.own_domain(run.arm)].task,
-        "lineage": lineage_leaves(project, study, run),
+        "lineage": {
+            **lineage_leaves(project, study, run),
+            "recipes": array_hashes(
+                project, study, resolved.domains[resolved.own_domain(run.arm)].datasets
+            ),
+        },
     }
 
 
@@ -178,6 +241,18 @@ def scoring_leaves(project: Project, study: str, arm: str, domain: str) -> Leave
             for run in sorted(resolved.runs(arm))
         ],
     }
+
+
+def lending_leaves(project: Project, study: str, arm: str, domain: str) -> Leaves:
+    """Return what scoring a domain reads, for another arm to learn from the scores.
+
+    Of a domain that the arm's models have seen, or one with its split, only those cases are
+    scored that are judged; of others all, `whole`.
+    """
+    resolved = project.studies[study]
+    learned = {step.domain for run in resolved.runs(arm) for step in resolved.learned_from(run)}
+    whole = not any(resolved.share_split(name, domain) for name in learned)
+    return {**scoring_leaves(project, study, arm, domain), "whole": whole}
 
 
 def backbone_of(project: Project, arm: ArmBase) -> Leaves | None:
@@ -198,8 +273,10 @@ def leak_of(study: ResolvedStudy, domain: str) -> Literal["by_row", "by_patch"] 
 
 
 def _ancestry(study: ResolvedStudy, arm: str) -> tuple[str, ...]:
-    parent = study.arms[arm].parent
-    return (arm,) if parent is None else (*_ancestry(study, parent.arm), arm)
+    record = study.arms[arm]
+    before = () if record.parent is None else _ancestry(study, record.parent.arm)
+    read = (name for other in record.reads for name in _ancestry(study, other))
+    return tuple(dict.fromkeys((*before, *read, arm)))
 
 
 def _third_party(project: Project, arm: ArmBase) -> tuple[str, ...]:

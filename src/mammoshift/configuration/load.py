@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 import operator
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property, reduce
 from pathlib import Path
 from types import UnionType
-from typing import TYPE_CHECKING, Annotated, Any, Union, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_origin
 
 import yaml
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
@@ -20,13 +20,17 @@ from mammoshift.configuration.dataset import Dataset, Datasets
 from mammoshift.configuration.domain import split_methods
 from mammoshift.configuration.model import Backbone, InputRecipe, Name, Strict
 from mammoshift.configuration.naming import known
+from mammoshift.configuration.published import PublishedStudy
+from mammoshift.configuration.reading import check_readers
 from mammoshift.configuration.resolved import ResolvedStudy, resolve_study
 from mammoshift.configuration.study import Study
 from mammoshift.errors import ConfigurationError
 
 RESERVED_STUDIES = frozenset(
-    {"archives", "datasets", "pixels", "weights", "logs", "report", "tables"}
+    {"archives", "datasets", "pixels", "features", "weights", "logs", "report", "tables", "kept"}
 )
+KEPT = "kept"
+"""Folder of kept results among the others."""
 
 Backbones = dict[Name, Backbone]
 
@@ -40,7 +44,11 @@ class Settings(Strict):
     """The keys of `config/config.yaml`: which files to read and where things lie.
 
     `archives` and `weights` are folders of this machine; where they are is no part of a result,
-    so moving them makes nothing invalid.
+    so moving them makes nothing invalid. `store` is the folder in which finished trainings and
+    scores are kept for later, default `kept` among the results, and may be shared by several
+    clones; `store_gigabytes` is the size that it may have. `versions` says what another version of
+    a library that decodes or computes means for finished results: `note` (the default) that it is
+    told, `rerun` that they are made again.
     """
 
     studies: tuple[str, ...]
@@ -49,6 +57,15 @@ class Settings(Strict):
     archives: str = "archives"
     weights: str = "weights"
     pathvars: dict[str, str] = Field(default_factory=dict)
+    store: str | None = None
+    store_gigabytes: Annotated[float, Field(ge=0.0)] | None = None
+    versions: Literal["note", "rerun"] | None = None
+
+    def kept(self, results: str | Path) -> dict[str, Any]:
+        """Return the folder of the store, and its size in units of 10^9 bytes where it is set."""
+        folder = Path(results, KEPT) if self.store is None else Path(self.store).expanduser()
+        size = {} if self.store_gigabytes is None else {"gigabytes": self.store_gigabytes}
+        return {"folder": str(folder), **size}
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +79,7 @@ class Project:
     datasets: Mapping[str, Dataset]
     backbones: Mapping[str, Backbone]
     studies: Mapping[str, ResolvedStudy]
+    published: Mapping[str, PublishedStudy] = field(default_factory=dict)
 
     @cached_property
     def used_datasets(self) -> tuple[str, ...]:
@@ -91,8 +109,13 @@ class Project:
         return Path(self.settings.archives).expanduser() / root
 
 
-def load_project(settings: Mapping[str, Any], folder: Path) -> Project:
+def load_project(
+    settings: Mapping[str, Any], folder: Path, fallback: Path | None = None
+) -> Project:
     """Read and check all configuration files that `settings` names, relative to `folder`.
+
+    A file that is not there is looked for below `fallback`: where another workflow uses this one
+    as a module, it has studies of its own and may name the datasets and backbones of this one.
 
     Raises
     ------
@@ -100,17 +123,22 @@ def load_project(settings: Mapping[str, Any], folder: Path) -> Project:
         Naming the file, the key, what was found and what is allowed.
     """
     checked = _validate(Settings, dict(settings), "the configuration (config/config.yaml)")
-    datasets = _read(folder, checked.datasets, Datasets)
-    backbones = _read(folder, checked.backbones, Backbones)
+    folders = (folder,) if fallback is None else (folder, fallback)
+    datasets = _read(folders, checked.datasets, Datasets)
+    backbones = _read(folders, checked.backbones, Backbones)
     studies: dict[str, ResolvedStudy] = {}
+    published: dict[str, PublishedStudy] = {}
     for file in checked.studies:
         name = Path(file).stem
         if name in RESERVED_STUDIES or name in studies or not name.isidentifier():
             raise ConfigurationError(f"{file}: a study cannot be called {name}; rename the file")
-        study = _resolved(name, _read(folder, file, Study), file)
+        study = _resolved(name, _read(folders, file, Study), file)
         _check_references(study, datasets, backbones, checked, file)
         studies[name] = study
-    return Project(checked, datasets, backbones, studies)
+        if study.record.published is not None:
+            beside = Path(file).parent / study.record.published
+            published[name] = _read(folders, str(beside), PublishedStudy)
+    return Project(checked, datasets, backbones, studies, published)
 
 
 def read_yaml(path: Path) -> Any:
@@ -152,8 +180,9 @@ _UniqueKeyLoader.add_implicit_resolver(
 )
 
 
-def _read(folder: Path, file: str, form: Any) -> Any:
-    path = folder / file
+def _read(folders: Sequence[Path], file: str, form: Any) -> Any:
+    found = (folder / file for folder in folders if (folder / file).is_file())
+    path = next(found, folders[0] / file)
     content = read_yaml(path)
     return _validate(form, content if content is not None else {}, file)
 
@@ -167,12 +196,14 @@ def _validate(form: Any, content: Any, where: str) -> Any:
 
 def _resolved(name: str, study: Study, file: str) -> ResolvedStudy:
     try:
-        return resolve_study(name, study, file)
+        resolved = resolve_study(name, study, file)
     except ArmError as arm:
         where = f"{file}: arms.{arm.name}, after defaults"
         raise ConfigurationError(_describe(arm.error, Study, where)) from None
     except ValidationError as error:
         raise ConfigurationError(_describe(error, Study, f"{file}: after defaults")) from None
+    check_readers(resolved, file)
+    return resolved
 
 
 def _describe(error: ValidationError, form: Any, where: str) -> str:

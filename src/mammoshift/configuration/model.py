@@ -8,21 +8,15 @@ since every Snakemake process reads it while parsing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from mammoshift.configuration.base import Name, Positive, Share, Strict
+from mammoshift.configuration.search import Search, Value, with_values
+from mammoshift.configuration.training import Loss, Precision, Training
 from mammoshift.errors import ConfigurationError
-
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Positive = Annotated[float, Field(gt=0.0)]
-
-
-class Strict(BaseModel):
-    """Base of every model: unknown keys are refused and values cannot be changed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Patches(Strict):
@@ -106,108 +100,17 @@ class InputRecipe(Strict):
         return self
 
 
-class Loss(Strict):
-    """The training loss.
-
-    `bce` is the binary cross-entropy; `focal` that of Lin et al. 2017 (equation 5) with `gamma`
-    and `alpha`; `density_aware_focal` adds `auxiliary_weight` times the cross-entropy of a
-    four-class density head on the same pooled feature (images without a density are left out
-    of that term).
-    """
-
-    name: Literal["bce", "focal", "density_aware_focal"] = "bce"
-    gamma: Annotated[float, Field(ge=0.0)] = 2.0
-    alpha: Share = 0.25
-    auxiliary_weight: Annotated[float, Field(ge=0.0)] = 0.0
-    positive_weight: Literal["none", "balanced"] = "none"
-
-    @model_validator(mode="after")
-    def _auxiliary_weight_has_a_head(self) -> Loss:
-        if self.auxiliary_weight and self.name != "density_aware_focal":
-            raise ValueError("auxiliary_weight is only for the loss density_aware_focal")
-        return self
-
-
-class Stage(Strict):
-    """One training stage: what is unfrozen, for how long and how."""
-
-    train: Literal["all", "head"] = "all"
-    epochs: Annotated[int, Field(ge=1)]
-    optimiser: Literal["adamw", "sgd", "adam"] = "adamw"
-    lr: Positive
-    weight_decay: Annotated[float, Field(ge=0.0)] = 1.0e-4
-    dropout: Share = 0.0
-    warmup_epochs: Annotated[float, Field(ge=0.0)] = 0.0
-    schedule: Literal["cosine", "constant"] = "cosine"
-
-
-class Augmentation(Strict):
-    """Random changes of a training image; every one is off when its value is zero.
-
-    `rotation_degrees`, `translation` (share of the size), `scaling` (share), `shear_degrees` are
-    half-widths of uniform distributions; `brightness` and `contrast` likewise, on intensities
-    in [0, 1]; `noise` is the standard deviation of added Gaussian noise.
-    """
-
-    horizontal_flip: Share = 0.0
-    vertical_flip: Share = 0.0
-    rotation_degrees: Annotated[float, Field(ge=0.0, le=180.0)] = 0.0
-    translation: Annotated[float, Field(ge=0.0, le=0.5)] = 0.0
-    scaling: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-    shear_degrees: Annotated[float, Field(ge=0.0, le=60.0)] = 0.0
-    brightness: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
-    contrast: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-    noise: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
-
-
-Precision = Literal["float32", "tf32", "bfloat16"]
-
-Selection = Literal[
-    "best_source_validation_auc",
-    "best_validation_auc",
-    "best_validation_loss",
-    "best_validation_accuracy",
-    "last_epoch",
-]
-"""Names of `mammoshift.training.selection.POLICIES`; the first two are the same."""
-
-
-class Training(Strict):
-    """How a model is fitted and which of its epochs is kept.
-
-    Without any of `stages` nothing is fitted: the arm applies the model that it starts from.
-    `cpu_threads` are those of torch, 1 when left out. On a CPU they change the order of sums, and
-    with it the last digits of a model and of its logits, so they are never what a machine has.
-    `determinism: exact`, the default, repeats a training to the bit and refuses what a GPU cannot
-    repeat; `fast` takes the quickest form of every operation. `precision: tf32` is for NVIDIA GPUs.
-    """
-
-    stages: tuple[Stage, ...]
-    batch_size: Annotated[int, Field(ge=1)] = 8
-    sampler: Literal["natural", "balanced"] = "natural"
-    precision: Precision = "float32"
-    select: Selection = "best_source_validation_auc"
-    augmentation: Augmentation = Augmentation()
-    checkpoint_minutes: Positive = 10.0
-    cpu_threads: Annotated[int, Field(ge=1)] | None = None
-    determinism: Literal["exact", "fast"] | None = None
-
-    @property
-    def threads(self) -> int:
-        """CPU threads of training and of scoring."""
-        return 1 if self.cpu_threads is None else self.cpu_threads
-
-
 class WeightsFile(Strict):
     """A file of pretrained weights and what is known of it.
 
     `file` is relative to the setting `weights`. `format` names the key map that is applied once,
-    when the file is converted to safetensors. `sha256` pins the version of the file. `trained_on`
-    names the adapters of public archives whose images the weights have seen.
+    when the file is converted to safetensors; `keras_end2end` is a whole classifier, whose head
+    goes to arms that have the head `end2end_512x1` of two outputs. `sha256` pins the version of the
+    file. `trained_on` names the adapters of public archives whose images the weights have seen.
     """
 
     file: str
-    format: Literal["timm", "huggingface_dinov2", "mammo_clip"]
+    format: Literal["timm", "huggingface_dinov2", "mammo_clip", "keras_end2end"]
     licence: str
     source: str
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
@@ -292,17 +195,23 @@ class FromArm(Strict):
     part: Literal["model", "features"] | None = None
 
 
+Flips = Literal["left_right", "both"]
+
+
 class Head(Strict):
     """What turns features into a logit.
 
     `linear` and `mlp` take the pooled features, the latter through `units` hidden units (512).
     `flatten_dense` takes every place of the last feature map into `units` (2048), so that it fits
     images of one size alone (the MEXBreast study); `end2end_512x1` puts two 3 x 3 convolutions and
-    a mean on the map (Shen et al. 2019). The stage's dropout is that of all of them.
+    a mean on the map (Shen et al. 2019). The stage's dropout is that of all of them. Of two
+    `outputs` the softmax is taken, which is the sigmoid of their difference; with one, the
+    default, there is less to learn of the same.
     """
 
     kind: Literal["linear", "flatten_dense", "end2end_512x1", "mlp"] = "linear"
     units: Annotated[int, Field(ge=1)] | None = None
+    outputs: Literal[1, 2] | None = None
 
     @model_validator(mode="after")
     def _units_have_a_layer(self) -> Head:
@@ -339,6 +248,26 @@ class ArmBase(Strict):
         """Whether the arm is trained; one that is not applies what it starts from."""
         return True
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The arms whose scores are among what this one learns from and scores with."""
+        return ()
+
+    @property
+    def feature_set(self) -> str | None:
+        """The set of features of images that the arm takes, which then takes no pixels."""
+        return None
+
+    @property
+    def takes_pixels(self) -> bool:
+        """Whether the arm takes the pixels of its input and not what is computed of them."""
+        return True
+
+    @property
+    def unit(self) -> Literal["patient"] | None:
+        """What is scored as one; None where each case is."""
+        return None
+
 
 class Arm(ArmBase):
     """A network: a backbone, its input, a loss and how it is trained, every default filled in.
@@ -346,6 +275,9 @@ class Arm(ArmBase):
     `backbone` is a name in the backbones file. Without stages of training the arm applies the
     model of the arm that it starts from. `normalisation` replaces the backbone's.
     `head` is linear and `scoring_precision` that of training when they are left out.
+    `test_time_flips` averages the probabilities of an image and its mirror image, or of its four
+    flips (`both`), wherever the trained model is applied. `search` chooses settings before
+    training.
     """
 
     kind: Literal["network"] = "network"  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -356,6 +288,33 @@ class Arm(ArmBase):
     normalisation: Normalisation | None = None
     head: Head | None = None
     scoring_precision: Precision | None = None
+    test_time_flips: Flips | None = None
+    search: Search | None = None
+
+    @model_validator(mode="after")
+    def _searched_values_are_allowed(self) -> Arm:
+        if self.search is None:
+            return self
+        if not self.training.stages:
+            raise ValueError("search: an arm without stages of training has nothing to search")
+        settings = self.model_dump(exclude={"search"}, exclude_none=True)
+        for path, values in self.search.space.items():
+            for value in values.ends:
+                try:
+                    Arm.model_validate(with_values(settings, {path: value}))
+                except KeyError:
+                    raise ValueError(f"search.space: an arm has no setting {path}") from None
+                except ValidationError as error:
+                    reason = error.errors()[0]
+                    raise ValueError(
+                        f"search.space.{path}: {value!r} is not allowed: {reason['msg']}"
+                    ) from None
+        return self
+
+    def with_chosen(self, values: Mapping[str, Value]) -> Arm:
+        """Return the arm with values that a search has chosen, and nothing left to search."""
+        settings = self.model_dump(exclude={"search"}, exclude_none=True)
+        return Arm.model_validate(with_values(settings, values))
 
     @property
     def applied_precision(self) -> Precision:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from mammoshift.configuration.arms import factor_pairs, resolve_arms
+from mammoshift.configuration.arms import INHERITED, check_read, factor_pairs, resolve_arms
 from mammoshift.configuration.domain import (
     DomainSettings,
     check_domains,
@@ -97,20 +97,40 @@ class ResolvedStudy:
         return run if self.arms[run.arm].learns or start is None else self.model_of(start)
 
     def learned_from(self, run: Run) -> tuple[LearnedFrom, ...]:
-        """Return what a run's model and its ancestors learned from, the eldest first."""
+        """Return what a run's model and its ancestors learned from, the eldest first.
+
+        What the arms that it reads learned from is before its own: all folds of each are read.
+        """
         start = self.start_of(run)
-        before = () if start is None else self.learned_from(start)
+        before = [] if start is None else [*self.learned_from(start)]
+        for read in self.arms[run.arm].reads:
+            own = (other for other in self.runs(read) if other.seed == run.seed)
+            steps = dict.fromkeys(step for other in own for step in self.learned_from(other))
+            before += [step for step in steps if step not in before]
         if not self.arms[run.arm].learns:
-            return before
+            return tuple(before)
         return (*before, LearnedFrom(domain=self.own_domain(run.arm), fold=run.fold))
+
+    def readers(self, arm: str) -> tuple[str, ...]:
+        """Return the arms that read the scores of an arm."""
+        return tuple(name for name, record in self.arms.items() if arm in record.reads)
+
+    def applied_to(self, arm: str) -> tuple[str, ...]:
+        """Return the domains that an arm scores: to be judged there, or for another to read."""
+        read_on = {d for reader in self.readers(arm) for d in self.judged_on(reader)}
+        judged = self.judged_on(arm)
+        return tuple(d for d in self.domains if d in judged or d in read_on)
 
     def judged_on(self, arm: str) -> tuple[str, ...]:
         """Return the domains that an arm is applied to; its own always, for its validation.
 
-        Of the study's, those are left out of whose folds an ancestor of the arm has seen one.
+        Of the study's, those are left out of whose folds an ancestor of the arm has seen one, and
+        those whose unit is not what the arm scores.
         """
-        given = self.arms[arm].judged_on
+        given, unit = self.arms[arm].judged_on, self.arms[arm].unit
         wanted = given or self.record.judged_on or tuple(self.domains)
+        if not given and unit is not None:
+            wanted = tuple(name for name in wanted if self.domains[name].unit == unit)
         own = self.own_domain(arm)
         return tuple(
             d
@@ -129,8 +149,10 @@ class ResolvedStudy:
         return any(self.share_split(step.domain, domain) for step in steps)
 
     def input_of(self, arm: str) -> InputRecipe | None:
-        """Return an arm's input recipe, None for a kind without one."""
-        return getattr(self.arms[arm], "input", None)
+        """Return an arm's input recipe, None for one that takes nothing of images."""
+        record = self.arms[arm]
+        needed = record.takes_pixels or record.feature_set is not None
+        return getattr(record, "input", None) if needed else None
 
     def arms_on(self, domain: str) -> tuple[str, ...]:
         """Return the arms that are trained on a domain or judged on it."""
@@ -169,6 +191,9 @@ def resolve_study(name: str, study: Study, where: str) -> ResolvedStudy:
         _check_folds(resolved, arm, where)
         _check_judged(resolved, arm, where)
         _check_applied(resolved, arm, where)
+        _check_validation(resolved, arm, where)
+    for domain in domains:
+        _check_patches(resolved, domain, where)
     for position, (comparison, family) in enumerate(zip(study.comparisons, families, strict=True)):
         _check_family(resolved, comparison, family, f"{where}: comparisons.{position}")
     return resolved
@@ -227,6 +252,8 @@ def _check_arm(
         raise ConfigurationError(
             f"{key}.train_on: the arm has no stages of training; leave train_on out, or give stages"
         )
+    for name in arm.reads:
+        check_read(arm, name, arms, f"{key}.features.scores_of")
     if arm.parent is not None and arms[arm.parent.arm].kind != arm.kind:
         raise ConfigurationError(
             f"{key}.initialisation.arm: {arm.parent.arm} is of the kind "
@@ -269,12 +296,38 @@ def _check_applied(study: ResolvedStudy, arm: str, where: str) -> None:
             f"{key}.initialisation.fold: each fold applies its own model; leave it out"
         )
     theirs = study.arms[start.arm]
-    for setting in ("backbone", "input", "normalisation", "head", "scoring_precision"):
+    for setting in INHERITED:
         if getattr(record, setting, None) != getattr(theirs, setting, None):
             raise ConfigurationError(
                 f"{key}.{setting}: differs from that of {start.arm}, whose model the arm applies; "
                 "leave it out"
             )
+
+
+def _check_validation(study: ResolvedStudy, arm: str, where: str) -> None:
+    """Refuse to choose an epoch on validation cases that a split does not have."""
+    record, domain = study.arms[arm], study.own_domain(arm)
+    split = study.domains[split_origin(study.domains, domain)].split
+    shares = getattr(split, "shares", None)
+    share = shares.validation if shares is not None else getattr(split, "validation_share", None)
+    if not isinstance(record, Arm) or not record.learns or share != 0.0:
+        return
+    if record.training.select != "last_epoch":
+        raise ConfigurationError(
+            f"{where}: arms.{arm}.training.select: {record.training.select} needs validation "
+            f"cases, and the split of {domain} has none; give it a share, or select: last_epoch"
+        )
+
+
+def _check_patches(study: ResolvedStudy, domain: str, where: str) -> None:
+    """Refuse a domain of patches that no arm with images says the input of."""
+    if study.domains[domain].patches is None:
+        return
+    if not any(study.input_of(arm) is not None for arm in study.arms_on(domain)):
+        raise ConfigurationError(
+            f"{where}: domains.{domain}.patches: no arm that takes images is trained or judged on "
+            "it, so that no patch is cut; add one, or remove the domain"
+        )
 
 
 def _check_family(study: ResolvedStudy, comparison: Comparison, family: Family, where: str) -> None:

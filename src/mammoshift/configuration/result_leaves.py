@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mammoshift.configuration.domain import same_patient_groups
+from mammoshift.configuration.domain import same_patient_groups, split_origin
 from mammoshift.configuration.judged import (
     CalibrationSettings,
     CardSettings,
@@ -17,10 +17,12 @@ from mammoshift.configuration.judged import (
     JudgedDomain,
     JudgedStudy,
     JudgedSubset,
+    LossSettings,
     ReportSettings,
 )
-from mammoshift.configuration.leaves import Leaves, leak_of, plain
+from mammoshift.configuration.leaves import Leaves, array_hashes, leak_of, plain
 from mammoshift.configuration.load import Project
+from mammoshift.configuration.recipes import archive_hash
 from mammoshift.configuration.resolved import ResolvedStudy
 
 
@@ -28,8 +30,8 @@ def judged_domains(study: ResolvedStudy) -> tuple[JudgedDomain, ...]:
     """Return the domains that results are reported for."""
     wanted = study.record.judged_on or tuple(study.domains)
     same = {
-        name: tuple(other for other in group if other != name)
-        for group in same_patient_groups(study.domains)
+        name: tuple(other for other in study.domains if other in group and other != name)
+        for group in _same_patients(study)
         for name in group
     }
     return tuple(
@@ -40,6 +42,7 @@ def judged_domains(study: ResolvedStudy) -> tuple[JudgedDomain, ...]:
             subsets=_judged_subsets(study, name),
             leak=leak_of(study, name),
             same_patients_as=same.get(name),
+            shares_datasets_with=None if name in same else _shares_datasets(study, name),
         )
         for name, domain in study.domains.items()
         if name in wanted or name in {study.own_domain(arm) for arm in study.arms}
@@ -68,12 +71,28 @@ def evaluation_settings(project: Project, study: str) -> EvaluationSettings:
         specificity=resolved.record.specificity,
         bootstrap_resamples=resolved.record.bootstrap_resamples,
         references=tuple(arm for arm in resolved.arms if arm in references),
+        case_mix=resolved.record.case_mix,
     )
 
 
 def comparison_settings(project: Project, study: str) -> ComparisonSettings:
-    """Return what the tables of comparisons of a study are made with."""
-    return ComparisonSettings(**_judged(project, study), families=project.studies[study].families)
+    """Return what the table of comparisons of a study that combines seeds is made with."""
+    resolved = project.studies[study]
+    return ComparisonSettings(
+        **_judged(project, study), families=resolved.families, margins=resolved.record.margins
+    )
+
+
+def loss_settings(project: Project, study: str) -> LossSettings:
+    """Return what the table of all other comparisons of a study, with its losses, is made with."""
+    record = project.studies[study].record
+    return LossSettings(
+        **dict(comparison_settings(project, study)),
+        subgroups=record.subgroups,
+        specificity=record.specificity,
+        bootstrap_resamples=record.bootstrap_resamples,
+        case_mix=record.case_mix,
+    )
 
 
 def card_settings(project: Project, study: str, arm: str) -> CardSettings:
@@ -99,11 +118,20 @@ def report_settings(project: Project, study: str) -> ReportSettings:
     """Return what the report of a study prints beside the numbers."""
     resolved = project.studies[study]
     record = resolved.record
+    real = all(project.datasets[name].twin is None for name in resolved.datasets)
     return ReportSettings(
         **_judged(project, study),
         title=record.title,
         question=record.question,
-        datasets=tuple(_described(project, name) for name in resolved.datasets),
+        datasets=tuple(
+            _described(project, name).model_copy(
+                update={
+                    "archive_hash": archive_hash(project.datasets[name]),
+                    "array_hashes": tuple(array_hashes(project, study, [name])[name]),
+                }
+            )
+            for name in resolved.datasets
+        ),
         described_domains=tuple(
             DescribedDomain(
                 name=name,
@@ -122,6 +150,9 @@ def report_settings(project: Project, study: str) -> ReportSettings:
         calibration=record.calibration,
         specificity=record.specificity,
         bootstrap_resamples=record.bootstrap_resamples,
+        margins=record.margins,
+        case_mix=record.case_mix,
+        published=project.published.get(study) if real else None,
     )
 
 
@@ -153,13 +184,42 @@ def _described(project: Project, dataset: str) -> DescribedDataset:
 
 def _judged_subsets(study: ResolvedStudy, domain: str) -> tuple[JudgedSubset, ...]:
     """Return the subsets of a domain that are reported, the leading one first."""
-    split = study.domains[domain].split
-    if split is None:
+    if study.domains[domain].split is None:
         return ("target",)
     if study.folds(domain) == 1:
         return ("test",)
-    held_out = float(getattr(split, "test_share", 0.0)) > 0.0
+    origin = study.domains[split_origin(study.domains, domain)].split
+    # Patients that a taken split does not know are test patients of every fold, if it says so.
+    strangers = getattr(study.domains[domain].split, "unknown", None) == "test"
+    held_out = strangers or float(getattr(origin, "test_share", 0.0)) > 0.0
     return ("out_of_fold", "test") if held_out else ("out_of_fold",)
+
+
+def _same_patients(study: ResolvedStudy) -> tuple[frozenset[str], ...]:
+    """Return the groups of domains that are declared to hold the same patients.
+
+    A domain that shares a dataset with one of a group belongs to it, since patients of a group are
+    told by the names that the archives give them, and of other domains by their dataset as well.
+    """
+    groups = [frozenset(group) for group in same_patient_groups(study.domains)]
+    for name in study.domains:
+        near = {name, *(_shares_datasets(study, name) or ())}
+        touched = [group for group in groups if group & near]
+        if touched:
+            groups = [group for group in groups if group not in touched]
+            groups.append(frozenset(near).union(*touched))
+    return tuple(groups)
+
+
+def _shares_datasets(study: ResolvedStudy, domain: str) -> tuple[str, ...] | None:
+    """Return the other domains with images of the same datasets, None without any."""
+    own = set(study.domains[domain].datasets)
+    found = tuple(
+        name
+        for name, other in study.domains.items()
+        if name != domain and own & set(other.datasets)
+    )
+    return found or None
 
 
 def _printed(values: Leaves) -> dict[str, str]:

@@ -9,7 +9,13 @@ from pydantic import Field, model_validator
 from mammoshift.cases.tasks import TaskName
 from mammoshift.configuration.arms import arm_patch
 from mammoshift.configuration.domain import DomainSettings
-from mammoshift.configuration.judged import Calibration, Combine, Correction, Subgroup
+from mammoshift.configuration.judged import (
+    Calibration,
+    Combine,
+    Correction,
+    Margins,
+    Subgroup,
+)
 from mammoshift.configuration.model import Arm, Name, Strict
 from mammoshift.configuration.partial import partial_model
 from mammoshift.configuration.shares import Shares
@@ -72,7 +78,9 @@ class Study(Strict):
     """One study as its file says it.
 
     Either `domains` or the short form `source` and `targets`: one domain with a split, named as
-    its dataset, that all arms train on, and one for each target.
+    its dataset, that all arms train on, and one for each target. `margins` says how much loss is
+    acceptable; `case_mix` names the columns by which a transfer drop is standardised. `published`
+    is the file, relative to the study's own, of what the publication prints that it repeats.
     """
 
     title: str
@@ -88,11 +96,14 @@ class Study(Strict):
     loss: LossDefaults = LossDefaults()  # type: ignore[valid-type]
     arms: Annotated[dict[Name, ArmPatch], Field(min_length=1)]  # type: ignore[valid-type]
     comparisons: tuple[Comparison, ...] = ()
+    margins: Margins | None = None
     subgroups: tuple[Subgroup, ...] = ()
+    case_mix: Annotated[tuple[Subgroup, ...], Field(min_length=1)] | None = None
     calibration: tuple[Calibration, ...] = ("temperature_source",)
     specificity: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
     bootstrap_resamples: Annotated[int, Field(ge=100)] = 2000
     budget_sizes: tuple[Annotated[int, Field(ge=2)], ...] = (10, 25, 50, 100, 200)
+    published: str | None = None
 
     @model_validator(mode="after")
     def _has_one_form(self) -> Study:
@@ -109,6 +120,7 @@ class Study(Strict):
             ("seeds", self.seeds),
             ("judged_on", self.judged_on or ()),
             ("comparisons", tuple(c.family for c in self.comparisons)),
+            ("case_mix", self.case_mix or ()),
         ):
             repeated = [name for name in names if names.count(name) > 1]  # type: ignore[arg-type]
             if repeated:

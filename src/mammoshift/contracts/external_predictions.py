@@ -11,10 +11,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from mammoshift.contracts.prediction_file import PredictionFile, column_names, quoted, read_columns
@@ -25,6 +27,21 @@ REQUIRED = ("case_id", "label", "arm", "score")
 DEFAULT_CLUSTER = "patient_id"
 NO_CLUSTER = "none"
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
+
+
+@dataclass(frozen=True)
+class Identifiers:
+    """The identifiers of N cases: texts, which other datasets may share, and which one each has."""
+
+    texts: pa.StringArray
+    codes: NDArray[np.intp]
+
+    @cached_property
+    def keys(self) -> Keys:
+        """[N] hashes; worked out when first asked for, since a table may have millions."""
+        used, place = np.unique(self.codes, return_inverse=True)
+        texts = np.array(self.texts.take(pa.array(used)).to_pylist(), dtype=object)
+        return pd.util.hash_array(texts, categorize=False)[place]
 
 
 @dataclass(frozen=True)
@@ -44,8 +61,8 @@ class DatasetScores:
         order of the table, seeds are sorted within an arm.
     patients
         [N] codes 0, 1, 2, ... of the cluster column; None without one.
-    case_keys, patient_keys
-        [N] hashes of the identifiers as they are written, to compare them between tables.
+    case_names, patient_names
+        The identifiers as they are written, to compare them between tables.
     """
 
     dataset: str | None
@@ -53,12 +70,17 @@ class DatasetScores:
     scores: NDArray[np.float64]
     curves: tuple[tuple[str, str | None], ...]
     patients: NDArray[np.intp] | None
-    case_keys: Keys
-    patient_keys: Keys | None
+    case_names: Identifiers
+    patient_names: Identifiers | None
 
     def identified(self, curve: int) -> IdentifiedScores:
         """Return the scores of one curve with the identity of the cases."""
-        return IdentifiedScores(self.labels, self.scores[curve], self.case_keys, self.patient_keys)
+        return IdentifiedScores(
+            self.labels,
+            self.scores[curve],
+            self.case_names.keys,
+            None if self.patient_names is None else self.patient_names.keys,
+        )
 
 
 @dataclass(frozen=True)
@@ -111,13 +133,12 @@ def read_external_predictions(
 def _datasets(table: PredictionFile, cluster_column: str | None) -> Iterator[DatasetScores]:
     labels = table.labels()
     scores = table.numbers("score")
-    cases, case_names = table.texts("case_id")
+    cases, case_names = table.identifiers("case_id")
     absent = np.zeros(table.size, dtype=np.intp), [""]
     arms, arm_names = table.texts("arm") if "arm" in table else absent
     seeds, seed_names = table.texts("seed", may_be_empty=True) if "seed" in table else absent
     seed_names = [_as_whole_number(name) for name in seed_names]
-    patients, patient_names = table.texts(cluster_column) if cluster_column else (None, [])
-    hashes = _hashes(case_names), _hashes(patient_names)
+    patients, patient_names = table.identifiers(cluster_column) if cluster_column else (None, None)
     parts, names = table.texts("dataset") if "dataset" in table else absent
     for part in _in_order_of_appearance(parts):
         rows = np.flatnonzero(parts == part)
@@ -130,7 +151,8 @@ def _datasets(table: PredictionFile, cluster_column: str | None) -> Iterator[Dat
             cases[rows],
             _curves(table, rows, arms[rows], seeds[rows], arm_names, seed_names),
             None if patients is None else (cluster_column or "", patients[rows]),
-            hashes,
+            case_names,
+            patient_names,
         )
 
 
@@ -143,7 +165,8 @@ def _dataset(
     cases: NDArray[np.intp],
     curves: tuple[NDArray[np.intp], tuple[tuple[str, str | None], ...]],
     patients: tuple[str, NDArray[np.intp]] | None,
-    hashes: tuple[Keys, Keys],
+    case_names: pa.StringArray,
+    patient_names: pa.StringArray | None,
 ) -> DatasetScores:
     _, first, case = np.unique(cases, return_index=True, return_inverse=True)
     # Cases keep the order of the table.
@@ -173,13 +196,11 @@ def _dataset(
         matrix,
         curve_names,
         clusters,
-        hashes[0][cases[first]],
-        None if patients is None else hashes[1][patients[1][first]],
+        Identifiers(case_names, cases[first]),
+        None
+        if patients is None or patient_names is None
+        else Identifiers(patient_names, patients[1][first]),
     )
-
-
-def _hashes(texts: list[str]) -> Keys:
-    return pd.util.hash_array(np.array(texts, dtype=object), categorize=False)
 
 
 def _check_complete(

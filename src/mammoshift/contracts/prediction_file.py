@@ -40,6 +40,13 @@ class PredictionFile:
 
     def texts(self, name: str, may_be_empty: bool = False) -> tuple[NDArray[np.intp], list[str]]:
         """Return the column as codes [rows] into the list of its texts."""
+        codes, texts = self.identifiers(name, may_be_empty)
+        return codes, texts.to_pylist()
+
+    def identifiers(
+        self, name: str, may_be_empty: bool = False
+    ) -> tuple[NDArray[np.intp], pa.StringArray]:
+        """Return the column as codes [rows] into its texts, which may be millions."""
         column = self._table.column(name)
         if pa.types.is_dictionary(column.type) and not pa.types.is_string(column.type.value_type):
             column = pc.cast(column, column.type.value_type)
@@ -47,14 +54,17 @@ class PredictionFile:
             column = self._cast(name, column, pa.string(), "text").dictionary_encode()
         column = column.unify_dictionaries().combine_chunks()
         array = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
-        texts = [text or "" for text in array.dictionary.to_pylist()]
-        codes = array.indices.to_numpy(zero_copy_only=False)
-        null = np.isnan(codes) if codes.dtype.kind == "f" else np.zeros(self.size, dtype=bool)
-        codes = np.where(null, len(texts), codes).astype(np.intp)
-        empty = np.array([text == "" for text in [*texts, ""]])[codes]
-        if empty.any() and not may_be_empty:
-            self.fail(int(np.flatnonzero(empty)[0]), name, "is empty", "give every row a value")
-        return codes, [*texts, ""]
+        texts = pc.fill_null(pc.cast(array.dictionary, pa.string()), "")
+        texts = pa.concat_arrays([texts, pa.array([""], pa.string())])
+        codes = pc.fill_null(array.indices, len(texts) - 1).to_numpy(zero_copy_only=False)
+        codes = codes.astype(np.intp, copy=False)
+        length = pc.call_function("binary_length", [texts])
+        blank = length.to_numpy(zero_copy_only=False) == 0
+        if not may_be_empty and blank[:-1].any() | (codes == len(texts) - 1).any():
+            empty = np.flatnonzero(blank[codes])
+            if empty.size:
+                self.fail(int(empty[0]), name, "is empty", "give every row a value")
+        return codes, texts
 
     def numbers(self, name: str) -> NDArray[np.float64]:
         """Return a column of finite numbers."""

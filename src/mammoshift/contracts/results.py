@@ -22,6 +22,7 @@ METRIC_COLUMNS = (
     "threshold_from",
     "recalibration",
     "fitted_on",
+    "fold",
     "labelled_patients",
     "reference",
     "value",
@@ -42,19 +43,24 @@ subset             validation | test | out_of_fold | target
 seed               the seed as text, `mean` (mean over seeds) or `ensemble` (mean logit of seeds)
 subgroup           `all`, or a column of the cases; `subgroup_value` its value, or `all`
 metric             auc, auprc, sensitivity, specificity, balanced_accuracy, accuracy, precision,
-                   f1, brier, nll, ece, calibration_intercept, calibration_slope, temperature,
-                   transfer_drop, seed_sd (of the seeds' AUC), interaction_p, ...
-criterion          how a threshold is chosen: specificity_0.95, youden, g_mean
+                   f1, brier, nll, ece, calibration_intercept, calibration_slope, seed_sd (of the
+                   seeds' AUC), auc_of_models (the mean AUC of the seeds, its interval for these
+                   models alone), interaction_p, scale and shift (of the map of a recalibration,
+                   logit' = scale * logit + shift) and temperature (1 / scale), case_mix_* (how far
+                   a domain holds the kinds of cases of the arm's own one), ...
+criterion          how a threshold is chosen: specificity_0.95, youden, g_mean, probability_0.5
 threshold_from     where it comes from: own_validation (the arm's own validation patients),
-                   reestimated (the judged cases themselves) or labelled_patients
+                   reestimated (the judged cases themselves, anew in each resample),
+                   judged_cases (themselves, once: optimistic), fixed or labelled_patients
 recalibration      none, temperature, platt, prior_shift or another method
 fitted_on          what it was fitted on: own_validation, cross_fitted (other patients of the
                    judged domain), prevalence (of the judged domain) or labelled_patients
+fold               the fold of a cross-fitted recalibration that a map was applied to, from 0
 labelled_patients  how many labelled patients of the judged domain were given to the method that
                    was fitted, or the threshold that was chosen, on them; 0 before any
 reference          the arm that a difference is taken to
 value, se, ci_low, ci_high   empty (null) when undefined, and then `note` gives the reason
-method             how the interval was made, e.g. `logit_obuchowski`, `patient_bootstrap_2000`
+method             how the interval was made, e.g. `logit_t_obuchowski`, `patient_bootstrap_2000`
 """
 
 COMPARISON_COLUMNS = (
@@ -62,14 +68,22 @@ COMPARISON_COLUMNS = (
     "family",
     "domain",
     "subset",
+    "from_domain",
     "arm",
     "reference",
     "seed",
+    "subgroup",
+    "subgroup_value",
+    "metric",
+    "criterion",
+    "threshold_from",
     "method",
     "estimate",
     "se",
     "ci_low",
     "ci_high",
+    "simultaneous_low",
+    "simultaneous_high",
     "statistic",
     "df",
     "p",
@@ -78,6 +92,12 @@ COMPARISON_COLUMNS = (
     "family_size",
     "p_adjusted_all",
     "detectable_difference",
+    "margin",
+    "p_noninferior",
+    "p_inferior",
+    "p_noninferior_adjusted",
+    "p_inferior_adjusted",
+    "verdict",
     "n",
     "n_pos",
     "n_neg",
@@ -85,13 +105,32 @@ COMPARISON_COLUMNS = (
     "headline",
     "note",
 )
-"""Columns of `comparisons.csv`; `estimate` is the AUC of `arm` minus that of `reference`.
+"""Columns of `comparisons.csv` and `combined.csv`; each row is one tested difference.
 
-seed      the seed for a per-seed paired test, or `all` for a test that combines the seeds
-method    delong_paired (per seed), stouffer_naive, strube, exact_fixed, ensemble,
-          obuchowski_rockette_nested, obuchowski_rockette_crossed, weighted_stouffer,
-          random_effects (across domains; domain is then `all_targets`)
-headline  true for the one method per family that the report leads with
+family       the study's own, or `transfer_drops` for what arms lose without a reference
+from_domain  the domain that a transfer drop starts from; empty for a difference on one domain
+arm, reference
+             `estimate` is the metric of `arm` minus that of `reference` on `domain`; with
+             `from_domain` what `arm` loses from there to `domain`, with a reference what it loses
+             more than that
+seed         the seed for a per-seed paired test, or `all` for a test that combines the seeds
+subgroup     `all`, or a column of the cases; `subgroup_value` its value, or `all`
+metric       auc, auc_standardised (at the case mix of `from_domain`), sensitivity, specificity,
+             brier, nll, squared_calibration_error
+criterion, threshold_from
+             of sensitivity and specificity, as in `metrics.csv`
+method       seeds_random and obuchowski_rockette_nested (about architectures),
+             checkpoints_fixed and exact_fixed (about these models), delong_paired (per seed),
+             stouffer_naive, strube, ensemble, obuchowski_rockette_crossed, omnibus, and over
+             domains (`all_targets`) equal_weights_t, weighted_stouffer, random_effects
+simultaneous_low, simultaneous_high
+             limits that hold for all transfer drops from `from_domain` at once
+margin       the largest acceptable loss that the study declared
+p_noninferior, p_inferior
+             one-sided: of a loss of the margin or more, and of the margin or less; the adjusted
+             ones within the family
+verdict      non-inferior, inferior, undecided or undefined; empty without a margin
+headline     true for the one method that the report leads with
 """
 
 
@@ -113,8 +152,11 @@ def read_metrics(path: Path) -> pd.DataFrame:
 
 def read_comparisons(path: Path) -> pd.DataFrame:
     """Read a comparison table; text columns are empty rather than null."""
-    numbers = ("estimate", "se", "ci_low", "ci_high", "statistic", "df", "p", "p_adjusted")
-    return _read(path, COMPARISON_COLUMNS, (*numbers, "p_adjusted_all", "detectable_difference"))
+    numbers = ("estimate", "se", "ci_low", "ci_high", "simultaneous_low", "simultaneous_high")
+    tests = ("statistic", "df", "p", "p_adjusted", "p_adjusted_all", "detectable_difference")
+    margins = ("margin", "p_noninferior", "p_inferior")
+    adjusted = ("p_noninferior_adjusted", "p_inferior_adjusted")
+    return _read(path, COMPARISON_COLUMNS, (*numbers, *tests, *margins, *adjusted))
 
 
 def _write(table: pd.DataFrame, columns: tuple[str, ...], path: Path) -> None:
@@ -122,7 +164,8 @@ def _write(table: pd.DataFrame, columns: tuple[str, ...], path: Path) -> None:
     if missing:
         raise TableError(f"{path}: columns missing: {', '.join(missing)}")
     with atomic_path(path) as temporary:
-        table[list(columns)].to_csv(temporary, index=False, float_format="%.10g")
+        # Every digit: a threshold that is cut short may put a case on its other side.
+        table[list(columns)].to_csv(temporary, index=False)
 
 
 def _read(path: Path, columns: tuple[str, ...], numbers: tuple[str, ...]) -> pd.DataFrame:

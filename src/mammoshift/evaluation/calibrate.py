@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -15,13 +15,7 @@ from mammoshift.evaluation.thresholds import OWN_VALIDATION, criterion_of
 from mammoshift.statistics.calibration import CalibrationMeasures, calibration_measures
 from mammoshift.statistics.cross_fitting import cross_fit
 from mammoshift.statistics.proportions import Estimate
-from mammoshift.statistics.recalibration import (
-    IDENTITY,
-    LogitMap,
-    fit_platt,
-    fit_temperature,
-    prior_shift,
-)
+from mammoshift.statistics.recalibration import LogitMap, fit_platt, fit_temperature, prior_shift
 from mammoshift.statistics.recalibration_budget import BudgetPoint, recalibration_budget
 from mammoshift.statistics.seeding import generator_for
 from mammoshift.statistics.thresholds import threshold_at_specificity
@@ -42,6 +36,7 @@ class Recalibration:
     labelled_patients: int | None = None
     criterion: str = ""
     threshold_from: str = ""
+    fold: str = ""
 
 
 RECALIBRATIONS = {
@@ -88,24 +83,25 @@ def _one_curve(
             raise StatisticsError(grid.why_no_validation(arm))
         return validation
 
-    def temperature() -> tuple[FloatArray, LogitMap, str]:
+    def temperature() -> _Recalibrated:
         held_out = of_validation()
         fitted = fit_temperature(held_out.of(arm)[s], held_out.labels)
         return _mapped(fitted, logits, LEAKS[held_out.leak])
 
-    def shifted() -> tuple[FloatArray, LogitMap, str]:
+    def shifted() -> _Recalibrated:
         before = float(of_validation().labels.mean())
         return _mapped(prior_shift(before, float(cell.labels.mean())), logits, ORACLE)
 
-    def crossed(variant: str) -> tuple[FloatArray, None, str]:
+    def crossed(variant: str) -> _Recalibrated:
         generator = generator_for(*name, variant, "folds")
         fitted = cross_fit(
             logits, cell.labels, CROSS_FITTED[variant], generator, patients=cell.clusters
         )
-        return fitted.logits, None, ""
+        maps = {str(fold): own for fold, own in enumerate(fitted.maps)}
+        return _Recalibrated(fitted.logits, maps)
 
-    recalibrated: dict[str, Callable[[], tuple[FloatArray, LogitMap | None, str]]] = {
-        "uncalibrated": lambda: (logits, IDENTITY, ""),
+    recalibrated: dict[str, Callable[[], _Recalibrated]] = {
+        "uncalibrated": lambda: _Recalibrated(logits, {}),
         "temperature_source": temperature,
         "prior_shift": shifted,
         **{variant: lambda variant=variant: crossed(variant) for variant in CROSS_FITTED},
@@ -115,25 +111,43 @@ def _one_curve(
             continue
         make = _row_maker(settings.study, cell, arm, str(cell.seeds[s]), columns)
         try:
-            mapped, applied, note = recalibrated[variant]()
+            found = recalibrated[variant]()
             measures = calibration_measures(
-                mapped, cell.labels, generator_for(*name, variant), patients=cell.clusters
+                found.logits, cell.labels, generator_for(*name, variant), patients=cell.clusters
             )
         except StatisticsError as error:
             yield make("ece", Estimate(None, note=str(error)))
             continue
-        yield from _measured(make, measures, note)
-        if applied is not None and variant == "temperature_source":
-            yield make("temperature", Estimate(applied.temperature, note=applied.note))
-
-
-def _mapped(
-    applied: LogitMap, logits: FloatArray, note: str = ""
-) -> tuple[FloatArray, LogitMap, str]:
-    return applied.apply(logits), applied, joined_notes(applied.note, note)
+        yield from _measured(make, measures, found.note)
+        for fold, applied in found.maps.items():
+            make = _row_maker(
+                settings.study, cell, arm, str(cell.seeds[s]), replace(columns, fold=fold)
+            )
+            yield from _parameters(make, applied)
 
 
 _Maker = Callable[[str, Estimate], MetricRow]
+
+
+@dataclass(frozen=True)
+class _Recalibrated:
+    """Recalibrated logits, and the map of each fold; of an only map the fold is empty."""
+
+    logits: FloatArray
+    maps: Mapping[str, LogitMap]
+    note: str = ""
+
+
+def _mapped(applied: LogitMap, logits: FloatArray, note: str = "") -> _Recalibrated:
+    return _Recalibrated(applied.apply(logits), {"": applied}, joined_notes(applied.note, note))
+
+
+def _parameters(make: _Maker, applied: LogitMap) -> Iterator[MetricRow]:
+    """Yield what was fitted: logit' = scale * logit + shift."""
+    yield make("scale", Estimate(applied.scale, note=applied.note))
+    yield make("shift", Estimate(applied.shift, note=applied.note))
+    if applied.method == "temperature":
+        yield make("temperature", Estimate(applied.temperature, note=applied.note))
 
 
 def _measured(make: _Maker, measures: CalibrationMeasures, note: str) -> Iterator[MetricRow]:
@@ -162,9 +176,12 @@ def _row_maker(study: str, cell: Cell, arm: str, seed: str, columns: Recalibrati
 
 
 def _means_over_seeds(study: str, cell: Cell, rows: list[MetricRow]) -> Iterator[MetricRow]:
-    """Yield the mean of each measure over the seeds, and of the null band's limit; no interval."""
+    """Yield the mean of each measure over the seeds, and of the null band's limit; no interval.
+
+    Maps of folds have none: each seed has folds of its own.
+    """
     groups: dict[tuple[Recalibration, str], list[MetricRow]] = {}
-    for row in rows:
+    for row in (row for row in rows if not row.fold):
         columns = Recalibration(row.recalibration, row.fitted_on)
         groups.setdefault((columns, row.metric), []).append(row)
     for (columns, metric), own in groups.items():

@@ -156,8 +156,8 @@ def _grids(job: CardJob) -> Iterator[Grid]:
     table = read_predictions(job.predictions)
     table = table[table["fold"] == fold]
     cases = read_cases(job.cases)
-    of_fold = pd.Series([(subsets[fold],) for subsets in cases["subsets"]], index=cases.index)
-    cases = cases.assign(subsets=of_fold)
+    own = [(subsets[fold],) for subsets in cases["subsets"]]
+    cases = cases.assign(subsets=pd.Series(own, index=cases.index, dtype=object))
     domain = job.settings.domains[0]
     scored = set(table["subset"])
     domain = domain.model_copy(update={"subsets": tuple(s for s in domain.subsets if s in scored)})

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 
 from mammoshift.configuration.judged import ComparisonSettings
 from mammoshift.evaluation.families import (
@@ -14,15 +14,23 @@ from mammoshift.evaluation.families import (
     compared_in,
     comparison_row,
     test_numbers,
+    with_verdicts,
 )
 from mammoshift.evaluation.grid import Grid
-from mammoshift.evaluation.rows import LEAKS, ComparisonRow, joined_notes
+from mammoshift.evaluation.rows import CHECKPOINTS, LEAKS, ComparisonRow, joined_notes
 from mammoshift.statistics.comparisons import Combined
-from mammoshift.statistics.meta_analysis import random_effects, weighted_stouffer
+from mammoshift.statistics.curve_values import ONE_RUN
+from mammoshift.statistics.meta_analysis import (
+    EQUAL_WEIGHTS,
+    RANDOM_EFFECTS,
+    STOUFFER,
+    equal_weights,
+    random_effects,
+    weighted_stouffer,
+)
 
 SEEDS_RANDOM = "obuchowski_rockette_nested"
 SEEDS_FIXED = "exact_fixed"
-CHECKPOINTS = "seeds held fixed: a statement about these checkpoints"
 ALL_TARGETS = "all_targets"
 
 
@@ -30,33 +38,45 @@ def combine_seeds(settings: ComparisonSettings, grid: Grid) -> list[ComparisonRo
     """Return every comparison of a study combined over seeds, and over other domains.
 
     The headline of a family is the test with seeds as random (Obuchowski and Rockette, nested),
-    since a study speaks of architectures; with one seed only, the exact test of the checkpoints.
-    A domain with a declared leak has no headline.
+    since a study speaks of architectures; with one seed only, the exact test of the checkpoints,
+    which says so. Over domains it is that of the plain mean. A domain with a declared leak has no
+    headline. Headlines are compared with the margin that the study declared, if it did.
     """
     rows: list[ComparisonRow] = []
     for family in settings.families:
         own: list[ComparisonRow] = []
         for compared in compared_in(family, grid):
             own += _combined_at(settings.study, compared)
-        own += _over_targets(settings, own)
-        rows += adjusted(own, family.correct)
+        own += _over_targets(settings, grid, own)
+        rows += with_verdicts(settings, adjusted(own, family.correct), family.correct)
     return adjusted_over_all(rows)
 
 
 def _combined_at(study: str, compared: Compared) -> Iterator[ComparisonRow]:
-    headline = SEEDS_RANDOM if len(compared.cell.seeds) > 1 else SEEDS_FIXED
+    one_run = len(compared.cell.seeds) == 1
+    headline = SEEDS_FIXED if one_run else SEEDS_RANDOM
     for pair in compared.tests.combined:
         rho = pair.seed_correlation
         for test in pair.tests or (pair.mean_difference,):
             naive = test.method == "stouffer_naive" and rho is not None
             note = f"correlation between seeds {rho:.2f}" if naive else ""
-            row = comparison_row(study, compared, pair.arm_a, "all", test.method, test, note)
-            leads = test.method == headline and compared.cell.leak is None
-            yield replace(row, headline=leads)
+            leads = test.method == headline
+            yield comparison_row(
+                study,
+                compared,
+                pair.arm_a,
+                "all",
+                test.method,
+                test,
+                note,
+                ONE_RUN if one_run and leads else "",
+                exact_se=pair.mean_difference.se,
+                headline=leads and compared.cell.leak is None,
+            )
 
 
 def _over_targets(
-    settings: ComparisonSettings, rows: list[ComparisonRow]
+    settings: ComparisonSettings, grid: Grid, rows: list[ComparisonRow]
 ) -> Iterator[ComparisonRow]:
     """Combine the differences of each pair over domains that are foreign to both arms.
 
@@ -73,7 +93,7 @@ def _over_targets(
         ]
         if len(own) < 2:
             continue
-        shared = _shared_patients(settings, own)
+        shared = _shared_patients(grid, own)
         if shared:
             yield from _left_out(settings, own[0], shared)
             continue
@@ -82,7 +102,11 @@ def _over_targets(
         meta = random_effects(estimates, ses)
         spread = "" if meta.i2 is None else f"I2 {meta.i2:.2f}, tau2 {meta.tau2:.3g}"
         leaks = [LEAKS[settings.domain(row.domain).leak] for row in own]
-        for test, note in ((weighted_stouffer(estimates, ses), ""), (meta.mean, spread)):
+        for test, note in (
+            (equal_weights(estimates, ses), ""),
+            (weighted_stouffer(estimates, ses), ""),
+            (meta.mean, spread),
+        ):
             yield ComparisonRow(
                 study=settings.study,
                 family=own[0].family,
@@ -92,6 +116,7 @@ def _over_targets(
                 reference=reference,
                 seed="all",
                 note=joined_notes(test.note, note, CHECKPOINTS, *leaks),
+                headline=test.method == EQUAL_WEIGHTS and not any(leaks),
                 n=sum(row.n or 0 for row in own),
                 n_pos=sum(row.n_pos or 0 for row in own),
                 n_neg=sum(row.n_neg or 0 for row in own),
@@ -100,21 +125,24 @@ def _over_targets(
             )
 
 
-def _shared_patients(settings: ComparisonSettings, rows: list[ComparisonRow]) -> str:
+def _shared_patients(grid: Grid, rows: list[ComparisonRow]) -> str:
     """Return why differences on some domains are not independent; empty where they are."""
-    names = [row.domain for row in rows]
-    for name in names:
-        same = settings.domain(name).same_patients_as or ()
-        shared = next((other for other in same if other in names), None)
-        if shared is not None:
-            return f"undefined: {name} and {shared} hold the same patients"
+    cells = [grid.cells[row.domain, row.subset] for row in rows]
+    for one, other in itertools.combinations(cells, 2):
+        pair = f"{one.domain} and {other.domain}"
+        if other.domain in one.same_patients_as:
+            return f"undefined: {pair} hold the same patients"
+        if other.domain in one.shares_datasets_with:
+            common = set(one.cases["cluster"]) & set(other.cases["cluster"])
+            if common:
+                return f"undefined: {pair} have {len(common)} patients or images in common"
     return ""
 
 
 def _left_out(
     settings: ComparisonSettings, row: ComparisonRow, reason: str
 ) -> Iterator[ComparisonRow]:
-    for method in ("weighted_stouffer", "random_effects"):
+    for method in (EQUAL_WEIGHTS, STOUFFER, RANDOM_EFFECTS):
         nothing = Combined(method, None, None, None, math.inf, None, None, None, reason)
         yield ComparisonRow(
             study=settings.study,
@@ -125,6 +153,7 @@ def _left_out(
             reference=row.reference,
             seed="all",
             note=reason,
+            headline=method == EQUAL_WEIGHTS,
             **test_numbers(nothing, method),
         )
 

@@ -1,25 +1,19 @@
-"""Transfer drops: means over seeds on an arm's own domain minus means over seeds on another."""
+"""Transfer drops of all curves of some arms: their own domain minus another one."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from mammoshift.configuration.judged import Subgroup
+from mammoshift.errors import StatisticsError
 from mammoshift.evaluation.grid import Cell, FloatArray
-from mammoshift.statistics.comparisons import Difference, contrast, unpaired
+from mammoshift.statistics.curve_values import CurveValues
+from mammoshift.statistics.standardisation import StandardisedDrop, standardised_drop
 from mammoshift.statistics.subgroups import subgroup_covariance
-
-
-def mean_drop(own: Cell, other: Cell, arm: str) -> Difference:
-    """Test the mean AUC of an arm's seeds on its own domain minus that on another."""
-    return _drop(own, other, {arm: 1.0})
-
-
-def difference_of_mean_drops(own: Cell, other: Cell, arm: str, reference: str) -> Difference:
-    """Test whether an arm loses more than the reference, which has the same own domain.
-
-    On each domain the arms are paired.
-    """
-    return _drop(own, other, {arm: 1.0, reference: -1.0})
+from mammoshift.statistics.transfer import Drops, drops_between
+from mammoshift.statistics.variance_parts import VariancePart
 
 
 def arm_weights(cell: Cell, signs: dict[str, float]) -> FloatArray:
@@ -30,41 +24,99 @@ def arm_weights(cell: Cell, signs: dict[str, float]) -> FloatArray:
     return weights.ravel()
 
 
-def share_patients(one: Cell, other: Cell) -> bool:
-    """Return whether two cells are of domains that are declared to hold the same patients."""
-    return other.domain in one.same_patients_as
+def aucs_of(cell: Cell) -> CurveValues:
+    """Return the AUC of every curve of a cell."""
+    return CurveValues(cell.auc.auc, cell.auc.covariance, cell.auc.parts)
 
 
-def _drop(own: Cell, other: Cell, signs: dict[str, float]) -> Difference:
-    """Return a contrast on one domain minus that on another.
+def positions_of(cell: Cell, arms: Sequence[str]) -> list[int]:
+    """Return where the curves of some arms are in a cell, arm by arm and seed by seed."""
+    return [k for arm in arms for k in cell.positions(arm)]
+
+
+def seeds_of(arms: Sequence[str], seeds: Sequence[int]) -> dict[str, list[int]]:
+    """Return where the seeds of each arm are among the curves of these arms alone."""
+    size = len(seeds)
+    return {arm: list(range(a * size, (a + 1) * size)) for a, arm in enumerate(arms)}
+
+
+def may_share_patients(one: Cell, other: Cell) -> bool:
+    """Return whether two cells are of domains that hold the same patients, or images of them."""
+    return other.domain in {*one.same_patients_as, *one.shares_datasets_with}
+
+
+def drops_of_values(
+    own: Cell, other: Cell, arms: Sequence[str], values: tuple[CurveValues, CurveValues]
+) -> Drops:
+    """Return the drops of any measure of these arms; `values` are those of all curves of a cell.
+
+    Raises
+    ------
+    StatisticsError
+        If the domains hold the same patients: the covariance of the two is not known then.
+    """
+    if may_share_patients(own, other):
+        raise StatisticsError(
+            f"undefined: {own.domain} and {other.domain} may hold the same patients"
+        )
+    source, target = (
+        found.only(positions_of(cell, arms))
+        for cell, found in zip((own, other), values, strict=True)
+    )
+    return drops_between(
+        (source.values, source.covariance, source.parts),
+        (target.values, target.covariance, target.parts),
+    )
+
+
+def auc_drops(own: Cell, other: Cell, arms: Sequence[str]) -> Drops:
+    """Return the AUC drops of the curves of these arms from one cell to another.
 
     The variances add between different patients; with the same patients, the covariance of the
     two counts too, as between two subgroups that share patients.
     """
-    if share_patients(own, other):
-        return _paired_drop(own, other, signs)
-    before, after = (
-        contrast(cell.auc.auc, cell.auc.covariance, arm_weights(cell, signs))
+    if may_share_patients(own, other):
+        return _paired_drops(own, other, arms)
+    return drops_of_values(own, other, arms, (aucs_of(own), aucs_of(other)))
+
+
+def standardised_auc_drops(
+    own: Cell, other: Cell, arms: Sequence[str], columns: Sequence[Subgroup]
+) -> StandardisedDrop:
+    """Return the AUC drops at the case mix of the own domain, with their support.
+
+    Raises
+    ------
+    StatisticsError
+        If the domains hold the same patients, no stratum of a class is in both, or the strata
+        that are hold too few cases.
+    """
+    if may_share_patients(own, other):
+        raise StatisticsError(
+            f"undefined: {own.domain} and {other.domain} may hold the same patients"
+        )
+    source, target = (
+        (cell.labels, cell.curves[positions_of(cell, arms)], cell.strata(columns), cell.clusters)
         for cell in (own, other)
     )
-    return unpaired(*_moments(before), *_moments(after))
+    found = standardised_drop(source, target)
+    for cell, weighted in ((own, found.source), (other, found.target)):
+        if weighted.note:
+            raise StatisticsError(f"{cell.domain}, strata that both have: {weighted.note}")
+    return found
 
 
-def _paired_drop(own: Cell, other: Cell, signs: dict[str, float]) -> Difference:
+def _paired_drops(own: Cell, other: Cell, arms: Sequence[str]) -> Drops:
     cells = (own, other)
-    scores = np.hstack([np.vstack([cell.of(arm) for arm in signs]) for cell in cells])
+    scores = np.hstack([cell.curves[positions_of(cell, arms)] for cell in cells])
     groups = np.repeat(np.arange(2), [len(cell.labels) for cell in cells])
     patients = np.concatenate([cell.cases["cluster"].to_numpy(dtype=str) for cell in cells])
     labels = np.concatenate([cell.labels for cell in cells])
     found = subgroup_covariance(labels, scores, groups, np.unique(patients, return_inverse=True)[1])
-    weights = np.repeat([*signs.values()], len(own.seeds)) / len(own.seeds)
-    size = 2 * len(weights)
-    both = np.concatenate([weights, -weights])
-    return contrast(found.auc.ravel(), found.covariance.reshape(size, size), both)
-
-
-def _moments(test: Difference) -> tuple[float, float]:
-    """Return (estimate, variance), NaN where undefined."""
-    if test.estimate is None or test.se is None:
-        return float("nan"), float("nan")
-    return test.estimate, test.se**2
+    K = scores.shape[0]
+    minus = np.hstack([np.eye(K), -np.eye(K)])
+    return Drops(
+        found.auc[0] - found.auc[1],
+        minus @ found.covariance.reshape(2 * K, 2 * K) @ minus.T,
+        tuple(VariancePart(minus @ p.covariance @ minus.T, p.df) for p in found.parts),
+    )

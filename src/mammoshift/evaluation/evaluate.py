@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 
 from mammoshift.configuration.judged import EvaluationSettings, Subgroup
-from mammoshift.evaluation.drops import arm_weights, mean_drop, share_patients
-from mammoshift.evaluation.grid import OVERLAPPING, Cell, Grid, why_not_judged
-from mammoshift.evaluation.rows import INDEPENDENCE, LEAKS, MetricRow, defined, metric_row
+from mammoshift.errors import StatisticsError
+from mammoshift.evaluation.drops import arm_weights
+from mammoshift.evaluation.grid import OVERLAPPING, Cell, Grid
+from mammoshift.evaluation.losses import Transfer, transfers_of
+from mammoshift.evaluation.rows import INDEPENDENCE, MetricRow, defined, metric_row
 from mammoshift.evaluation.thresholds import curves_of, operating_points
+from mammoshift.statistics.arm_comparison import arm_mean, fixed_mean
 from mammoshift.statistics.auc import AucEstimate, auc_covariance
 from mammoshift.statistics.auprc import auprc_covariance, auprc_intervals
-from mammoshift.statistics.distributions import critical_value
-from mammoshift.statistics.estimates import Flag
-from mammoshift.statistics.intervals import auc_intervals, logit_interval
+from mammoshift.statistics.intervals import auc_intervals
 from mammoshift.statistics.proportions import Estimate, undefined
+from mammoshift.statistics.standardisation import case_mix_weights
 from mammoshift.statistics.subgroups import (
     SubgroupEstimate,
     interaction_within_patients,
@@ -28,9 +29,9 @@ from mammoshift.statistics.subgroups import (
 def evaluate_study(settings: EvaluationSettings, grid: Grid) -> list[MetricRow]:
     """Return every metric of a study that needs no comparison between arms.
 
-    Intervals of AUC and AUPRC are on the logit scale with patient-clustered variances; those of
-    operating points come from a bootstrap of patients that chooses re-estimated thresholds anew
-    in every resample.
+    Intervals of AUC and AUPRC have patient-clustered variances; those of a mean over seeds hold
+    what other seeds would change. Intervals of re-estimated operating points come from a bootstrap
+    of patients that chooses the threshold anew in every resample.
     """
     rows: list[MetricRow] = []
     for cell in [*grid.validations, *grid.reported]:
@@ -39,51 +40,56 @@ def evaluate_study(settings: EvaluationSettings, grid: Grid) -> list[MetricRow]:
         rows += operating_points(settings, grid, cell)
         for name in settings.subgroups:
             rows += _subgroups(settings, cell, name)
-    rows += _drops(settings.study, grid)
+    if settings.case_mix is not None:
+        for transfer in transfers_of(grid):
+            rows += _case_mix_support(settings, transfer)
     return rows
 
 
 def _areas(study: str, cell: Cell) -> Iterator[MetricRow]:
-    method = "logit_delong" if cell.patients_unknown else "logit_obuchowski"
     scores = np.vstack([cell.curves, cell.ensemble])
     names = [(curve.arm, curve.seed) for curve in curves_of(cell)]
 
     def row(arm: str, seed: str, metric: str, estimate: Estimate, se: float | None) -> MetricRow:
-        found = replace(estimate, method=method)
-        return metric_row(study, cell, arm, seed, metric, found, se=defined(se))
+        return metric_row(study, cell, arm, seed, metric, estimate, se=defined(se))
 
     auc = auc_covariance(cell.labels, scores, cell.clusters)
     auprc = auprc_covariance(cell.labels, scores, cell.clusters)
     for metric, values, se, limits, notes in (
-        ("auc", auc.auc, auc.se, auc_intervals(auc), auc.notes),
-        ("auprc", auprc.auprc, auprc.se, auprc_intervals(auprc), auprc.notes),
+        ("auc", auc.auc, auc.se, auc_intervals(auc, method="auto"), auc.notes),
+        ("auprc", auprc.auprc, auprc.se, auprc_intervals(auprc, method="logit_t"), auprc.notes),
     ):
+        method = _method(limits.method, cell)
         for k, (arm, seed) in enumerate(names):
-            estimate = Estimate(values[k], limits.low[k], limits.high[k], note=notes[k])
+            estimate = Estimate(values[k], limits.low[k], limits.high[k], method, notes[k])
             yield row(arm, seed, metric, estimate, se[k])
     for arm in cell.arms:
-        positions = cell.positions(arm)
-        mean = _mean_over_seeds(auc, positions)
-        yield row(arm, "mean", "auc", mean[0], mean[1])
-        if len(positions) > 1:
-            spread = float(np.std(auc.auc[positions], ddof=1))
-            yield row(arm, "mean", "seed_sd", Estimate(spread, note=mean[0].note), None)
+        mean, se, spread = _mean_over_seeds(auc, cell, arm)
+        yield row(arm, "mean", "auc", mean, se)
+        if len(cell.seeds) > 1:
+            yield row(arm, "mean", "seed_sd", Estimate(spread, note=mean.note), None)
+            fixed = fixed_mean(auc, cell.positions(arm))
+            method = _method("checkpoints_fixed_logit_t", cell)
+            estimate = Estimate(fixed.auc, fixed.ci_low, fixed.ci_high, method, fixed.note)
+            yield row(arm, "mean", "auc_of_models", estimate, fixed.se)
 
 
-def _mean_over_seeds(estimate: AucEstimate, positions: list[int]) -> tuple[Estimate, float]:
-    """Return the mean AUC of an arm's seeds; its interval is for these checkpoints.
+def _method(interval: str, cell: Cell) -> str:
+    """Return the name of an interval with that of its variance."""
+    return f"{interval}_{'obuchowski' if cell.clustered else 'delong'}"
 
-    As for a single curve, a variance estimate of zero gives no interval, unless all
-    scores are equal.
+
+def _mean_over_seeds(
+    auc: AucEstimate, cell: Cell, arm: str
+) -> tuple[Estimate, float | None, float | None]:
+    """Return the mean AUC of an arm's seeds, its standard error and the seeds' deviation.
+
+    The interval is about the architecture; that of an arm of one seed about this model.
     """
-    value = float(estimate.auc[positions].mean())
-    variance = estimate.covariance[np.ix_(positions, positions)].mean()
-    se = float(np.sqrt(max(variance, 0.0)))
-    constant = all(Flag.CONSTANT_SCORES in estimate.flags[k] for k in positions)
-    known = se if se > 0.0 or constant else np.nan
-    low, high = logit_interval(np.array([value]), np.array([known]), critical_value(0.95))
-    note = next((estimate.notes[k] for k in positions if estimate.notes[k]), "")
-    return Estimate(value, float(low[0]), float(high[0]), "logit", note), se
+    mean = arm_mean(auc, arm, cell.positions(arm))
+    method = _method(mean.method, cell)
+    found = Estimate(mean.auc, mean.ci_low, mean.ci_high, method, mean.note)
+    return found, mean.se, mean.seed_sd
 
 
 def _subgroups(settings: EvaluationSettings, cell: Cell, name: Subgroup) -> Iterator[MetricRow]:
@@ -94,14 +100,14 @@ def _subgroups(settings: EvaluationSettings, cell: Cell, name: Subgroup) -> Iter
             continue
         estimate = part.auc
         for arm in cell.arms:
-            mean, se = _mean_over_seeds(estimate, cell.positions(arm))
+            mean, se, _ = _mean_over_seeds(estimate, part, arm)
             yield metric_row(
                 settings.study,
                 part,
                 arm,
                 "mean",
                 "auc",
-                replace(mean, method="logit_obuchowski"),
+                mean,
                 se=defined(se),
                 subgroup=name,
                 subgroup_value=value,
@@ -138,35 +144,33 @@ def _interaction_row(
         arm,
         "mean",
         "interaction_p",
-        Estimate(test.p, method="wald_chi_square", note=test.note),
+        Estimate(test.p, method="johansen_f", note=test.note),
         INDEPENDENCE if part.patients_unknown else "",
         reference=reference,
         subgroup=name,
     )
 
 
-def _drops(study: str, grid: Grid) -> Iterator[MetricRow]:
-    """Yield what each arm loses from its own domain to each other one."""
-    for cell in grid.reported:
-        for arm in cell.arms:
-            if cell.domain == grid.study.arm(arm).own_domain:
-                continue
-            own = grid.own_of(arm)
-            if own is None:
-                nothing = undefined(why_not_judged(grid.study.arm(arm).own_domain))
-                yield metric_row(study, cell, arm, "mean", "transfer_drop", nothing)
-                continue
-            drop = mean_drop(own, cell, arm)
-            paired = share_patients(own, cell)
-            method = "paired_obuchowski" if paired else "unpaired_obuchowski"
-            yield metric_row(
-                study,
-                cell,
-                arm,
-                "mean",
-                "transfer_drop",
-                Estimate(drop.estimate, drop.ci_low, drop.ci_high, method, drop.note),
-                INDEPENDENCE if own.patients_unknown else "",
-                LEAKS[own.leak],
-                se=drop.se,
-            )
+def _case_mix_support(settings: EvaluationSettings, transfer: Transfer) -> Iterator[MetricRow]:
+    """Yield how far a domain holds the kinds of cases of the own one, class by class.
+
+    `strata` are those that both have, the shares those of the cases in them, `effective` how many
+    equally weighted cases the weighted ones are worth.
+    """
+    own, other = transfer.own, transfer.other
+    columns = settings.case_mix or ()
+    try:
+        _, support = case_mix_weights(
+            (own.labels, own.strata(columns)), (other.labels, other.strata(columns))
+        )
+    except StatisticsError as error:
+        for arm in transfer.arms:
+            nothing = undefined(str(error))
+            yield metric_row(settings.study, other, arm, "mean", "case_mix_strata_pos", nothing)
+        return
+    for name in ("strata", "source_share", "target_share", "effective"):
+        for value, side in zip(getattr(support, name), ("pos", "neg"), strict=True):
+            for arm in transfer.arms:
+                metric = f"case_mix_{name}_{side}"
+                found = Estimate(float(value))
+                yield metric_row(settings.study, other, arm, "mean", metric, found)

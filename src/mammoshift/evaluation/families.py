@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mammoshift.configuration.judged import Family
+from mammoshift.configuration.judged import ComparisonSettings, Family
 from mammoshift.evaluation.grid import Cell, Grid
 from mammoshift.evaluation.rows import (
     INDEPENDENCE,
     LEAKS,
     ComparisonRow,
+    Number,
     counts,
     defined,
     joined_notes,
@@ -23,7 +25,13 @@ from mammoshift.statistics.comparisons import (
     Difference,
     detectable_difference,
 )
+from mammoshift.statistics.margins import margin_tests
 from mammoshift.statistics.multiplicity import Correction, adjust
+
+BETWEEN_0_AND_1 = frozenset({"auc", "auc_standardised", "sensitivity", "specificity", "brier"})
+"""Metrics of which no two values differ by more than 1."""
+
+Test = Difference | Combined | ChiSquareTest
 
 
 @dataclass(frozen=True)
@@ -68,27 +76,68 @@ def comparison_row(
     arm: str,
     seed: str,
     method: str,
-    test: Difference | Combined | ChiSquareTest,
+    test: Test,
     *notes: str,
+    **others: Any,
 ) -> ComparisonRow:
-    """Return the row of one test; p-values are adjusted later, when the family is complete."""
-    cell = compared.cell
+    """Return the row of one test of a family; see `test_row`."""
+    return test_row(
+        study,
+        compared.family.family,
+        compared.cell,
+        arm,
+        test,
+        *notes,
+        reference=compared.reference,
+        seed=seed,
+        method=method,
+        **others,
+    )
+
+
+def test_row(
+    study: str,
+    family: str,
+    cell: Cell,
+    arm: str,
+    test: Test,
+    *notes: str,
+    method: str,
+    exact_se: float | None = None,
+    seed: str = "all",
+    **others: Any,
+) -> ComparisonRow:
+    """Return the row of one test; p-values are adjusted later, when the family is complete.
+
+    `exact_se` is the standard error of the same difference with the checkpoints held fixed, below
+    which what could be detected does not fall. `others` are further columns.
+    """
     unknown = INDEPENDENCE if cell.patients_unknown else ""
+    numbers = test_numbers(test, method, exact_se)
+    for name in ("ci_low", "ci_high"):
+        numbers[name] = within(numbers[name], others.get("metric", "auc"))
     return ComparisonRow(
         study=study,
-        family=compared.family.family,
+        family=family,
         domain=cell.domain,
         subset=cell.subset,
         arm=arm,
-        reference=compared.reference,
         seed=seed,
         note=joined_notes(test.note, *notes, unknown, LEAKS[cell.leak]),
-        **test_numbers(test, method),
+        **({"reference": ""} | others),
+        **numbers,
         **counts(cell),
     )
 
 
-def test_numbers(test: Difference | Combined | ChiSquareTest, method: str) -> dict[str, Any]:
+def within(limit: Number, metric: str) -> Number:
+    """Return a limit of a difference, cut where no difference of that metric can lie beyond."""
+    if limit is None or metric not in BETWEEN_0_AND_1:
+        return limit
+    return min(1.0, max(-1.0, limit))
+
+
+def test_numbers(test: Test, method: str, exact_se: float | None = None) -> dict[str, Any]:
     """Return the columns that a test fills; a joint test has no estimate."""
     numbers = {
         "method": method,
@@ -99,33 +148,73 @@ def test_numbers(test: Difference | Combined | ChiSquareTest, method: str) -> di
     names = ("estimate", "se", "ci_low", "ci_high")
     if isinstance(test, ChiSquareTest):
         return numbers | dict.fromkeys(names)
-    detectable = detectable_difference(test.se, df=test.df) if test.se else None
+    # Seeds that happen to agree give a standard error that no sample of patients allows.
+    se = max(test.se, exact_se or 0.0) if test.se else None
+    detectable = detectable_difference(se, df=test.df) if se else None
     own = {name: defined(getattr(test, name)) for name in names}
     return numbers | own | {"detectable_difference": detectable}
 
 
 def adjusted(rows: Sequence[ComparisonRow], correction: Correction) -> list[ComparisonRow]:
-    """Return the rows of one family with p-values adjusted among those of the same method."""
+    """Return the rows of one family with p-values adjusted among those of the same kind."""
 
     def fill(row: ComparisonRow, p: float | None, size: int) -> ComparisonRow:
         return replace(row, p_adjusted=p, family_size=size, correction=correction)
 
-    return _adjust_each_method(rows, correction, fill)
+    return _adjust_each_kind(rows, correction, fill)
 
 
 def adjusted_over_all(rows: Sequence[ComparisonRow]) -> list[ComparisonRow]:
     """Return the rows with p-values adjusted over all families too (Benjamini-Hochberg)."""
-    return _adjust_each_method(rows, "bh", lambda row, p, _: replace(row, p_adjusted_all=p))
+    return _adjust_each_kind(rows, "bh", lambda row, p, _: replace(row, p_adjusted_all=p))
 
 
-def _adjust_each_method(
+def with_verdicts(
+    settings: ComparisonSettings, rows: Sequence[ComparisonRow], correction: Correction
+) -> list[ComparisonRow]:
+    """Return the rows of one family, the headline ones compared with the margin of their loss.
+
+    Losses of one kind are one family of one-sided tests. Where no margin was declared the
+    columns stay empty.
+    """
+    filled = list(rows)
+    for kind in dict.fromkeys(row.kind for row in rows):
+        own = [i for i, row in enumerate(rows) if row.kind == kind and row.headline]
+        own = [i for i in own if rows[i].subgroup == "all"]
+        if not own:
+            continue
+        first = rows[own[0]]
+        if first.from_domain and first.reference:
+            continue
+        is_drop = bool(first.from_domain)
+        margin = settings.margin("transfer_drop" if is_drop else "difference", first.metric)
+        if margin is None:
+            continue
+        tests = [_as_test(rows[i]) for i in own]
+        found = margin_tests(tests, margin, positive_is_loss=is_drop, correction=correction)
+        for i, test in zip(own, found, strict=True):
+            names = ("p_noninferior", "p_inferior", "verdict")
+            adjusted_names = ("p_noninferior_adjusted", "p_inferior_adjusted")
+            own_columns = {name: getattr(test, name) for name in (*names, *adjusted_names)}
+            filled[i] = replace(rows[i], margin=margin, **own_columns)
+    return filled
+
+
+def _as_test(row: ComparisonRow) -> Combined:
+    df = math.inf if row.df is None else row.df
+    return Combined(
+        row.method, row.estimate, row.se, row.statistic, df, row.p, row.ci_low, row.ci_high
+    )
+
+
+def _adjust_each_kind(
     rows: Sequence[ComparisonRow],
     correction: Correction,
     fill: Callable[[ComparisonRow, float | None, int], ComparisonRow],
 ) -> list[ComparisonRow]:
     filled = list(rows)
-    for method in dict.fromkeys(row.method for row in rows):
-        positions = [i for i, row in enumerate(rows) if row.method == method]
+    for kind in dict.fromkeys(row.kind for row in rows):
+        positions = [i for i, row in enumerate(rows) if row.kind == kind]
         result = adjust([rows[i].p for i in positions], correction)
         for i, p in zip(positions, result.p, strict=True):
             filled[i] = fill(rows[i], p, result.family_size)

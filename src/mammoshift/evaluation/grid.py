@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -42,6 +42,8 @@ class Cell:
         The split by rows or patches that put one patient into several subsets, or None.
     same_patients_as
         Other domains that hold the same patients; a patient's `cluster` is the same there.
+    shares_datasets_with
+        Other domains with images of the same archive, where that is so too.
     """
 
     domain: str
@@ -52,6 +54,7 @@ class Cell:
     seeds: tuple[int, ...]
     leak: Literal["by_row", "by_patch"] | None = None
     same_patients_as: tuple[str, ...] = ()
+    shares_datasets_with: tuple[str, ...] = ()
 
     @cached_property
     def labels(self) -> NDArray[np.int8]:
@@ -62,6 +65,11 @@ class Cell:
     def clusters(self) -> NDArray[np.int64]:
         """[cases], a number for each patient; a case of unknown patient is its own."""
         return np.unique(self.cases["cluster"].to_numpy(dtype=str), return_inverse=True)[1]
+
+    @property
+    def clustered(self) -> bool:
+        """Whether some patient has several cases."""
+        return len(self.clusters) > 0 and int(self.clusters.max()) + 1 < len(self.clusters)
 
     @property
     def patients_unknown(self) -> bool:
@@ -114,6 +122,11 @@ class Cell:
         else:
             text = values[known].astype(str)
         return text.astype("str").reindex(values.index)
+
+    def strata(self, columns: Sequence[Subgroup]) -> NDArray[np.str_]:
+        """Return each case's kind as text: its values of some columns, `unknown` where null."""
+        parts = [self.subgroup_values(name).fillna("unknown").tolist() for name in columns]
+        return np.array([" | ".join(values) for values in zip(*parts, strict=True)], dtype=str)
 
     def subgroups(self, name: Subgroup) -> dict[str, Cell]:
         """Return the cell's parts by the values of a subgroup variable, sorted by value.

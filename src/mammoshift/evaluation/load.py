@@ -234,7 +234,7 @@ def _cell(
     """Return the aligned predictions for one subset, None where no arm has a case in it."""
     present = [arm for arm in arms if subset in arm.logits]
     if not present:
-        if subset == VALIDATION or not arms:
+        if subset != domain.subsets[0] or not arms:
             return None
         raise TableError(
             f"{arms[0].path}: domain {domain.name!r} is judged on its subset {subset}, of which "
@@ -266,6 +266,7 @@ def _cell(
         tuple(seeds),
         domain.leak,
         domain.same_patients_as or (),
+        domain.shares_datasets_with or (),
     )
 
 
@@ -347,9 +348,12 @@ def _clusters(domain: JudgedDomain, cases: pd.DataFrame) -> pd.Series[str]:
     Of those the names are the archives' own, as the audits compare them; an image of unknown
     patient is told from one of another dataset.
     """
-    if domain.same_patients_as is None:
+    if domain.same_patients_as is None and domain.shares_datasets_with is None:
         return patient_keys(cases)
     patients = archive_patients(cases)
+    if domain.same_patients_as is None:
+        # Nothing is declared of other archives, whose patients may have the same names.
+        patients = cases["dataset"].astype("string") + "/" + patients
     images = "image " + cases["dataset"].astype("string") + "/" + cases["image_id"].astype("string")
     return ("patient " + patients).where(patients.notna(), images).astype("str")
 

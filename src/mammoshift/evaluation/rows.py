@@ -14,6 +14,7 @@ from mammoshift.statistics.proportions import Estimate
 
 Number = float | None
 INDEPENDENCE = "patients unknown for some cases: independence assumed"
+CHECKPOINTS = "seeds held fixed: a statement about these checkpoints"
 LEAKS = {
     None: "",
     "by_row": "declared leak: split by rows",
@@ -45,6 +46,7 @@ class MetricRow:
     threshold_from: str = ""
     recalibration: str = ""
     fitted_on: str = ""
+    fold: str = ""
     labelled_patients: int | None = None
     reference: str = ""
     method: str = ""
@@ -76,17 +78,44 @@ class ComparisonRow:
     statistic: Number
     df: Number
     p: Number
+    from_domain: str = ""
+    subgroup: str = "all"
+    subgroup_value: str = "all"
+    metric: str = "auc"
+    criterion: str = ""
+    threshold_from: str = ""
+    simultaneous_low: Number = None
+    simultaneous_high: Number = None
     correction: str = "none"
     p_adjusted: Number = None
     family_size: int | None = None
     p_adjusted_all: Number = None
     detectable_difference: Number = None
+    margin: Number = None
+    p_noninferior: Number = None
+    p_inferior: Number = None
+    p_noninferior_adjusted: Number = None
+    p_inferior_adjusted: Number = None
+    verdict: str = ""
     n: int | None = None
     n_pos: int | None = None
     n_neg: int | None = None
     n_clusters: int | None = None
     headline: bool = False
     note: str = ""
+
+    @property
+    def kind(self) -> tuple[str, ...]:
+        """What tests of one family share that are adjusted together."""
+        return (
+            self.method,
+            "drop" if self.from_domain else "difference",
+            "to a reference" if self.reference else "",
+            self.subgroup,
+            self.metric,
+            self.criterion,
+            self.threshold_from,
+        )
 
 
 def counts(cell: Cell) -> dict[str, Any]:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mammoshift.configuration.judged import EvaluationSettings
 from mammoshift.evaluation.grid import Cell, FloatArray, Grid
-from mammoshift.evaluation.rows import LEAKS, MetricRow, metric_row
+from mammoshift.evaluation.rows import CHECKPOINTS, LEAKS, MetricRow, metric_row
 from mammoshift.statistics.bootstrap import percentile_interval, resamples_text
 from mammoshift.statistics.bootstrap_curves import bootstrap_curves
-from mammoshift.statistics.confusion import (
-    ConfusionMatrix,
-    clustered_confusion_metrics,
-    confusion_matrix,
-)
+from mammoshift.statistics.confusion import ConfusionMatrix, confusion_matrix, confusion_metrics
 from mammoshift.statistics.operating_points import operating_points_of
+from mammoshift.statistics.patient_confusion import patient_confusion_metrics
 from mammoshift.statistics.proportions import Estimate, undefined
 from mammoshift.statistics.seeding import generator_for
 from mammoshift.statistics.thresholds import (
@@ -29,6 +26,9 @@ from mammoshift.statistics.thresholds import (
 
 OWN_VALIDATION = "own_validation"
 REESTIMATED = "reestimated"
+FIXED = "fixed"
+JUDGED = "judged_cases"
+OPTIMISTIC = "optimistic: the threshold was chosen on the judged cases"
 ONE_CLASS = "undefined: the cases are all of one class"
 REPORTED_AT_A_THRESHOLD = (
     "sensitivity",
@@ -86,7 +86,7 @@ def operating_points(settings: EvaluationSettings, grid: Grid, cell: Cell) -> It
     at = criterion_of(specificity)
     transferred = _Rule(at, OWN_VALIDATION, f"spec{percent}_transferred")
     one_class = len(set(cell.labels)) < 2
-    reasons = {arm: ONE_CLASS if one_class else _why_no_threshold(grid, arm) for arm in cell.arms}
+    reasons = {arm: ONE_CLASS if one_class else why_no_threshold(grid, arm) for arm in cell.arms}
     for arm, reason in reasons.items():
         if reason:
             make = _threshold_rows(study, cell, arm, "mean", transferred)
@@ -107,12 +107,30 @@ def operating_points(settings: EvaluationSettings, grid: Grid, cell: Cell) -> It
                 continue
             threshold = choose(validation.labels, _same_curve(validation, curve))
             note = LEAKS[validation.leak]
-            rows += _at_threshold(settings, cell, curve, threshold, rule, note)
+            rows += _at_threshold(settings.study, cell, curve, threshold, rule, note)
+        yield from rows
+        yield from _means_over_seeds(study, cell, rows, rule)
+    yield from _without_validation(study, cell)
+
+
+def _without_validation(study: str, cell: Cell) -> Iterator[MetricRow]:
+    """Yield the metrics at a probability of one half, and at the optimum of the judged cases."""
+    for rule in (
+        _Rule("probability_0.5", FIXED, "probability_05"),
+        _Rule("g_mean", JUDGED, "gmean_judged"),
+    ):
+        rows = []
+        for curve in curves_of(cell):
+            best = g_mean_threshold(cell.labels, curve.logits)
+            threshold = best if rule.threshold_from == JUDGED else replace(best, value=0.0, note="")
+            leak = OPTIMISTIC if rule.threshold_from == JUDGED else ""
+            rows += _at_threshold(study, cell, curve, threshold, rule, leak)
         yield from rows
         yield from _means_over_seeds(study, cell, rows, rule)
 
 
-def _why_no_threshold(grid: Grid, arm: str) -> str:
+def why_no_threshold(grid: Grid, arm: str) -> str:
+    """Return why an arm has no threshold of its own validation patients; empty where it has."""
     validation = grid.validation_of(arm)
     if validation is None:
         return grid.why_no_validation(arm)
@@ -153,33 +171,32 @@ def _reestimated(settings: EvaluationSettings, cell: Cell, rule: _Rule) -> Itera
         known = [value for value in values if value is not None]
         mean = Estimate(float(np.mean(known)), float(low), float(high), method)
         make = _threshold_rows(settings.study, cell, arm, "mean", rule)
-        yield make("sensitivity", mean, "")
+        fixed = CHECKPOINTS if len(positions) > 1 else ""
+        yield make("sensitivity", mean, fixed)
         reached = [points[k].specificity.value or 0.0 for k in positions]
         yield make("specificity", Estimate(float(np.mean(reached))), "")
 
 
 def _at_threshold(
-    settings: EvaluationSettings,
+    study: str,
     cell: Cell,
     curve: Curve,
     threshold: Threshold,
     rule: _Rule,
     leak: str,
 ) -> Iterator[MetricRow]:
-    name = (settings.study, cell.domain, cell.subset, curve.arm, curve.seed, rule.stream)
     called = curve.logits >= threshold.value
-    metrics = clustered_confusion_metrics(
-        cell.labels,
-        called.astype(np.int8),
-        cell.clusters,
-        generator_for(*name),
-        resamples=settings.bootstrap_resamples,
+    matrix = confusion_matrix(cell.labels, called)
+    metrics = (
+        patient_confusion_metrics(cell.labels, called.astype(np.int8), cell.clusters)
+        if cell.clustered
+        else confusion_metrics(matrix)
     )
-    make = _threshold_rows(settings.study, cell, curve.arm, curve.seed, rule, leak)
+    make = _threshold_rows(study, cell, curve.arm, curve.seed, rule, leak)
     for metric in REPORTED_AT_A_THRESHOLD:
         yield make(metric, getattr(metrics, metric), threshold.note)
     yield make("threshold", Estimate(threshold.value), threshold.note)
-    yield from _counts(make, confusion_matrix(cell.labels, called))
+    yield from _counts(make, matrix)
 
 
 def _threshold_rows(

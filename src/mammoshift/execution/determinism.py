@@ -31,6 +31,10 @@ class Purpose(IntEnum):
     ORDER = 2
     AUGMENTATION = 3
     DROPOUT = 4
+    MIXUP = 5
+    DEFORMATION = 6
+    SYMMETRY = 7
+    SEARCH = 8
 
 
 def generator(purpose: Purpose, *place: int) -> np.random.Generator:

@@ -76,6 +76,10 @@ class BreastRegion:
         The side of the image that the chest wall is on.
     found
         False when nothing looks like a breast; mask and box then cover the whole image.
+    certainty
+        How much of what is brighter than air is the one breast, and the other way round: the
+        share of both that is either (Jaccard index), 0 to 1. Labels, tape, a second part and a
+        mask that had to be filled make it smaller.
     """
 
     mask: NDArray[np.uint8]
@@ -83,6 +87,7 @@ class BreastRegion:
     box: Box
     chest_wall: Side
     found: bool
+    certainty: float = 1.0
 
 
 def locate_breast(image: DecodedImage, chest_wall: Side | None = None) -> BreastRegion:
@@ -113,12 +118,14 @@ def locate_breast(image: DecodedImage, chest_wall: Side | None = None) -> Breast
             box=Box(0, 0, rows, columns),
             chest_wall=chest_wall or chest_wall_side(foreground.core),
             found=False,
+            certainty=0.0,
         )
     mask = _up_to_skin(foreground, core, others)
     side = _agreed_side(mask, chest_wall)
     mask = _filled_to_chest_wall(mask, side)
     box = _bounding_box(mask, (rows, columns))
-    return BreastRegion(mask, (rows, columns), box, side, found=True)
+    certainty = _jaccard(mask, cv2.bitwise_or(foreground.tissue, foreground.core))
+    return BreastRegion(mask, (rows, columns), box, side, True, certainty)
 
 
 def without_pectoral(
@@ -184,6 +191,11 @@ def _asymmetry(mask: NDArray[np.uint8]) -> float:
     width = max(1, height.size // 5)
     left, right = int(height[:width].sum()), int(height[-width:].sum())
     return (left - right) / (left + right)
+
+
+def _jaccard(one: Mat, other: Mat) -> float:
+    either = cv2.countNonZero(cv2.bitwise_or(one, other))
+    return cv2.countNonZero(cv2.bitwise_and(one, other)) / either if either else 0.0
 
 
 def _agreed_side(mask: NDArray[np.uint8], expected: Side | None) -> Side:

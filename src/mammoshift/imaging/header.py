@@ -56,6 +56,7 @@ _KEYWORDS = (
     INTENT_KEYWORD,
     "SeriesInstanceUID",
     "SeriesDescription",
+    "BurnedInAnnotation",
 )
 
 _VIEW_CODES = {
@@ -81,7 +82,8 @@ class ImageHeader:
     `bits_allocated` those that it takes in the file; `pixel_spacing_mm` is at the detector, or
     on the film, when both directions agree. `patient_id`, `series_uid` and `series_description`
     are a DICOM file's own and may identify a person: they serve to join and to group and are
-    never written as they are.
+    never written as they are. `burned_in` is whether the file declares text in its pixels that
+    may identify a person.
     """
 
     rows: int
@@ -99,6 +101,7 @@ class ImageHeader:
     series_uid: str | None = None
     series_description: str | None = None
     intent: Intent | None = None
+    burned_in: bool = False
 
 
 def read_header(path: Path) -> ImageHeader:
@@ -179,6 +182,7 @@ def _describe(file: DicomFile) -> ImageHeader:
         series_uid=_text(header, "SeriesInstanceUID"),
         series_description=_text(header, "SeriesDescription"),
         intent=intent_of(header),
+        burned_in=(_text(header, "BurnedInAnnotation") or "").upper() == "YES",
     )
 
 

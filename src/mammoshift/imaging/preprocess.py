@@ -54,6 +54,8 @@ class Preprocessed:
     filled_share
         Share of the range of intensities that the breast fills; below
         `mammoshift.imaging.levels.LEAST_FILLED_SHARE` the array is nearly of one grey.
+    certainty
+        That of the breast region; 1 where none was looked for.
     """
 
     array: NDArray[np.uint16]
@@ -63,6 +65,7 @@ class Preprocessed:
     breast_found: bool
     pixel_spacing_mm: tuple[float, float] | None
     filled_share: float = 1.0
+    certainty: float = 1.0
 
     @property
     def placement(self) -> Placement:
@@ -113,12 +116,12 @@ def preprocess_image(
     UnreadableImageError
         If the recipe has a pitch in mm and the image's own is unknown.
     """
-    region = _region(image, recipe, expected_wall(laterality, mirrored))
+    region = region_of(image, recipe, expected_wall(laterality, mirrored))
     if crop is None:
         crop = _crop(image, recipe, region)
     wall: Side = region.chest_wall if region else "left"
     crop, (height, width) = _fitted(image, recipe, crop, wall)
-    shown = _shown_mask(image, recipe, region, view)
+    shown = shown_region(image, recipe, region, view)
     mask = mask_in_box(shown, crop, height, width) if shown else None
     toned = _toned(image, recipe, region, crop, (height, width))
     filled = filled_share(toned, mask)
@@ -145,6 +148,7 @@ def preprocess_image(
             else None
         ),
         filled_share=filled,
+        certainty=region.certainty if region else 1.0,
     )
 
 
@@ -182,7 +186,9 @@ def resample(pixels: Pixels, rows: int, columns: int) -> Pixels:
     return pixels
 
 
-def _region(image: DecodedImage, recipe: InputRecipe, expected: Side | None) -> BreastRegion | None:
+def region_of(
+    image: DecodedImage, recipe: InputRecipe, expected: Side | None
+) -> BreastRegion | None:
     """Return where the breast is, or None when nothing of the recipe depends on it."""
     needed = (
         recipe.crop == "breast"
@@ -199,9 +205,10 @@ def _crop(image: DecodedImage, recipe: InputRecipe, region: BreastRegion | None)
     return region.box if region and recipe.crop == "breast" else Box(0, 0, rows, columns)
 
 
-def _shown_mask(
+def shown_region(
     image: DecodedImage, recipe: InputRecipe, region: BreastRegion | None, view: str | None
 ) -> BreastRegion | None:
+    """Return the region whose mask the recipe's mask is: with or without the pectoral muscle."""
     if region is None or recipe.mask != "breast_without_pectoral":
         return region
     return without_pectoral(image, region, view)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mammoshift.pixelstore.case_pixels import CasePixels
+    from mammoshift.training.request import EpochRecord
 
 KINDS = "mammoshift.kinds"
 MODEL_RECORD = "model.json"
@@ -51,6 +52,14 @@ class FitRequest:
         Of everything that decides the result.
     lineage
         What the model and its ancestors learned from, stored with it.
+    features
+        Features of the cases' images, `case_id` as index; None for a kind without them.
+    scores
+        Logits of the arms that this one reads, a column for each, `case_id` as index; of models
+        with the run's seed that have seen no patient of the domain. None for an arm that reads
+        none.
+    given_up
+        Of a trial: is asked after every epoch, with the history so far, whether it ends there.
     """
 
     arm: ArmBase
@@ -64,6 +73,9 @@ class FitRequest:
     run_folder: Path
     key: str
     lineage: Mapping[str, object]
+    features: pd.DataFrame | None = None
+    scores: pd.DataFrame | None = None
+    given_up: Callable[[Sequence[EpochRecord]], bool] | None = None
 
 
 @dataclass(frozen=True)
@@ -76,13 +88,17 @@ class ScoreRequest:
         Folders that `fit` wrote, one for each run.
     cases
         Sorted by `case_id`; a kind that scores units sees all cases of each.
-    pixels
+    pixels, features
         As in `FitRequest`.
+    scores
+        As in `FitRequest`, for each of the models; empty for an arm that reads none.
     """
 
     models: tuple[Path, ...]
     cases: pd.DataFrame
     pixels: CasePixels | None
+    features: pd.DataFrame | None = None
+    scores: tuple[pd.DataFrame, ...] = ()
 
 
 class Kind(Protocol):
@@ -90,8 +106,9 @@ class Kind(Protocol):
 
     `ARM` is the class of its record, whose field `kind` names the module. `CASE_COLUMNS` are the
     columns of the cases that fitting reads beside `case_id` and `subset`, `SCORED_COLUMNS` those
-    that scoring reads: with the pixels, all that a result depends on. `SCORES_UNITS` tells whether
-    a score is of a unit (a patient, say) and not of each of its cases.
+    that scoring reads: with the pixels, features and scores, all that a result depends on.
+    `SCORES_UNITS` tells whether a score is of a unit (a patient, say) and not of each of its cases;
+    `unit` of its record then names it.
     """
 
     ARM: type[ArmBase]

@@ -81,6 +81,8 @@ def fit(request: FitRequest) -> None:
     import sklearn
     from sklearn.linear_model import LogisticRegression
 
+    from mammoshift.kinds._history import write_one_row
+
     arm = request.arm
     assert isinstance(arm, CovariatesArm)
     training = request.cases[request.cases["subset"] == "train"]
@@ -106,7 +108,11 @@ def fit(request: FitRequest) -> None:
         lineage=dict(request.lineage),
     )
     _write(request.folder, record, weights, bias)
-    _write_history(request, terms, weights, bias)
+    parts = []
+    for subset in ("train", "validation"):
+        own = request.cases[request.cases["subset"] == subset]
+        parts.append((_design(own, terms) @ weights + bias, own["label"].to_numpy(dtype=int)))
+    write_one_row(request.folder, *parts)
 
 
 def score(request: ScoreRequest) -> NDArray[np.float64]:
@@ -187,27 +193,3 @@ def _read(folder: Path) -> tuple[CovariatesRecord, NDArray[np.float64], float]:
     if weights.shape != (len(record.terms),):
         raise WeightsError(f"{folder}: {len(weights)} weights for {len(record.terms)} terms")
     return record, weights, bias
-
-
-def _write_history(
-    request: FitRequest, terms: Sequence[Term], weights: NDArray[np.float64], bias: float
-) -> None:
-    """Write the one row of the history: mean log loss of both subsets, AUC of validation."""
-    import math
-
-    import numpy as np
-    from sklearn.metrics import roc_auc_score
-
-    losses, auc = [], math.nan
-    for subset in ("train", "validation"):
-        own = request.cases[request.cases["subset"] == subset]
-        labels = own["label"].to_numpy(dtype=float)
-        logits = _design(own, terms) @ weights + bias
-        losses.append(np.logaddexp(0.0, np.where(labels > 0.5, -logits, logits)).mean())
-        if subset == "validation" and len(set(labels.tolist())) == 2:
-            auc = float(roc_auc_score(labels, logits))
-    cells = ("1", "1", *("" if math.isnan(c) else f"{c:.8g}" for c in (*losses, auc)))
-    header = "epoch,stage,train_loss,validation_loss,validation_auc"
-    from mammoshift.files import write_text_atomically
-
-    write_text_atomically(request.folder / "history.csv", f"{header}\n{','.join(cells)}\n")

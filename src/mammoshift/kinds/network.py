@@ -42,6 +42,7 @@ def fit(request: FitRequest) -> None:
     from mammoshift.execution.lock import alone_in
     from mammoshift.training.artefacts import write_artefacts
     from mammoshift.training.loop import train_arm
+    from mammoshift.training.observers import make_observers, tell_all
     from mammoshift.training.request import Execution, TrainingRequest
 
     arm = request.arm
@@ -65,8 +66,12 @@ def fit(request: FitRequest) -> None:
             classes=class_names(request.task),
             data_key=request.key,
             lineage=dict(request.lineage),
+            given_up=request.given_up,
         )
-        write_artefacts(request.folder, training, train_arm(training, progress=print))
+        observers = make_observers(arm.training.observers or (), request.folder, str(request.run))
+        result = train_arm(training, progress=print)
+        tell_all(observers, result.history)
+        write_artefacts(request.folder, training, result)
         shutil.rmtree(request.run_folder)
 
 

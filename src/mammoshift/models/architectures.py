@@ -23,7 +23,11 @@ from mammoshift.models.positions import with_positions_for
 
 COLOURS = 3
 DENSE_LAYERS = "pre_logits"
+SMALLEST_MLP = 1 / 4096
+"""Of the hidden units of a VGG those that leave one."""
 NAMES_SHOWN = 5
+NETWORK_ERRORS = (RuntimeError, AssertionError, ValueError, IndexError)
+"""What a network raises on images that it does not take."""
 _TIMM_POOLING = {"mean": "avg", "max": "max", "mean_max": "avgmax"}
 
 
@@ -110,7 +114,10 @@ def create_features(
         options["img_size"] = size
     if not pooled:
         options["global_pool"] = ""
-        state = state and _with_dense_layers(backbone.architecture, state)
+        if timm.model_entrypoint(backbone.architecture).__module__ == f"{timm.__name__}.models.vgg":
+            # Its dense layers are taken off below; built as they are they would be most of it.
+            options["mlp_ratio"] = SMALLEST_MLP
+            state = state and _with_smallest_dense_layers(backbone.architecture, state)
     elif backbone.pooling != "architecture":
         options["global_pool"] = _TIMM_POOLING[backbone.pooling]
     if backbone.drop_path is not None:
@@ -153,14 +160,14 @@ def create_features(
     return features
 
 
-def _with_dense_layers(architecture: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Add the dense layers before the classifier, which timm asks for, where `state` has none."""
-    if any(name.startswith(f"{DENSE_LAYERS}.") for name in state):
-        return dict(state)
+def _with_smallest_dense_layers(
+    architecture: str, state: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Put the dense layers of a VGG that was built for maps in the place of those of `state`."""
     with torch.random.fork_rng(devices=[]):
-        whole = timm.create_model(architecture, num_classes=0).state_dict()
-    dense = {name: t for name, t in whole.items() if name.startswith(f"{DENSE_LAYERS}.")}
-    return {**dense, **state}
+        small = timm.create_model(architecture, num_classes=0, mlp_ratio=SMALLEST_MLP).state_dict()
+    dense = {name: t for name, t in small.items() if name.startswith(f"{DENSE_LAYERS}.")}
+    return {**dense, **{n: t for n, t in state.items() if not n.startswith(f"{DENSE_LAYERS}.")}}
 
 
 def _patch_size(features: nn.Module) -> tuple[int, int] | None:
@@ -184,7 +191,7 @@ def check_takes(features: nn.Module, channels: int, size: tuple[int, int]) -> No
             shapes(torch.empty((1, channels, *size), device="meta"))
     except NotImplementedError:
         return
-    except (RuntimeError, AssertionError, ValueError, IndexError) as error:
+    except NETWORK_ERRORS as error:
         if "meta" in str(error):
             return
         settings = getattr(features, "pretrained_cfg", {})

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import logsigmoid
 
-from mammoshift.configuration.model import Backbone, Head, Precision
+from mammoshift.configuration.model import Backbone, Flips, Head, Precision
 from mammoshift.errors import WeightsError
 from mammoshift.models.architectures import (
+    NETWORK_ERRORS,
     check_names,
     check_shapes,
     check_takes,
@@ -22,6 +24,11 @@ from mammoshift.models.heads import build_head, map_shape, takes_maps
 DENSITY_CLASSES = ("a", "b", "c", "d")
 FEATURES = "features."
 WHITE = 65535.0
+FLIPPED_AXES: dict[Flips, tuple[tuple[int, ...], ...]] = {
+    "left_right": ((), (3,)),
+    "both": ((), (3,), (2,), (2, 3)),
+}
+"""Axes of (N, channels, rows, columns) along which an image is flipped, for each of its copies."""
 
 
 class Output(NamedTuple):
@@ -73,7 +80,8 @@ class Classifier(nn.Module):
         self.density_head = nn.Linear(count, len(DENSITY_CLASSES)) if density_head else None
         self.channels = backbone.channels
         self.per_image_range = backbone.per_image_range
-        self.frozen = False
+        self.still: tuple[nn.Module, ...] = ()
+        self.flips: Flips | None = None
         self.precision: Precision = "float32"
         shape = (1, backbone.channels, 1, 1)
         mean = torch.tensor(backbone.mean, dtype=torch.float32).reshape(shape)
@@ -82,11 +90,18 @@ class Classifier(nn.Module):
         self.register_buffer("mean", mean, persistent=False)
         self.register_buffer("scale", 1.0 / std, persistent=False)
 
-    def freeze_features(self, frozen: bool) -> None:
-        """Keep the feature extractor as it is, its running statistics included, or let it learn."""
-        self.frozen = frozen
-        self.features.requires_grad_(not frozen)
+    def keep_still(self, modules: Iterable[nn.Module] = ()) -> None:
+        """Keep modules in evaluation mode, and those in which no parameter asks for a gradient.
+
+        They compute as in application: their running statistics stay and nothing is dropped.
+        """
+        self.still = (*_without_gradient(self), *modules)
         self.train(self.training)
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the feature extractor is kept still as a whole."""
+        return any(module is self.features for module in self.still)
 
     def set_dropout(self, rate: float) -> None:
         """Set the share of values that are dropped before and within the head."""
@@ -96,10 +111,10 @@ class Classifier(nn.Module):
                 layer.p = rate
 
     def train(self, mode: bool = True) -> Classifier:
-        """Set the training mode; frozen features stay in evaluation mode."""
+        """Set the training mode; modules that are kept still stay in evaluation mode."""
         super().train(mode)
-        if self.frozen:
-            self.features.eval()
+        for module in self.still:
+            module.eval()
         return self
 
     def normalise(self, images: Tensor) -> Tensor:
@@ -126,29 +141,65 @@ class Classifier(nn.Module):
     def forward(self, images: Tensor) -> Output:
         """Classify `images`, given as in `normalise`.
 
+        In evaluation mode, with `flips`, each image is taken in all its flips, and the logit is
+        that of the mean of their probabilities.
+
         Raises
         ------
         ConfigurationError
             If the network does not take images of this size.
         """
         inputs = self.normalise(images).contiguous(memory_format=torch.channels_last)
+        if self.training or self.flips is None:
+            return self._classified(inputs)
+        axes = FLIPPED_AXES[self.flips]
+        outputs = [self._classified(inputs.flip(flipped)) for flipped in axes]
+        densities = [output.density for output in outputs if output.density is not None]
+        return Output(
+            mean_probability(torch.stack([output.logit for output in outputs])),
+            torch.stack(densities).mean(dim=0) if densities else None,
+        )
+
+    def _classified(self, inputs: Tensor) -> Output:
         try:
             with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
                 features = self.features(inputs)
-        except (RuntimeError, AssertionError, ValueError, IndexError):
+        except NETWORK_ERRORS:
             check_takes(self.features, inputs.shape[1], (inputs.shape[2], inputs.shape[3]))
             raise
         # The heads are small: in float32 also where the features were computed in bfloat16.
-        with torch.autocast(images.device.type, enabled=False):
+        with torch.autocast(inputs.device.type, enabled=False):
             features = features.float()
             # A head on a map has its dropouts within.
             taken = features if self.maps else self.dropout(features)
-            logit = self.head(taken).squeeze(1)
+            logit = single_logit(self.head(taken))
             density = None
             if self.density_head is not None:
                 pooled = self.dropout(features.mean(dim=(2, 3))) if self.maps else taken
                 density = self.density_head(pooled)
         return Output(logit, density)
+
+
+def single_logit(outputs: Tensor) -> Tensor:
+    """Return the log-odds (N,) of one output (N, 1), or of a softmax over two (N, 2)."""
+    return outputs.squeeze(1) if outputs.shape[1] == 1 else outputs[:, 1] - outputs[:, 0]
+
+
+def mean_probability(logits: Tensor) -> Tensor:
+    """Return the logits (N,) of the means of the probabilities that K logits (K, N) stand for."""
+    return logsigmoid(logits).logsumexp(dim=0) - logsigmoid(-logits).logsumexp(dim=0)
+
+
+def _without_gradient(root: nn.Module) -> list[nn.Module]:
+    """Return the largest modules below `root` that have parameters, none of which learns."""
+    found: list[nn.Module] = []
+    for child in root.children():
+        parameters = list(child.parameters())
+        if parameters and not any(parameter.requires_grad for parameter in parameters):
+            found.append(child)
+        else:
+            found += _without_gradient(child)
+    return found
 
 
 def _feature_shape(

@@ -1,8 +1,7 @@
-"""What turns features into one logit: a linear layer, or the heads of published studies.
+"""What turns features into a logit: a linear layer, or the heads of published studies.
 
 `linear` and `mlp` take the pooled feature vector; `flatten_dense` and `end2end_512x1` take the last
-feature map. The published heads end in two softmax outputs or one sigmoid; a softmax of two is the
-sigmoid of their difference, so all of them end in one logit here.
+feature map. A head ends in one output, or in the two of a softmax.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from torch import nn
 
 from mammoshift.configuration.model import Head
 from mammoshift.errors import ConfigurationError
+from mammoshift.models.architectures import NETWORK_ERRORS, check_takes
 
 DENSE_UNITS = 2048
 MLP_UNITS = 512
@@ -36,11 +36,15 @@ def map_shape(features: nn.Module, channels: int, size: tuple[int, int]) -> tupl
     Raises
     ------
     ConfigurationError
-        If the network gives no map.
+        If the network gives no map, or does not take images of this size.
     """
     training = features.training
-    with torch.no_grad():
-        found = features.eval()(torch.zeros((1, channels, *size)))
+    try:
+        with torch.no_grad():
+            found = features.eval()(torch.zeros((1, channels, *size)))
+    except NETWORK_ERRORS:
+        check_takes(features, channels, size)
+        raise
     features.train(training)
     if found.ndim != 4:
         raise ConfigurationError(
@@ -51,12 +55,12 @@ def map_shape(features: nn.Module, channels: int, size: tuple[int, int]) -> tupl
 
 
 def build_head(head: Head | None, shape: tuple[int, ...]) -> nn.Module:
-    """Build a head that ends in (N, 1).
+    """Build a head that ends in (N, 1), or (N, 2) where its outputs are two.
 
     Parameters
     ----------
     head
-        Its `kind` and `units`; None for a linear layer.
+        Its `kind`, `units` and `outputs`; None for a linear layer of one.
     shape
         Of one image's features: (count,), or (channels, rows, columns) for heads that take maps.
 
@@ -67,30 +71,31 @@ def build_head(head: Head | None, shape: tuple[int, ...]) -> nn.Module:
     """
     kind = "linear" if head is None else head.kind
     units = None if head is None else head.units
+    outputs = 1 if head is None or head.outputs is None else head.outputs
     if kind == "linear":
-        return nn.Linear(shape[0], 1)
+        return nn.Linear(shape[0], outputs)
     if kind == "mlp":
-        return _mlp(shape[0], units or MLP_UNITS)
+        return _mlp(shape[0], units or MLP_UNITS, outputs)
     if kind == "flatten_dense":
-        return _flatten_dense(shape, units or DENSE_UNITS)
-    return _end2end(shape)
+        return _flatten_dense(shape, units or DENSE_UNITS, outputs)
+    return _end2end(shape, outputs)
 
 
-def _mlp(count: int, units: int) -> nn.Module:
+def _mlp(count: int, units: int, outputs: int) -> nn.Module:
     return nn.Sequential(
         OrderedDict(
             hidden=nn.Linear(count, units),
             activation=nn.ReLU(),
             dropout=nn.Dropout(0.0),
-            output=nn.Linear(units, 1),
+            output=nn.Linear(units, outputs),
         )
     )
 
 
-def _flatten_dense(shape: tuple[int, ...], units: int) -> nn.Module:
+def _flatten_dense(shape: tuple[int, ...], units: int, outputs: int) -> nn.Module:
     """Return the head of the MEXBreast study: the whole map into a dense layer."""
     channels, rows, columns = shape
-    hidden, output = nn.Linear(channels * rows * columns, units), nn.Linear(units, 1)
+    hidden, output = nn.Linear(channels * rows * columns, units), nn.Linear(units, outputs)
     for layer in (hidden, output):
         nn.init.xavier_uniform_(layer.weight)
         nn.init.zeros_(layer.bias)
@@ -105,7 +110,7 @@ def _flatten_dense(shape: tuple[int, ...], units: int) -> nn.Module:
     )
 
 
-def _end2end(shape: tuple[int, ...]) -> nn.Module:
+def _end2end(shape: tuple[int, ...], outputs: int) -> nn.Module:
     """Return the top of Shen et al. 2019: twice 3 x 3 convolution, then the mean of the map."""
     channels, rows, columns = shape
     if min(rows, columns) < 2**END2END_STAGES:
@@ -127,5 +132,5 @@ def _end2end(shape: tuple[int, ...]) -> nn.Module:
     layers["mean"] = nn.AdaptiveAvgPool2d(1)
     layers["flatten"] = nn.Flatten()
     layers["dropout"] = nn.Dropout(0.0)
-    layers["output"] = nn.Linear(channels, 1)
+    layers["output"] = nn.Linear(channels, outputs)
     return nn.Sequential(layers)

@@ -174,4 +174,5 @@ def load_model(folder: Path, device: torch.device) -> tuple[Classifier, ModelRec
     except RuntimeError as error:
         raise WeightsError(f"{where}: {error}") from error
     classifier.precision = record.arm.applied_precision
+    classifier.flips = record.arm.test_time_flips
     return prepared(classifier, device).eval(), record

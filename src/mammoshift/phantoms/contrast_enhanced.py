@@ -15,8 +15,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mammoshift.phantoms.anatomy import Breast, LesionSite, compose_breast
+from mammoshift.phantoms.anatomy import Breast, compose_breast
 from mammoshift.phantoms.lesions import LesionMap
+from mammoshift.phantoms.outline import LesionSite
 from mammoshift.phantoms.patient import Lesion, Patient, Side, View
 from mammoshift.phantoms.scanner import ScannerModel, sample
 from mammoshift.phantoms.streams import stream

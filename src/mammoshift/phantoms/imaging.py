@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from mammoshift.phantoms.anatomy import LesionSite, project_breast
+from mammoshift.phantoms.anatomy import project_breast
 from mammoshift.phantoms.marker import put_border, put_marker
+from mammoshift.phantoms.outline import LesionSite
 from mammoshift.phantoms.patient import Patient, Side, View
 from mammoshift.phantoms.scanner import ScannerModel, develop, expose
 from mammoshift.phantoms.streams import stream

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -124,6 +124,7 @@ def draw_patient(seed: int, number: int, population: Population, mix: CaseMix) -
         for knob in ("depth", "height", "thickness", "beta", "glandularity", "age")
     )
     years = 57 + 4 * (pathology == "malignant") - 3 * ("abcd".index(density) - 1.5) + 10 * age
+    years += population.age_shift or 0.0
     return Patient(
         seed=seed,
         number=number,
@@ -136,7 +137,7 @@ def draw_patient(seed: int, number: int, population: Population, mix: CaseMix) -
         thickness_mm=float(np.clip(52 + 9 * thickness, 28, 80)),
         beta=_BETA_MEAN + _BETA_SD * beta,
         glandularity=float(np.exp(0.15 * gland)),
-        lesions=_draw_lesions(seed, number, pathology, main_side, mix),
+        lesions=_draw_lesions(seed, number, pathology, main_side, population, mix),
     )
 
 
@@ -165,15 +166,21 @@ def _draw_pathology(seed: int, number: int, population: Population, normals: boo
 
 
 def _draw_lesions(
-    seed: int, number: int, pathology: Pathology, side: Side, mix: CaseMix
+    seed: int,
+    number: int,
+    pathology: Pathology,
+    side: Side,
+    population: Population,
+    mix: CaseMix,
 ) -> tuple[Lesion, ...]:
     if pathology == "normal":
         return ()
     drawn = _uniform(seed, number, "lesion kind")
+    mass, calcification = _kind_shares(population, pathology, mix)
     kinds: list[tuple[LesionKind, LesionPathology, Side]] = []
-    if drawn < mix.mass or drawn >= mix.mass + mix.calcification:
+    if drawn < mass or drawn >= mass + calcification:
         kinds.append(("mass", pathology, side))
-    if drawn >= mix.mass:
+    if drawn >= mass:
         kinds.append(("calcification", pathology, side))
     if mix.second_lesion:
         kinds.append((kinds[0][0], pathology, side))
@@ -182,8 +189,21 @@ def _draw_lesions(
     lesions: list[Lesion] = []
     for count, (kind, of_pathology, of_side) in enumerate(kinds, start=1):
         site = lesions[0] if kind == "calcification" and count == 2 and lesions else None
-        lesions.append(_draw_lesion(seed, number, count, kind, of_pathology, of_side, site))
+        lesion = _draw_lesion(seed, number, count, kind, of_pathology, of_side, site)
+        radius_mm = lesion.radius_mm * (population.lesion_size or 1.0)
+        lesions.append(replace(lesion, radius_mm=radius_mm))
     return tuple(lesions)
+
+
+def _kind_shares(
+    population: Population, pathology: LesionPathology, mix: CaseMix
+) -> tuple[float, float]:
+    """Return the shares of patients with a mass alone and with calcifications alone."""
+    own = None if population.kinds is None else getattr(population.kinds, pathology)
+    if own is None:
+        return mix.mass, mix.calcification
+    total = own.mass + own.calcification + own.both
+    return own.mass / total, own.calcification / total
 
 
 def _draw_lesion(

@@ -2,12 +2,14 @@
 
 A layout belongs to the adapter whose name it has (`cmmd`), or begins with before an underscore
 (`csv_case_control`), the longest where several fit. Its module offers ``LAYOUT``, a
-`mammoshift.phantoms.twins.layout.Layout`. Modules are listed without being imported, since they
-need numpy and more.
+`mammoshift.phantoms.twins.layout.Layout`, and ``SCANNER``, the
+`mammoshift.phantoms.scanner.ScannerModel` that it is imaged with. Modules are listed without being
+imported, since they need numpy and more.
 """
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from mammoshift.archives.registry import adapter_names
@@ -15,6 +17,7 @@ from mammoshift.errors import ConfigurationError
 from mammoshift.registry import load, names_in
 
 if TYPE_CHECKING:
+    from mammoshift.phantoms.scanner import ScannerModel
     from mammoshift.phantoms.twins.layout import Layout
 
 _PACKAGE = "mammoshift.phantoms.twins"
@@ -59,7 +62,26 @@ def load_layout(name: str) -> Layout[Any]:
             f"there is no twin in the layout {name!r}; there are {', '.join(layout_names())}"
         )
     module = load(_PACKAGE, name)
+    return _offered(name, module, "LAYOUT")
+
+
+def own_scanner(name: str) -> ScannerModel:
+    """Return the scanner that the layout called `name` is imaged with.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such layout, or its module has no ``SCANNER``.
+    """
+    if name not in layout_names():
+        raise ConfigurationError(
+            f"there is no scanner like {name!r}; there are those of {', '.join(layout_names())}"
+        )
+    return _offered(name, load(_PACKAGE, name), "SCANNER")
+
+
+def _offered(name: str, module: ModuleType, what: str) -> Any:
     try:
-        return module.LAYOUT
+        return getattr(module, what)
     except AttributeError:
-        raise ConfigurationError(f"the twin {name} ({twin_module(name)}) lacks LAYOUT") from None
+        raise ConfigurationError(f"the twin {name} ({twin_module(name)}) lacks {what}") from None

@@ -18,14 +18,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mammoshift.archives.memory import ContentMemory
 from mammoshift.configuration.model import InputRecipe
 from mammoshift.contracts.manifest import read_exclusions, write_exclusions
 from mammoshift.errors import DamagedFileError
-from mammoshift.files import sha256_of_file, write_text_atomically
+from mammoshift.files import sha256_of_file
 from mammoshift.pixelstore.assignment import shard_of
 from mammoshift.pixelstore.index import EXCLUSIONS_FILE
 from mammoshift.pixelstore.receipt import SHARD_FILES, Receipt, ShardRecord, read_receipt
 from mammoshift.pixelstore.writer import write_shard
+from mammoshift.provenance.sealed import read_sealed, write_sealed
+from mammoshift.provenance.sums import check_sha256
 
 IMAGES_PER_SHARD = 256
 RECORD_FILE = "shard.json"
@@ -45,6 +48,31 @@ READ_OF_AN_IMAGE = (
 def bundle_of(owner: str, bundles: int) -> int:
     """Return the bundle of a patient, or of an image without one."""
     return shard_of(owner, bundles)
+
+
+def check_sources(files: pd.DataFrame, bundle: tuple[int, int], root: Path, memory: Path) -> None:
+    """Check that a bundle's raw files are what ingestion read; see `write_bundle`.
+
+    A file that looks as when it was read is not read again for that.
+
+    Parameters
+    ----------
+    memory
+        What ingestion remembers of the archive's files.
+
+    Raises
+    ------
+    DamagedFileError
+        If a file has another content.
+    """
+    number, total = bundle
+    known = ContentMemory.read(memory)
+    for owner, path, key in zip(files["owner"], files["path"], files["content_key"], strict=True):
+        if bundle_of(str(owner), total) == number and not known.holds(root, path, key):
+            raise DamagedFileError(
+                f"{root / path}: the content is not what ingestion read; restore the file, or run "
+                f"`rm {memory.with_name('files.parquet')}` and again if the change is wanted"
+            )
 
 
 def write_bundle(
@@ -90,6 +118,7 @@ def write_bundle(
         regions = annotations[annotations["image_id"].isin(part["image_id"])]
         name = f"shards/{number:03d}-{shard:04d}"
         records.append(_shard(part, regions, root, recipe, code, store, name, workers))
+        print(f"{int((place <= shard).sum())} of {len(own)} images")
     _drop_others(store, number, {record.folder for record in records})
     return Receipt(dataset, tuple(records))
 
@@ -110,6 +139,11 @@ def collect_bundles(receipts: Iterable[Path], store: Path, excluded: Path) -> Re
                 f"{store / shard.folder}: the shard is not there any more; delete the folder "
                 f"{store / 'bundles'} and run again"
             )
+        check_sha256(
+            store / shard.folder / EXCLUSIONS_FILE,
+            shard.sha256[EXCLUSIONS_FILE],
+            f"delete the folders {store / shard.folder} and {store / 'bundles'}, and run again",
+        )
     exclusions = [
         exclusion
         for shard in shards
@@ -140,7 +174,7 @@ def _shard(
     report = write_shard(part, root, recipe, folder, regions=regions, workers=workers)
     sums = {file: sha256_of_file(folder / file) for file in SHARD_FILES}
     record = ShardRecord(name, key, report.images, sums)
-    write_text_atomically(folder / RECORD_FILE, json.dumps(asdict(record)) + "\n")
+    write_sealed(folder / RECORD_FILE, asdict(record))
     print(f"{name}: {report.images} images stored, {len(report.exclusions)} unreadable")
     return record
 
@@ -171,8 +205,9 @@ def _plain(value: Any) -> object:
 
 def _known(folder: Path) -> ShardRecord | None:
     try:
-        return ShardRecord(**json.loads((folder / RECORD_FILE).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        known = read_sealed(folder / RECORD_FILE)
+        return None if known is None else ShardRecord(**known)
+    except (DamagedFileError, TypeError):
         return None
 
 

@@ -34,6 +34,8 @@ INDEX_SCHEMA = pa.schema(
         pa.field("crop_right", pa.int32(), nullable=False),
         pa.field("flipped", pa.bool_(), nullable=False),
         pa.field("breast_found", pa.bool_(), nullable=False),
+        pa.field("certainty", pa.float32(), nullable=False),
+        pa.field("filled_share", pa.float32(), nullable=False),
         pa.field("pixel_spacing_down_mm", pa.float32()),
         pa.field("pixel_spacing_along_mm", pa.float32()),
         pa.field("box_left", pa.int32()),
@@ -52,6 +54,8 @@ perceptual_hash         difference hash (64 bits) of the array without its paddi
 fine_hash               finer difference hash (512 bits) of the same
 crop_*                  what of the decoded image was used, in its pixels; ends excluded
 flipped                 left and right were exchanged
+certainty               of the breast's mask: see `mammoshift.imaging.breast.BreastRegion`
+filled_share            share of the range of intensities that the breast fills
 breast_found            false where no breast was found and the whole image was used
 box_*                   of a patch, in pixels of the decoded image; ends excluded; null for an image
 pixel_spacing_*_mm      of the stored array, down a column and along a row; null when unknown

@@ -114,17 +114,8 @@ def write_shard(
         stored. Any other error ends the call.
     """
     destination.mkdir(parents=True, exist_ok=True)
-    sources = map(
-        _Source,
-        files["image_id"],
-        files["dataset"],
-        files["path"],
-        files["pixel_spacing_mm"].astype("float64"),
-        _known(files, "laterality"),
-        _known(files, "view"),
-        files["mirrored"].tolist() if "mirrored" in files else [False] * len(files),
-    )
-    boxes = _boxes(regions) if recipe.patch is not None else {}
+    sources = _sources(files)
+    boxes = boxes_of_regions(regions) if recipe.patch is not None else {}
 
     def one(source: _Source) -> list[_Stored] | Exclusion:
         return _preprocess(source, root, recipe, boxes.get(source.image_id, ()))
@@ -151,11 +142,42 @@ def write_shard(
     )
 
 
+def preprocess_files(
+    files: pd.DataFrame, root: Path, recipe: InputRecipe, workers: int = 1
+) -> Iterator[tuple[str, Preprocessed]]:
+    """Yield the image id and the array of each file that can be read, in the order of `files`.
+
+    Parameters are those of `write_shard`; a recipe for patches gives whole images.
+    """
+    whole = recipe.model_copy(update={"patch": None})
+
+    def one(source: _Source) -> list[_Stored] | Exclusion:
+        return _preprocess(source, root, whole, ())
+
+    for result in _ordered_map(one, _sources(files), workers):
+        if not isinstance(result, Exclusion):
+            for stored in result:
+                yield str(stored.row["image_id"]), stored.image
+
+
+def _sources(files: pd.DataFrame) -> Iterator[_Source]:
+    return map(
+        _Source,
+        files["image_id"],
+        files["dataset"],
+        files["path"],
+        files["pixel_spacing_mm"].astype("float64"),
+        _known(files, "laterality"),
+        _known(files, "view"),
+        files["mirrored"].tolist() if "mirrored" in files else [False] * len(files),
+    )
+
+
 def _preprocess(
     source: _Source, root: Path, recipe: InputRecipe, regions: Sequence[Box]
 ) -> list[_Stored] | Exclusion:
     try:
-        image = decode_image(_inside(root, source.path))
+        image = decode_image(path_below(root, source.path))
         # The manifest has the file's own spacing, unless the archive's tables know better.
         if source.pixel_spacing_mm > 0.0:
             image = replace(image, pixel_spacing_mm=2 * (source.pixel_spacing_mm,))
@@ -208,6 +230,8 @@ def _row(item_id: str, image_id: str, done: Preprocessed, box: Box | None) -> di
         "crop_right": done.crop.right,
         "flipped": done.flipped,
         "breast_found": done.breast_found,
+        "certainty": done.certainty,
+        "filled_share": done.filled_share,
         "pixel_spacing_down_mm": spacing[0],
         "pixel_spacing_along_mm": spacing[1],
         "box_left": box.left if box else None,
@@ -217,7 +241,7 @@ def _row(item_id: str, image_id: str, done: Preprocessed, box: Box | None) -> di
     }
 
 
-def _boxes(regions: pd.DataFrame | None) -> dict[str, list[Box]]:
+def boxes_of_regions(regions: pd.DataFrame | None) -> dict[str, list[Box]]:
     """Return the boxes around the annotated regions of each image."""
     found: dict[str, list[Box]] = {}
     if regions is None:
@@ -238,7 +262,7 @@ def _known(files: pd.DataFrame, column: str) -> list[str | None]:
     return [None if pd.isna(value) else str(value) for value in files[column]]
 
 
-def _inside(root: Path, path: str) -> Path:
+def path_below(root: Path, path: str) -> Path:
     """Join a path from a manifest to `root`, which it must not leave."""
     relative = PurePosixPath(path)
     if relative.is_absolute() or ".." in relative.parts:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from mammoshift.configuration.audit_leaves import lineage_name
-from mammoshift.configuration.leaves import bundles, input_name
+from mammoshift.configuration.leaves import bundles, input_name, sheet_inputs
 from mammoshift.configuration.load import Project
 from mammoshift.configuration.model import Arm
 from mammoshift.configuration.resolved import ResolvedStudy, network_arms
-from mammoshift.planning.throughput import THROUGHPUT
+from mammoshift.planning.images import image_count
+from mammoshift.planning.throughput import THROUGHPUT, Throughput
 
 BYTES_PER_PIXEL = 2
 BYTES_PER_PARAMETER = 4
@@ -46,16 +47,29 @@ class StudyPlan:
     unknown: tuple[str, ...]
 
 
-def plan_study(project: Project, study: str) -> StudyPlan:
-    """Return the cost of a study from its configuration alone."""
+def plan_study(
+    project: Project, study: str, throughput: Mapping[str, Throughput] = THROUGHPUT
+) -> StudyPlan:
+    """Return the cost of a study from its configuration, and from a user's table where it is there.
+
+    `throughput` says what each architecture costs.
+    """
     resolved = project.studies[study]
-    images = {name: project.datasets[name].expected_images for name in resolved.datasets}
+    images = {name: image_count(project, name) for name in resolved.datasets}
     arms = network_arms(resolved)
     unknown = [f"number of images of {name}" for name, count in images.items() if count is None]
-    costs = {name: _arm_hours(project, resolved, arm, images) for name, arm in arms.items()}
-    unknown += sorted({f"throughput of {arms[n].backbone}" for n, c in costs.items() if c is None})
+    costs = {
+        name: _arm_hours(project, resolved, arm, images, throughput) for name, arm in arms.items()
+    }
+    unknown += sorted(
+        {
+            f"throughput of {arm.backbone}"
+            for arm in arms.values()
+            if project.backbones[arm.backbone].architecture not in throughput
+        }
+    )
     known = all(cost is not None for cost in costs.values())
-    parameters = {name: _parameters(project, arm) for name, arm in arms.items()}
+    parameters = {name: _parameters(project, arm, throughput) for name, arm in arms.items()}
     trained = [name for name, arm in arms.items() if arm.learns]
     return StudyPlan(
         study=study,
@@ -87,11 +101,17 @@ def _jobs(project: Project, study: ResolvedStudy) -> dict[str, int]:
     stores = {(dataset, name) for dataset, name, _ in _stores(project, study)}
     arms = study.arms.values()
     pretrained = {getattr(a, "backbone", None) for a in arms if a.initialisation == "pretrained"}
+    searches = [
+        (arm.search, study.folds(study.own_domain(arm.name)))
+        for arm in network_arms(study).values()
+        if arm.search is not None
+    ]
     jobs = {
         "make_twin": sum(project.datasets[name].twin is not None for name in study.datasets),
         "ingest_dataset": len(study.datasets),
         "preprocess_bundle": sum(bundles(project, dataset) for dataset, _ in stores),
         "collect_bundles": len(stores),
+        "draw_contact_sheet": len(sheet_inputs(project, study.name)),
         "make_cases": len(study.domains),
         "audit_domain": len({study.own_domain(arm) for arm in study.arms}),
         "audit_lineage": len(
@@ -103,6 +123,26 @@ def _jobs(project: Project, study: ResolvedStudy) -> dict[str, int]:
         ),
         "audit_study": 1,
         "convert_weights": len(pretrained),
+        "extract_features": len(
+            {
+                (dataset, input_name(recipe), record.feature_set)
+                for name, record in study.arms.items()
+                if record.feature_set is not None
+                for domain in study.judged_on(name)
+                if (recipe := project.recipe(study.name, name, domain)) is not None
+                for dataset in study.domains[domain].datasets
+            }
+        ),
+        "lend_scores": len(
+            {
+                (read, domain)
+                for name, record in study.arms.items()
+                for read in record.reads
+                for domain in study.judged_on(name)
+            }
+        ),
+        "search_trial": sum(record.trials * folds for record, folds in searches),
+        "choose_trial": sum(folds for _, folds in searches),
         "train_arm": len(study.trained_runs),
         "score_arm": sum(len(study.judged_on(arm)) for arm in study.arms),
         "audit_predictions": 1,
@@ -118,7 +158,7 @@ def _stores(project: Project, study: ResolvedStudy) -> set[tuple[str, str, int]]
     return {
         (dataset, input_name(recipe), math.prod(recipe.size))
         for arm in study.arms
-        for domain in study.judged_on(arm)
+        for domain in study.applied_to(arm)
         if (recipe := project.recipe(study.name, arm, domain)) is not None
         for dataset in study.domains[domain].datasets
     }
@@ -136,10 +176,14 @@ def _pixel_bytes(
 
 
 def _arm_hours(
-    project: Project, study: ResolvedStudy, arm: Arm, images: Mapping[str, int | None]
+    project: Project,
+    study: ResolvedStudy,
+    arm: Arm,
+    images: Mapping[str, int | None],
+    throughput: Mapping[str, Throughput],
 ) -> tuple[float, float] | None:
     """Return (training, scoring) GPU-hours of one run of an arm, None when unknown."""
-    cost = THROUGHPUT.get(project.backbones[arm.backbone].architecture)
+    cost = throughput.get(project.backbones[arm.backbone].architecture)
     own = study.own_domain(arm.name)
     learned = _total({name: images[name] for name in study.domains[own].datasets})
     judged = {d for domain in study.judged_on(arm.name) for d in study.domains[domain].datasets}
@@ -166,8 +210,8 @@ def _learned_shares(split: Any) -> tuple[float, float]:
     return rest - validation, validation
 
 
-def _parameters(project: Project, arm: Arm) -> int | None:
-    cost = THROUGHPUT.get(project.backbones[arm.backbone].architecture)
+def _parameters(project: Project, arm: Arm, throughput: Mapping[str, Throughput]) -> int | None:
+    cost = throughput.get(project.backbones[arm.backbone].architecture)
     return None if cost is None else cost.parameters
 
 
@@ -176,8 +220,8 @@ def _total(images: Mapping[str, int | None]) -> int | None:
     return None if None in counts else sum(count for count in counts if count is not None)
 
 
-def as_markdown(plans: list[StudyPlan]) -> str:
-    """Return a table of plans for people, one column for each study."""
+def plan_rows(plans: list[StudyPlan]) -> list[list[str]]:
+    """Return a table of plans for people, one column for each study, the header first."""
     rules = list(dict.fromkeys(rule for plan in plans for rule in plan.jobs))
     rows = [["", *(plan.study for plan in plans)]]
     rows.append(["images", *(_count(_total(plan.images)) for plan in plans)])
@@ -187,6 +231,12 @@ def as_markdown(plans: list[StudyPlan]) -> str:
     rows.append(["GPU-hours, scoring", *(_hours(plan.scoring_hours) for plan in plans)])
     rows.append(["pixel store", *(_size(plan.pixel_bytes) for plan in plans)])
     rows.append(["models", *(_size(plan.model_bytes) for plan in plans)])
+    return rows
+
+
+def as_markdown(plans: list[StudyPlan]) -> str:
+    """Return the table of plans as Markdown."""
+    rows = plan_rows(plans)
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     lines.insert(1, "|" + "---|" * len(rows[0]))
     return "\n".join(lines)
@@ -197,8 +247,12 @@ def _count(value: int | None) -> str:
 
 
 def _hours(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.1f}"
+    if value is None:
+        return "unknown"
+    return f"{value:.1f}" if value >= 0.1 or not value else f"{value:.2g}"
 
 
 def _size(value: int | None) -> str:
-    return "unknown" if value is None else f"{value / 2**30:.1f} GiB"
+    if value is None:
+        return "unknown"
+    return f"{value / 2**30:.1f} GiB" if value >= 2**29 else f"{value / 2**20:.1f} MiB"

@@ -22,8 +22,10 @@ from mammoshift.provenance.keys import (
     Output,
     keep_definitions,
     key_file,
+    relative_path,
     write_key,
 )
+from mammoshift.provenance.versions import differing, must_be_the_same
 
 NEEDED = ("_read_record", "_delete_record", "_clear_cache", "finished")
 """What of Snakemake's class is extended."""
@@ -115,19 +117,28 @@ def with_keys(
 
 def named_parameters(job: Any) -> dict[str, Any]:
     """Return the parameters of a job that decide whether it runs, by name."""
-    decisive = {id(value) for value in job.non_derived_params}
-    return {name: value for name, value in job.params.items() if id(value) in decisive}
+    # In this order: Snakemake works both out anew when it has forgotten the first.
+    named = dict(job.params.items())
+    decisive = list(reversed(job.non_derived_params))
+    found = {}
+    for name, value in named.items():
+        if decisive and decisive[-1] is value:
+            found[name] = decisive.pop()
+    return found
 
 
 def _finished_key(job: Any, first: Path, record: Any, keys: Keys) -> Key:
-    paths = [Path(str(output)) for output in job.output]
+    names = [relative_path(Path(str(output)), first.parent) for output in job.output]
     made = keys.of(first)
-    if made is None or made.rule or {path.name for path in paths} - made.outputs.keys():
-        sums = {path.name: sha256_of_file(path) for path in paths if path.is_file()}
-        versions: Mapping[str, str] = {}
+    if made is None or made.rule or not made.outputs.keys() >= set(names):
+        # Nobody noted them, or what is noted is of an earlier end of this job.
+        sums = {name: sha256_of_file(first.parent / name) for name in names}
+        if made is not None and any(
+            name in sums and sums[name] != output.sha256 for name, output in made.outputs.items()
+        ):
+            made = None
     else:
         sums = {name: output.sha256 for name, output in made.outputs.items()}
-        versions = made.versions
     return Key(
         file=key_file(first),
         rule=job.rule.name,
@@ -135,7 +146,8 @@ def _finished_key(job: Any, first: Path, record: Any, keys: Keys) -> Key:
         outputs={name: Output(sum_, _mtime(first.parent / name)) for name, sum_ in sums.items()},
         inputs=[(path, record.input_checksums.get(path)) for path in record.input],
         parameters=named_parameters(job),
-        versions=versions,
+        versions=made.versions if made else {},
+        seconds=made.seconds if made else None,
         started=record.starttime,
         ended=record.endtime,
     )
@@ -143,11 +155,14 @@ def _finished_key(job: Any, first: Path, record: Any, keys: Keys) -> Key:
 
 def _record(record_type: Callable[..., Any], key: Key) -> Any:
     """Return a key in the words of Snakemake."""
+    parameters = [*map(repr, key.parameters.values())]
+    if must_be_the_same() and (others := differing(key.versions)):
+        parameters.append(f"versions: {others}")
     return record_type(
         rule=key.rule,
         input=sorted(path for path, _ in key.inputs),
         log=[],
-        params=sorted(map(repr, key.parameters.values())),
+        params=sorted(parameters),
         record_format_version=6,
         starttime=key.started,
         endtime=key.ended,

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,8 @@ class Key:
         Name -> value.
     versions
         Library -> the version that computed, or several where parts were restored.
+    seconds
+        Of work, that of restored parts included; None where unknown.
     started, ended
         Seconds since the epoch.
     """
@@ -70,6 +73,7 @@ class Key:
     inputs: Sequence[tuple[str, str | None]]
     parameters: Mapping[str, Any]
     versions: Mapping[str, str]
+    seconds: float | None = None
     started: float | None = None
     ended: float | None = None
 
@@ -84,7 +88,14 @@ def key_file(first_output: Path) -> Path:
     return first_output.with_name(f".{first_output.name}{SUFFIX}")
 
 
-def write_made(first: Path, sums: Mapping[str, str], versions: Mapping[str, str]) -> None:
+def relative_path(output: Path, folder: Path) -> str:
+    """Return the name of a file in the key that lies in `folder`."""
+    return Path(os.path.relpath(output, folder)).as_posix()
+
+
+def write_made(
+    first: Path, sums: Mapping[str, str], versions: Mapping[str, str], seconds: float
+) -> None:
     """Write what a job knows of its results.
 
     Parameters
@@ -95,9 +106,12 @@ def write_made(first: Path, sums: Mapping[str, str], versions: Mapping[str, str]
         SHA-256 of each, by its path relative to the folder of the first.
     versions
         Library -> version.
+    seconds
+        Of work that they took.
     """
     made = {name: {"sha256": digest} for name, digest in sums.items()}
-    write_sealed(key_file(first), {"outputs": made, "versions": dict(versions)})
+    content = {"outputs": made, "versions": dict(versions), "seconds": round(seconds, 3)}
+    write_sealed(key_file(first), content)
 
 
 def write_key(key: Key, results: Path) -> None:
@@ -113,6 +127,7 @@ def write_key(key: Key, results: Path) -> None:
         "inputs": [[_below(path, results), value] for path, value in key.inputs],
         "parameters": {name: _stored(value) for name, value in key.parameters.items()},
         "versions": dict(key.versions),
+        "seconds": key.seconds,
         "started": key.started,
         "ended": key.ended,
     }
@@ -139,6 +154,7 @@ def read_key(file: Path, results: Path) -> Key | None:
             inputs=[(_from_below(path, results), sum_) for path, sum_ in content.get("inputs", [])],
             parameters={n: _loaded(v) for n, v in content.get("parameters", {}).items()},
             versions=content["versions"],
+            seconds=content.get("seconds"),
             started=content.get("started"),
             ended=content.get("ended"),
         )
@@ -155,24 +171,34 @@ class Keys:
     def __init__(self, results: Path) -> None:
         self.results = results
         self._read: dict[Path, Key | None] = {}
-        self._folders: dict[Path, dict[str, Key]] = {}
+        self._names: dict[Path, frozenset[str]] = {}
 
     def of(self, output: Path) -> Key | None:
         """Return the key of the job that wrote a file, None where it has none."""
-        own = self._at(key_file(output))
-        if own is not None and output.name in own.outputs:
-            return own
-        folder = output.parent
-        if folder not in self._folders:
-            found = (self._at(file) for file in folder.glob(f".*{SUFFIX}"))
-            self._folders[folder] = {n: key for key in found if key for n in key.outputs}
-        return self._folders[folder].get(output.name)
+        names = self._in(output.parent)
+        own = key_file(output)
+        first = [own.name] if own.name in names else []
+        for name in (*first, *(names if not first else ())):
+            key = self._at(own.with_name(name))
+            if key is not None and output.name in key.outputs:
+                return key
+        return None
 
     def forget(self, folder: Path) -> None:
         """Forget what was read in a folder, since a job wrote there."""
-        self._folders.pop(folder, None)
-        for file in [file for file in self._read if file.parent == folder]:
-            del self._read[file]
+        for name in self._names.pop(folder, frozenset()):
+            self._read.pop(folder / name, None)
+
+    def _in(self, folder: Path) -> frozenset[str]:
+        """Return the names of the keys in a folder."""
+        if folder not in self._names:
+            try:
+                with os.scandir(folder) as entries:
+                    found = [entry.name for entry in entries if entry.name.endswith(SUFFIX)]
+            except OSError:
+                found = []
+            self._names[folder] = frozenset(found)
+        return self._names[folder]
 
     def _at(self, file: Path) -> Key | None:
         if file not in self._read:
@@ -185,14 +211,26 @@ class Keys:
 
 def all_keys(results: Path) -> Iterator[Key | DamagedFileError]:
     """Yield every key below a folder, in order, and the error of each that is damaged."""
-    for file in sorted(results.rglob(f".*{SUFFIX}")):
-        try:
-            key = read_key(file, results)
-        except DamagedFileError as error:
-            yield error
-            continue
-        if key is not None:
-            yield key
+    for folder, folders, names in os.walk(results):
+        parts = Path(folder).relative_to(results).parts
+        folders[:] = sorted(name for name in folders if not _has_no_keys(*parts, name))
+        for name in sorted(name for name in names if name.endswith(SUFFIX)):
+            try:
+                key = read_key(Path(folder, name), results)
+            except DamagedFileError as error:
+                yield error
+                continue
+            if key is not None:
+                yield key
+
+
+def _has_no_keys(first: str, *below: str) -> bool:
+    """Tell whether a folder is one of images of a twin, arrays or kept results: many, no key."""
+    return (
+        (first == "kept" and not below)
+        or (first == "archives" and len(below) > 0)
+        or (first == "pixels" and below[2:] == ("shards",))
+    )
 
 
 def code_name(code: Mapping[str, str]) -> str:

@@ -18,6 +18,8 @@ OUTSIDE = {
     "mammoshift.execution.job": "says where a job's text goes and how its process ends",
     "mammoshift.execution.lock:alone_in": "keeps a second process away",
     "mammoshift.training.checkpoint:append_event": "writes a log of interruptions",
+    "mammoshift.archives.ingest:check_receipt": "stops where a twin is not what was drawn",
+    "mammoshift.pixelstore.bundle:check_sources": "stops where a raw file is not what was ingested",
     "mammoshift.files:atomic_path": "puts a file in its place, whatever is in it",
 }
 """Packages, modules and definitions that are not followed; each counts by its name alone."""

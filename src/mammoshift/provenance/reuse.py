@@ -2,23 +2,47 @@
 
 Snakemake deletes the declared outputs of a job before it runs and after it fails, and within one
 run it cannot see that an upstream job produced what was already there. An expensive result is
-therefore also kept, as a hard link, in an undeclared folder under a key of everything that it
-was made from. A job whose key is known restores its result instead of computing it again.
+therefore also kept in a store, under a key of everything that it was made from. A job whose key is
+known restores its result instead of computing it again.
+
+A store holds many keys, up to a size, and drops those that were not used for longest; it may be
+shared by studies and clones, since a key says all that decides a result. Nothing in it shares its
+bytes with a file of the results: what is kept is a copy, or a clone of the file where the file
+system has copy-on-write, so that nobody damages it by an edit in place.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
+from mammoshift.errors import DamagedFileError
 from mammoshift.files import sha256_of_file
+from mammoshift.provenance.sealed import read_sealed, write_sealed
+from mammoshift.provenance.versions import (
+    differing,
+    loaded_versions,
+    must_be_the_same,
+    note_restored,
+    seconds_of_work,
+)
 
-SUMS = "sha256.json"
+ENTRY = "entry.json"
+DEFAULT_GIGABYTES = 50.0
+GIGABYTE = 1000**3
+_ASKED_FROM = 1_000_000
+"""Bytes of a result from which on keeping it looks at the size of the store."""
+_FICLONE = 0x40049409
 
 
 def result_key(parameters: Mapping[str, object], inputs: Sequence[Path]) -> str:
@@ -36,52 +60,174 @@ def _known_sum(path: Path, _size: int, _mtime_ns: int) -> str:
     return sha256_of_file(path)
 
 
-def restore(store: Path, key: str, outputs: Mapping[str, Path]) -> bool:
-    """Put the kept files of `key` in their places; tell whether all of them were there, whole."""
-    kept = {name: store / key / name for name in outputs}
-    if not _is_whole(store / key, kept):
+@dataclass(frozen=True)
+class Entry:
+    """One kept result: its folder, what it is of, its size in bytes and when it was last used."""
+
+    folder: Path
+    of: str
+    size: int
+    used: float
+
+    @property
+    def key(self) -> str:
+        """The key of all that it was made from."""
+        return self.folder.name
+
+
+@dataclass(frozen=True)
+class Store:
+    """Where results are kept.
+
+    Attributes
+    ----------
+    folder
+        Made when the first result is kept.
+    gigabytes
+        The size up to which it grows, in units of 10^9 bytes; with 0 nothing is kept.
+    """
+
+    folder: Path
+    gigabytes: float = DEFAULT_GIGABYTES
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Store:
+        """Return the store that a configuration names."""
+        return cls(Path(settings["folder"]), settings.get("gigabytes", DEFAULT_GIGABYTES))
+
+    def restore(self, key: str, outputs: Mapping[str, Path]) -> bool:
+        """Put the kept files of `key` in their places; tell whether all of them were there, whole.
+
+        They are not where other versions computed them and those are to be the same
+        (`mammoshift.provenance.versions`).
+        """
+        folder = self._place(key)
+        try:
+            entry = read_sealed(folder / ENTRY)
+            if entry is None or not _is_valid(entry, folder, outputs):
+                return False
+            for name, destination in outputs.items():
+                _copy(folder / name, destination)
+            os.utime(folder / ENTRY)
+        except (OSError, DamagedFileError, KeyError, TypeError):
+            # Another process may drop what is kept at any time.
+            return False
+        note_restored(entry["versions"], entry["seconds"])
+        return True
+
+    def keep(self, key: str, outputs: Mapping[str, Path], of: str = "") -> None:
+        """Keep the files of a finished result under `key`, and drop what the size does not allow.
+
+        Parameters
+        ----------
+        key, outputs
+            Name in the store -> file.
+        of
+            What it is, for people.
+        """
+        size = sum(path.stat().st_size for path in outputs.values())
+        if size > self.gigabytes * GIGABYTE:
+            return
+        final = self._place(key)
+        staging = final.with_name(f".{key}-{os.getpid()}")
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir(parents=True)
+        for name, path in outputs.items():
+            _copy(path, staging / name)
+        entry = {
+            "of": of,
+            "files": {name: sha256_of_file(staging / name) for name in outputs},
+            "versions": loaded_versions(),
+            "seconds": round(seconds_of_work(), 3),
+            "kept": time.time(),
+        }
+        write_sealed(staging / ENTRY, entry)
+        shutil.rmtree(final, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            # Another process kept the same meanwhile.
+            staging.rename(final)
+        shutil.rmtree(staging, ignore_errors=True)
+        if size > _ASKED_FROM:
+            self.shrink(self.gigabytes, spared=key)
+
+    def text(self, key: str, name: str) -> str:
+        """Return a kept text, of a result that was kept without it nothing."""
+        place = self._place(key) / name
+        return place.read_text(encoding="utf-8", errors="replace") if place.is_file() else ""
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield what is kept, in no order; what is damaged is named so."""
+        for file in self.folder.glob(f"??/*/{ENTRY}"):
+            if file.parent.name.startswith("."):
+                continue
+            try:
+                size = sum(path.stat().st_size for path in file.parent.iterdir())
+                used = file.stat().st_mtime
+            except OSError:
+                continue
+            try:
+                entry = read_sealed(file)
+            except DamagedFileError:
+                yield Entry(file.parent, "damaged", size, 0.0)
+                continue
+            if entry is not None:
+                yield Entry(file.parent, str(entry.get("of", "")), size, used)
+
+    def damaged(self, entry: Entry) -> list[Path]:
+        """Return the files of an entry that are not what was kept."""
+        try:
+            known = read_sealed(entry.folder / ENTRY)
+        except DamagedFileError:
+            return [entry.folder / ENTRY]
+        files: Mapping[str, str] = known["files"] if known else {}
+        return [
+            entry.folder / name
+            for name, sha256 in files.items()
+            if _sum_of(entry.folder / name) != sha256
+        ]
+
+    def shrink(self, gigabytes: float, spared: str = "") -> list[Entry]:
+        """Drop what was not used for longest until no more than a size is left; return it."""
+        known = sorted(self.entries(), key=lambda entry: entry.used)
+        size = sum(entry.size for entry in known)
+        dropped = []
+        for entry in known:
+            if size <= gigabytes * GIGABYTE:
+                break
+            if entry.key != spared:
+                shutil.rmtree(entry.folder, ignore_errors=True)
+                dropped.append(entry)
+                size -= entry.size
+        return dropped
+
+    def _place(self, key: str) -> Path:
+        return self.folder / key[:2] / key
+
+
+def _is_valid(entry: Mapping[str, Any], folder: Path, outputs: Mapping[str, Path]) -> bool:
+    if must_be_the_same() and differing(entry["versions"]):
         return False
-    for name, destination in outputs.items():
-        _link(kept[name], destination)
-    return True
+    files = entry["files"]
+    return all(name in files and _sum_of(folder / name) == files[name] for name in outputs)
 
 
-def keep(store: Path, key: str, outputs: Mapping[str, Path]) -> None:
-    """Keep the files of a finished result under `key`, and nothing older or half kept."""
-    staging = store / f".{key}-{os.getpid()}"
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
-    for name, path in outputs.items():
-        _link(path, staging / name)
-    sums = {name: sha256_of_file(path) for name, path in outputs.items()}
-    (staging / SUMS).write_text(json.dumps(sums), encoding="utf-8")
-    final = store / key
-    shutil.rmtree(final, ignore_errors=True)
-    staging.rename(final)
-    for old in store.iterdir():
-        if old != final:
-            shutil.rmtree(old)
-
-
-def _is_whole(folder: Path, kept: Mapping[str, Path]) -> bool:
-    """Tell whether the kept files still have the content that they were kept with."""
+def _sum_of(path: Path) -> str | None:
     try:
-        sums = json.loads((folder / SUMS).read_text(encoding="utf-8"))
-        return all(sha256_of_file(path) == sums[name] for name, path in kept.items())
-    except (FileNotFoundError, KeyError, TypeError, ValueError):
-        return False
+        return sha256_of_file(path)
+    except OSError:
+        return None
 
 
-def _link(source: Path, destination: Path) -> None:
-    """Link or, where the file system cannot, copy, so that the destination is never half there."""
+def _copy(source: Path, destination: Path) -> None:
+    """Clone or copy a file, so that the destination is never half there."""
     destination.parent.mkdir(parents=True, exist_ok=True)
     temporary = destination.with_name(f".{destination.name}-{os.getpid()}")
-    temporary.unlink(missing_ok=True)
     try:
-        os.link(source, temporary)
-    except OSError:
-        shutil.copy2(source, temporary)
-    os.utime(temporary)
-    temporary.replace(destination)
-    # Renaming one link of a file to another of the same file leaves both where they are.
-    temporary.unlink(missing_ok=True)
+        with source.open("rb") as read, temporary.open("wb") as write:
+            try:
+                fcntl.ioctl(write.fileno(), _FICLONE, read.fileno())
+            except OSError:
+                shutil.copyfileobj(read, write, 1 << 20)
+        temporary.replace(destination)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Versions of the libraries that decode and compute, as they were when a result was made.
+"""Versions of the libraries that decode and compute, and the time that making a result took.
 
 Standard library only: this is imported while Snakemake parses.
 """
@@ -8,7 +8,8 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import sys
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Mapping
 from functools import cache
 
 LIBRARIES = {
@@ -34,7 +35,8 @@ SETTING = "MAMMOSHIFT_VERSIONS"
 RERUN = "rerun"
 """Value of the setting under which a result of other versions is not valid."""
 
-_restored: list[Mapping[str, str]] = []
+_STARTED = time.monotonic()
+_restored: list[tuple[Mapping[str, str], float]] = []
 
 
 def loaded_versions() -> dict[str, str]:
@@ -45,16 +47,21 @@ def loaded_versions() -> dict[str, str]:
     """
     found: dict[str, set[str]] = {}
     own = {dist: installed(dist) for name, dist in LIBRARIES.items() if name in sys.modules}
-    for versions in (own, *_restored):
+    for versions in (own, *(versions for versions, _ in _restored)):
         for name, version in versions.items():
             if version:
                 found.setdefault(name, set()).update(version.split(", "))
     return {name: ", ".join(sorted(versions)) for name, versions in sorted(found.items())}
 
 
-def note_restored(versions: Mapping[str, str]) -> None:
-    """Take in the versions of a kept result that this process restored."""
-    _restored.append(dict(versions))
+def seconds_of_work() -> float:
+    """Return the seconds that this process has run, and those that what it restored had taken."""
+    return time.monotonic() - _STARTED + sum(seconds for _, seconds in _restored)
+
+
+def note_restored(versions: Mapping[str, str], seconds: float) -> None:
+    """Take in the versions of a kept result that this process restored, and the time it took."""
+    _restored.append((dict(versions), seconds))
 
 
 @cache
@@ -78,8 +85,3 @@ def differing(versions: Mapping[str, str]) -> dict[str, tuple[str, str]]:
 def must_be_the_same() -> bool:
     """Tell whether results of other versions are to be made again."""
     return os.environ.get(SETTING) == RERUN
-
-
-def named(names: Iterable[tuple[str, tuple[str, str]]]) -> str:
-    """Return differing versions in words."""
-    return ", ".join(f"{name} {then} (now {now})" for name, (then, now) in names)

@@ -1,165 +1,218 @@
-"""Saying in words what would run again, and for which reason.
+"""Saying in words what would run again, for which reason, and what it costs.
 
-Snakemake's dry run states a reason for every job; for changed params it prints the values before
-and now. This module turns that text into short sentences: which leaf of the configuration
-changed, which module's code, which file.
+What a result was made from is in its key (`mammoshift.provenance.keys`), what it would be made
+from now in the plan of a dry run (`mammoshift.provenance.planned`).
 """
 
 from __future__ import annotations
 
-import ast
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-_JOB = re.compile(r"^(?:local)?(?:rule|checkpoint) (?P<rule>\S+):$")
-_PARAMS = re.compile(r"before: (?P<before>.*?) now: (?P<now>.*)$")
-_DERIVED = "Input files updated by another job"
+from mammoshift.archives.listing import iterate_files
+from mammoshift.archives.memory import NAME as MEMORY
+from mammoshift.archives.memory import ContentMemory, changed_files
+from mammoshift.provenance.differences import STATE, changed_parameters
+from mammoshift.provenance.keys import (
+    CODE,
+    CODE_FOLDER,
+    Key,
+    Keys,
+    code_name,
+    kept_definitions,
+)
+from mammoshift.provenance.planned import Plan, PlannedJob
+from mammoshift.provenance.versions import differing, must_be_the_same
+
+SHARED_RULES = frozenset({"train_arm", "score_arm", "preprocess_bundle"})
+"""Rules whose jobs keep parts of their result and restore those whose inputs are the same."""
+MOST_FILES = 3
+HOUR = 3600.0
 
 
 @dataclass(frozen=True)
-class PlannedJob:
-    """One job of a dry run: its rule, its first output and the reason as Snakemake gives it."""
+class Reasons:
+    """Why one job would run: clauses of its own, none where it only follows other jobs."""
 
-    rule: str
-    output: str
-    reason: str
-
-    @property
-    def is_derived(self) -> bool:
-        """Whether the job runs only because a job before it does."""
-        return self.reason.startswith(_DERIVED)
+    job: PlannedJob
+    clauses: tuple[str, ...]
+    key: Key | None
 
 
-def planned_jobs(dry_run: str) -> list[PlannedJob]:
-    """Return the jobs that the text of a dry run lists, in its order."""
-    jobs: list[PlannedJob] = []
-    rule, fields = None, {}
-    for line in [*dry_run.splitlines(), ""]:
-        started = _JOB.match(line)
-        if started or (rule and not line.startswith("    ")):
-            if rule:
-                output = fields.get("output", "").split(", ")[0]
-                jobs.append(PlannedJob(rule, output, fields.get("reason", "")))
-            rule, fields = (started["rule"], {}) if started else (None, {})
-        elif rule:
-            key, _, value = line.strip().partition(": ")
-            fields[key] = value
-    return jobs
+def reasons(plan: Plan) -> list[Reasons]:
+    """Return every job of a plan with the reasons why it would run."""
+    keys = Keys(plan.results)
+    folders = [plan.folder / plan.results / CODE_FOLDER]
+    found = []
+    for job in plan.jobs:
+        key = _key_of(job, plan, keys)
+        clauses = tuple(_clauses(job, key, plan, folders))
+        found.append(Reasons(job, clauses, key))
+    return found
 
 
-def explain(jobs: Iterable[PlannedJob]) -> list[str]:
-    """Return one sentence for each different reason, then one for what follows from them."""
-    jobs = [job for job in jobs if job.rule != "all"]
-    if not jobs:
+def explain(plan: Plan) -> list[str]:
+    """Return sentences: one for each cause, one for what follows, one for the cost."""
+    found = reasons(plan)
+    if not found:
         return ["Nothing would run: everything is present and up to date."]
-    causes: dict[str, list[PlannedJob]] = {}
-    for job in jobs:
-        if not job.is_derived:
-            for sentence in _sentences(job):
-                causes.setdefault(sentence, []).append(job)
-    lines = [f"{_named(found)} would run: {sentence}" for sentence, found in causes.items()]
-    derived = [job for job in jobs if job.is_derived]
-    if derived:
-        lines.append(
-            f"{_named(derived)} would follow, since they read what those write; each stops where "
-            "its input turns out the same."
-        )
+    lines = [f"{_named(jobs)} would run: {text}." for text, jobs in _by_cause(found)]
+    followers = [one.job for one in found if not one.clauses]
+    if followers:
+        lines.append(_following(followers))
+    lines.append(_at_stake(found, plan))
     return lines
 
 
-def _named(jobs: list[PlannedJob]) -> str:
+def _by_cause(found: Sequence[Reasons]) -> Iterator[tuple[str, list[PlannedJob]]]:
+    """Yield each cause with its jobs; causes of exactly the same jobs together."""
+    causes: dict[str, list[PlannedJob]] = {}
+    for one in found:
+        for clause in one.clauses:
+            causes.setdefault(clause, []).append(one.job)
+    together: dict[tuple[str, ...], tuple[list[str], list[PlannedJob]]] = {}
+    for clause, jobs in causes.items():
+        names = tuple(job.outputs[0] for job in jobs)
+        together.setdefault(names, ([], jobs))[0].append(clause)
+    for clauses, jobs in together.values():
+        yield "; ".join(clauses), jobs
+
+
+def version_notes(keys: Iterable[Key]) -> list[str]:
+    """Return one line for each library of which another version is installed than computed."""
+    counts: Counter[str] = Counter()
+    for key in keys:
+        for name, (then, now) in differing(key.versions).items():
+            counts[f"made with {name} {then}, of which {now} is installed"] += 1
+    return [f"{n} result{'s were' if n > 1 else ' was'} {text}" for text, n in counts.items()]
+
+
+def _key_of(job: PlannedJob, plan: Plan, keys: Keys) -> Key | None:
+    for output in job.outputs:
+        key = keys.of(plan.folder / output)
+        if key is not None and key.rule:
+            return key
+    return None
+
+
+def _clauses(
+    job: PlannedJob, key: Key | None, plan: Plan, folders: Sequence[Path]
+) -> Iterator[str]:
+    absent = [path for path in job.outputs if not (plan.folder / path).exists()]
+    if key is None:
+        if not absent and job.own:
+            yield "its results carry no key, so that nobody knows what they were made from"
+        elif absent:
+            yield "for the first time"
+        return
+    if absent:
+        yield f"deleted: {_files(absent)}"
+    if job.is_forced:
+        yield "the command line asks for it"
+    own = [path for path in job.updated if path not in job.waits_for]
+    if own:
+        yield f"an input has another content: {_files(own)}"
+    before = [path for path, _ in key.inputs]
+    if set(before) != (now := set(job.inputs)):
+        if come := sorted(now - set(before)):
+            yield f"it reads {_files(come)} as well"
+        if gone := sorted(set(before) - now):
+            yield f"it no longer reads {_files(gone)}"
+    definitions = (_definitions_before(key, folders), _definitions_now(job, plan))
+    yield from changed_parameters(key.parameters, job.parameters, definitions)
+    if must_be_the_same():
+        for name, (then, now_) in differing(key.versions).items():
+            yield f"{name} was {then} and is {now_}"
+    if key.parameters.get(STATE) != job.parameters.get(STATE):
+        yield from _changed_raw_files(job, key, plan.folder)
+
+
+def _changed_raw_files(job: PlannedJob, key: Key, folder: Path) -> Iterator[str]:
+    """Yield which files from outside changed: one that is named, or those of an archive."""
+    if "root" not in job.places:
+        yield f"the file {job.places.get('path')} has another content"
+        return
+    root = folder / str(job.places["root"])
+    if not root.is_dir():
+        yield f"the archive {job.places['root']} is not there"
+        return
+    memory = ContentMemory.read((folder / job.outputs[0]).with_name(MEMORY))
+    files = list(iterate_files(root))
+    for verb, paths in changed_files(memory, files, since=key.ended or 0.0).items():
+        if paths:
+            yield f"{verb} in {job.places['root']}: {_files(paths)}"
+
+
+def _definitions_before(key: Key, folders: Sequence[Path]) -> Mapping[str, str] | None:
+    code = key.parameters.get(CODE)
+    return kept_definitions(code, folders) if isinstance(code, Mapping) else None
+
+
+def _definitions_now(job: PlannedJob, plan: Plan) -> Mapping[str, str] | None:
+    code = job.parameters.get(CODE)
+    return plan.codes.get(code_name(code)) if isinstance(code, Mapping) else None
+
+
+def _following(jobs: Sequence[PlannedJob]) -> str:
+    one = len(jobs) == 1
+    text = f"{_named(jobs)} would start after "
+    text += (
+        "that, since it reads what was written"
+        if one
+        else "those, since they read what was written"
+    )
+    sparing = sorted({job.rule for job in jobs} & SHARED_RULES)
+    if sparing:
+        text += f"; {', '.join(sparing)} restore what they kept wherever its inputs are the same"
+    return f"{text}."
+
+
+def _at_stake(found: Sequence[Reasons], plan: Plan) -> str:
+    """Return how much work it was to make what would be made again."""
+    hours = 0.0
+    by_rule: dict[str, list[float]] = {}
+    for one in found:
+        if (seconds := _seconds(one, plan.folder)) is not None:
+            by_rule.setdefault(one.job.rule, []).append(seconds)
+    unknown: list[PlannedJob] = []
+    guessed = 0
+    for one in found:
+        known = by_rule.get(one.job.rule)
+        seconds = _seconds(one, plan.folder)
+        if seconds is None and known is None:
+            unknown.append(one.job)
+            continue
+        guessed += seconds is None
+        hours += (sum(known or ()) / len(known or (1,)) if seconds is None else seconds) / HOUR
+    jobs = "1 job" if len(found) == 1 else f"{len(found)} jobs"
+    text = f"At stake: {jobs}, {_duration(hours)} of work as it was measured"
+    if guessed:
+        text += f" (of them {guessed} new, taken as the mean of their rule)"
+    return f"{text}; nothing is known of {_named(unknown)}." if unknown else f"{text}."
+
+
+def _seconds(one: Reasons, folder: Path) -> float | None:
+    """Return the seconds that a job's result took: as its key says, or its benchmark file."""
+    if one.key is not None and one.key.seconds is not None:
+        return one.key.seconds
+    try:
+        lines = (folder / str(one.job.benchmark)).read_text(encoding="utf-8").splitlines()
+        return float(lines[1].split("\t")[0])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _duration(hours: float) -> str:
+    return f"{hours:.1f} hours" if hours >= 1.0 else f"{60 * hours:.1f} minutes"
+
+
+def _named(jobs: Iterable[PlannedJob]) -> str:
     counts = Counter(job.rule for job in jobs)
     return ", ".join(rule if n == 1 else f"{rule} ({n} jobs)" for rule, n in counts.items())
 
 
-def _sentences(job: PlannedJob) -> Iterator[str]:
-    reason = job.reason
-    if reason.startswith("Missing output files"):
-        yield "its output is not there yet."
-    elif reason.startswith("Updated input files"):
-        yield f"an input file changed: {reason.partition(': ')[2]}."
-    elif reason.startswith("Set of input files has changed"):
-        yield "it reads other files than before."
-    elif reason.startswith("Params have changed"):
-        yield from _changed_params(reason)
-    else:
-        yield f"{reason[:1].lower()}{reason[1:]}."
-
-
-def _changed_params(reason: str) -> Iterator[str]:
-    values = _PARAMS.search(reason)
-    if values is None:
-        yield "its parameters changed."
-        return
-    before, now = _literals(values["before"]), _literals(values["now"])
-    if before is None or now is None:
-        yield "its parameters changed."
-        return
-    for old, new in _paired(before, now):
-        yield from _differences(old, new)
-
-
-def _literals(text: str) -> list[object] | None:
-    try:
-        value = ast.literal_eval(f"[{text.replace('<nothing exclusive>', '')}]")
-    except (SyntaxError, ValueError):
-        return None
-    return list(value)
-
-
-def _paired(before: list[object], now: list[object]) -> Iterator[tuple[object, object]]:
-    """Pair each value of before with the one of now that has most keys in common."""
-    rest = list(now)
-    for old in before:
-        matches = [new for new in rest if isinstance(old, Mapping) == isinstance(new, Mapping)]
-        if not matches:
-            yield old, None
-            continue
-        best = max(matches, key=lambda new: len(_keys(old) & _keys(new)))
-        rest.remove(best)
-        yield old, best
-    for new in rest:
-        yield None, new
-
-
-def _keys(value: object) -> set[object]:
-    return set(value) if isinstance(value, Mapping) else set()
-
-
-def _differences(old: object, new: object, path: str = "") -> Iterator[str]:
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        for key in dict.fromkeys([*old, *new]):
-            if old.get(key) != new.get(key):
-                is_code = str(key).startswith("mammoshift") or str(key).endswith(".py")
-                if is_code:
-                    yield f"the code of {key} {_change_of_code(old.get(key), new.get(key))}."
-                else:
-                    yield from _differences(old.get(key), new.get(key), f"{path}.{key}".strip("."))
-    elif (pairs := _paired_records(old, new)) is not None:
-        for place, (one, other) in enumerate(pairs, 1):
-            yield from _differences(one, other, f"{path}.{place}".strip("."))
-    elif path:
-        yield f"{path} was {_short(old)} and is {_short(new)}."
-    else:
-        yield f"a parameter was {_short(old)} and is {_short(new)}."
-
-
-def _paired_records(old: object, new: object) -> list[tuple[object, object]] | None:
-    """Return the pairs of two lists of as many records, None for anything else."""
-    if not isinstance(old, list) or not isinstance(new, list) or len(old) != len(new):
-        return None
-    pairs: list[tuple[object, object]] = list(zip(old, new, strict=True))
-    return pairs if all(isinstance(item, Mapping) for item in [*old, *new]) else None
-
-
-def _change_of_code(old: object, new: object) -> str:
-    if old is None:
-        return "is reached now"
-    return "is no longer reached" if new is None else "changed"
-
-
-def _short(value: object) -> str:
-    text = "absent" if value is None else str(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def _files(paths: Sequence[str]) -> str:
+    shown = ", ".join(paths[:MOST_FILES])
+    return shown if len(paths) <= MOST_FILES else f"{shown} and {len(paths) - MOST_FILES} more"

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from mammoshift.configuration.model import Positive, Strict
+from mammoshift.configuration.model import Name, Positive, Strict
+from mammoshift.registry import names_in
+
+SETS = "mammoshift.radiomics.sets"
+if TYPE_CHECKING:
+    SetName = str
+else:
+    SetName = Literal[names_in(SETS)]
 
 Count = Annotated[int, Field(ge=1)]
 Subsample = Annotated[float, Field(gt=0.0, le=1.0)]
@@ -41,3 +48,21 @@ class BoostingGrid(Strict):
     leaf: Annotated[tuple[Count, ...], Field(min_length=1)] = (1, 5, 10, 20)
     subsample: Annotated[tuple[Subsample, ...], Field(min_length=1)] = (0.6, 0.8, 1.0)
     folds: Annotated[int, Field(ge=2)] = 5
+
+
+class PatientFeatures(Strict):
+    """What of a patient's four views is put into one vector: left and right, CC and MLO.
+
+    `set` are features of each image, none when it is null; `scores_of` are arms whose score of
+    each image stands beside them, arms that have seen no patient of the domain that is learned
+    from; `covariates` are columns of the cases, the mean of the patient's images.
+    """
+
+    set: SetName | None = "openbreast32"
+    scores_of: tuple[Name, ...] = ()
+    covariates: tuple[Literal["age"], ...] = ("age",)
+
+
+MissingViews = Literal["training_mean", "patient_mean"]
+"""What stands for a view that a patient lacks: the mean of the training patients' same view, or
+that of the patient's own other views where there are any."""

@@ -72,6 +72,14 @@ def write_cohort(cohort: pd.DataFrame, path: Path) -> None:
         cohort[list(COHORT_COLUMNS)].to_csv(temporary, index=False, float_format="%.6g")
 
 
+def images_without_patient(cohort: pd.DataFrame) -> dict[str, int]:
+    """Return how many images of cases have no patient, by domain, of those that have any."""
+    rows = cohort[cohort["characteristic"] == "images_without_patient"]
+    rows = rows[rows["subset"] != NO_CASE]
+    counts = rows.groupby("domain", sort=False)["count"].sum()
+    return {str(domain): int(count) for domain, count in counts.items() if count}
+
+
 def _describe(
     part: pd.DataFrame, cases: pd.DataFrame
 ) -> Iterator[tuple[str, str, float | None, float | None]]:

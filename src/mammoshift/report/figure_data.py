@@ -19,8 +19,11 @@ from mammoshift.report.curves import (
 from mammoshift.report.inputs import ReportData
 from mammoshift.report.rows import (
     SUMMARIES,
+    drops,
+    first_of_each,
     headline,
     in_study_order,
+    of_arm,
     select,
     summarised,
 )
@@ -42,10 +45,7 @@ def difference_data(data: ReportData) -> pd.DataFrame:
 
 def drop_data(data: ReportData) -> pd.DataFrame:
     """Return the transfer drops, one row for each cell of the heat map."""
-    rows = select(data.metrics, metric="transfer_drop")
-    keys = ["domain", "subset", "arm"]
-    parts = [summarised(part) for _, part in rows.groupby(keys, sort=False)]
-    rows = pd.concat([rows.iloc[:0], *parts])
+    rows = first_of_each(drops(data.comparisons)).rename(columns={"estimate": "value"})
     columns = ["domain", "subset", "arm", "value", "ci_low", "ci_high", "note"]
     return in_study_order(rows, data.settings)[columns].reset_index(drop=True)
 
@@ -56,6 +56,25 @@ def seed_data(data: ReportData) -> pd.DataFrame:
     rows = rows[rows["subset"].isin(JUDGED_SUBSETS) & (rows["seed"] != "ensemble")]
     columns = ["domain", "subset", "arm", "seed", "value", "ci_low", "ci_high"]
     return in_study_order(rows, data.settings)[columns].reset_index(drop=True)
+
+
+def summary_data(data: ReportData) -> pd.DataFrame:
+    """Return the AUC of every arm on the leading subset of each domain, its own first."""
+    settings = data.settings
+    rows = select(data.metrics, metric="auc")
+    records = []
+    for arm in settings.arms:
+        own = arm.own_domain
+        for domain in sorted(settings.domains, key=lambda domain: domain.name != own):
+            found = summarised(of_arm(rows, domain.name, domain.subsets[0], arm.name))
+            if found.empty:
+                continue
+            row = found.iloc[0]
+            numbers = {name: row[name] for name in ("value", "ci_low", "ci_high")}
+            place = {"domain": domain.name, "subset": domain.subsets[0], "own": domain.name == own}
+            records.append({"arm": arm.name, **place, **numbers})
+    columns = ["arm", "domain", "subset", "own", "value", "ci_low", "ci_high"]
+    return pd.DataFrame(records, columns=columns)
 
 
 def subgroup_data(data: ReportData, subgroup: str) -> pd.DataFrame:

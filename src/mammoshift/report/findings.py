@@ -1,60 +1,49 @@
 """The answer in sentences: what the intervals and tests support, and what they do not.
 
 Every sentence is made from rows of the tables. Support means that a 95 % interval leaves out zero
-or that an adjusted p value is below 5 %; the absence of support is never called equality.
+or that an adjusted p value is below 5 %, with the seeds as random; what holds for the trained
+models alone says so. The absence of support is never called equality.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from mammoshift.configuration.judged import ReportSettings
 from mammoshift.contracts.cases import JUDGED_SUBSETS
-from mammoshift.report.formatting import (
-    counted,
-    format_estimate,
-    format_number,
-    joined,
-    p_phrase,
-    typographic,
+from mammoshift.report.cohort import images_without_patient
+from mammoshift.report.finding import Finding, Kind
+from mammoshift.report.findings_of_tests import (
+    THESE_ALONE,
+    comparison_findings,
+    drop_findings,
+    naive_stouffer_findings,
+    other_measure_findings,
+    subgroup_difference_findings,
+    words,
 )
+from mammoshift.report.formatting import counted, format_estimate, joined, typographic
 from mammoshift.report.inputs import ReportData
-from mammoshift.report.rows import (
-    at_thresholds,
-    cohort_name,
-    headline,
-    in_study_order,
-    of_arm,
-    select,
-    summarised,
-)
-from mammoshift.report.vocabulary import SUPPORT_LEVEL, spoken
-
-Kind = Literal["supported", "not_supported", "caution"]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One sentence or two, and whether they say what is supported."""
-
-    kind: Kind
-    text: str
+from mammoshift.report.rows import at_thresholds, select, summarised
+from mammoshift.report.verdicts import beating_chance, own_aucs, verdict_findings
 
 
 def findings(data: ReportData) -> tuple[Finding, ...]:
     """Return the findings of a study in the order in which they are read."""
     found = [
+        *verdict_findings(data),
         *_synthetic(data.settings),
         *_one_seed(data.settings),
         *_leaks(data.settings),
+        *_unknown_patients(data),
+        *_densities(data),
         *_own_accuracy(data),
-        *_drops(data),
-        *_comparisons(data),
-        *_naive_stouffer(data),
+        *drop_findings(data),
+        *comparison_findings(data),
+        *other_measure_findings(data),
+        *subgroup_difference_findings(data),
+        *naive_stouffer_findings(data),
         *_operating_points(data),
         *_calibration(data),
         *_undefined(data),
@@ -98,17 +87,50 @@ def _one_seed(settings: ReportSettings) -> list[Finding]:
     return [Finding("caution", text)]
 
 
+def _unknown_patients(data: ReportData) -> list[Finding]:
+    """Say where patients are not known, and where such cases were divided."""
+    counts = images_without_patient(data.cohort)
+    named = [f"{count:,} of {domain}" for domain, count in counts.items()]
+    if not named:
+        return []
+    text = (
+        f"The archives do not name the patient of some images: {joined(named)}. Each counts as a "
+        "patient of its own, so that intervals there are too narrow where one patient has several."
+    )
+    split = [d.name for d in data.settings.described_domains if d.split is not None]
+    divided = [name for name in split if name in counts]
+    if divided:
+        text += (
+            f" In {joined(divided)} such images were divided between training and test or between "
+            "folds image by image: one patient may be on both sides."
+        )
+    return [Finding("caution", text)]
+
+
+def _densities(data: ReportData) -> list[Finding]:
+    """Say which arms were trained with a loss that wants densities, where there are none."""
+    arms = []
+    for described in data.settings.described_arms:
+        loss = described.settings.get("loss") or {}
+        if loss.get("name") != "density_aware_focal":
+            continue
+        own = data.settings.arm(described.name).own_domain
+        cells = [cell for cell in data.grid.cells.values() if cell.domain == own]
+        if cells and not any(cell.cases["density"].isin(list("abcd")).any() for cell in cells):
+            arms.append(f"{described.name} (on {own})")
+    if not arms:
+        return []
+    text = (
+        f"No case of the own domain of {joined(arms)} has a breast density from a to d. The "
+        "density-aware loss was the plain focal loss there; nothing is learned from densities."
+    )
+    return [Finding("caution", text)]
+
+
 def _own_accuracy(data: ReportData) -> list[Finding]:
     """Say how accurate each arm is on held-out patients of the domain it was trained on."""
     settings = data.settings
-    aucs = select(data.metrics, metric="auc")
-    parts = []
-    for domain in settings.domains:
-        arms = [arm.name for arm in settings.arms if arm.own_domain == domain.name]
-        if domain.leak is None:
-            own = [of_arm(aucs, domain.name, domain.subsets[0], arm) for arm in arms]
-            parts += [summarised(rows).iloc[:1] for rows in own]
-    rows = pd.concat([aucs.iloc[:0], *parts]).dropna(subset=["value"])
+    rows = own_aucs(data)
     if rows.empty:
         return []
     one = settings.source is not None
@@ -118,120 +140,18 @@ def _own_accuracy(data: ReportData) -> list[Finding]:
     ]
     where = f"the source {settings.source}" if one else "each arm's own domain"
     text = f"On held-out patients of {where}, the AUC (95% CI) is {joined(cells)}."
-    above = rows["ci_low"] > 0.5
-    for holds, words in (
+    for holds, said in (
         ((rows["ci_low"] <= 0.5) & (rows["ci_high"] >= 0.5), "does not exclude chance (0.5)"),
         (rows["ci_high"] < 0.5, "lies below chance (0.5)"),
         (rows["ci_low"].isna() | rows["ci_high"].isna(), "is undefined"),
     ):
         if holds.any():
-            text += f" The interval of {joined(rows.loc[holds, 'arm'].tolist())} {words}."
-    return [Finding("supported" if above.any() else "not_supported", text)]
-
-
-def _drops(data: ReportData) -> list[Finding]:
-    settings = data.settings
-    rows = select(data.metrics, metric="transfer_drop")
-    leaky = [_leaky(row, settings) for _, row in rows.iterrows()]
-    rows = rows[~np.array(leaky, dtype=bool)]
-    keys = ["domain", "subset", "arm"]
-    parts = [summarised(part) for _, part in rows.groupby(keys, sort=False)]
-    rows = in_study_order(pd.concat([rows.iloc[:0], *parts]), settings)
-    known = rows.dropna(subset=["value", "ci_low", "ci_high"])
-    lost, gained = known[known["ci_low"] > 0], known[known["ci_high"] < 0]
-    unclear = known[(known["ci_low"] <= 0) & (known["ci_high"] >= 0)]
-    home, away = _words(settings)
-    pairs = f"{counted(len(known), 'pair')} of arm and {away}"
-    found = []
-    if len(lost):
-        ordered = lost.sort_values("value", kind="stable")
-        smallest, largest = ordered.iloc[0], ordered.iloc[-1]
-        text = (
-            f"In {len(lost)} of {pairs} the AUC at the {away} is lower than at the {home}, with "
-            f"an interval of the drop above zero. The largest drop is {_drop(largest)}"
-        )
-        text += f", the smallest of these {_drop(smallest)}." if len(lost) > 1 else "."
-        text += " These intervals are not adjusted for their number."
-        found.append(Finding("supported", text))
-    if len(gained):
-        names = joined([_drop(row) for _, row in gained.iterrows()])
-        text = (
-            f"A higher AUC at the {away} than at the {home} is supported for {names}. These "
-            "intervals are not adjusted for their number."
-        )
-        found.append(Finding("supported", text))
-    if len(unclear):
-        names = joined([_drop(row) for _, row in unclear.iterrows()])
-        text = (
-            f"In {len(unclear)} of {pairs} the interval of the drop includes zero: {names}. A loss "
-            "is neither shown nor excluded there."
-        )
-        found.append(Finding("not_supported", text))
-    return found
-
-
-def _comparisons(data: ReportData) -> list[Finding]:
-    rows = headline(data.comparisons)
-    found = []
-    for family, tests in rows.groupby("family", sort=False):
-        known = tests.dropna(subset=["p_adjusted", "estimate"])
-        if known.empty:
-            continue
-        clear = known[known["p_adjusted"] < SUPPORT_LEVEL]
-        size = known["family_size"].iloc[0]
-        family_text = f"In the family {spoken(str(family))} (m = {size})"
-        for _, row in clear.iterrows():
-            side = "higher" if row["estimate"] > 0 else "lower"
-            interval = format_estimate(row["estimate"], row["ci_low"], row["ci_high"], signed=True)
-            found.append(
-                Finding(
-                    "supported",
-                    f"{family_text}, the AUC of {row['arm']} on {_where(row)} is {side} "
-                    f"than that of {row['reference']}: difference {interval}, adjusted "
-                    f"{p_phrase(row['p_adjusted'])}.",
-                )
-            )
-        open_tests = known[known["p_adjusted"] >= SUPPORT_LEVEL]
-        if len(open_tests):
-            found.append(Finding("not_supported", _open_text(family_text, open_tests, known)))
-    return found
-
-
-def _open_text(family_text: str, open_tests: pd.DataFrame, known: pd.DataFrame) -> str:
-    differences = counted(len(known), "difference")
-    text = (
-        f"{family_text}, {len(open_tests)} of {differences} between arms "
-        f"{'is' if len(open_tests) == 1 else 'are'} not supported by the headline test."
-    )
-    detectable = open_tests["detectable_difference"].dropna()
-    if len(detectable):
-        low, high = format_number(detectable.min()), format_number(detectable.max())
-        sizes = low if low == high else f"{low} to {high}"
-        text += (
-            f" That is no evidence of equality: with these cases a difference of {sizes} would be "
-            "found with 80% power."
-        )
-    else:
-        text += " That is no evidence of equality."
-    return text
-
-
-def _naive_stouffer(data: ReportData) -> list[Finding]:
-    """Say where combining seeds as if they were independent would have claimed more."""
-    rows = data.comparisons
-    keys = ["family", "domain", "subset", "arm", "reference"]
-    naive = rows[rows["method"] == "stouffer_naive"]
-    both = headline(rows).merge(naive, on=keys, suffixes=("", "_naive"))
-    claimed = both["p_adjusted_naive"] < SUPPORT_LEVEL
-    more = both[claimed & ~(both["p_adjusted"] < SUPPORT_LEVEL)]
-    if more.empty:
-        return []
-    text = (
-        f"The naive Stouffer combination of seeds, as published, would call {len(more)} further "
-        f"{'difference' if len(more) == 1 else 'differences'} significant. The seeds share their "
-        "test images, so that test rejects too often; those results are not supported."
-    )
-    return [Finding("caution", text)]
+            text += f" The interval of {joined(rows.loc[holds, 'arm'].tolist())} {said}."
+    random = rows["method"].str.startswith("seeds_random").all()
+    kind: Kind = "supported" if random else "these_models"
+    if not random:
+        text += f" {THESE_ALONE}"
+    return [Finding(kind if beating_chance(rows) else "not_supported", text)]
 
 
 def _operating_points(data: ReportData) -> list[Finding]:
@@ -250,7 +170,7 @@ def _operating_points(data: ReportData) -> list[Finding]:
             return []
         low, high = f"{part.min():.2f}", f"{part.max():.2f}"
         ranges[metric] = f"is {low}" if low == high else f"ranges from {low} to {high}"
-    home, away = _words(settings)
+    home, away = words(settings)
     text = (
         f"With the threshold that gives {100 * settings.specificity:g}% specificity on validation "
         f"patients of the {home}, specificity at the {away}s {ranges['specificity']} and "
@@ -261,7 +181,7 @@ def _operating_points(data: ReportData) -> list[Finding]:
 
 def _calibration(data: ReportData) -> list[Finding]:
     rows = select(data.metrics, metric=("ece", "ece_null"), subset=JUDGED_SUBSETS)
-    home, _ = _words(data.settings)
+    home, _ = words(data.settings)
     texts = []
     sound = [not _leaky(row, data.settings) for _, row in rows.iterrows()]
     rows = rows[rows["labelled_patients"].isna() & np.array(sound, dtype=bool)]
@@ -297,11 +217,6 @@ def _undefined(data: ReportData) -> list[Finding]:
     return [Finding("caution", text)]
 
 
-def _words(settings: ReportSettings) -> tuple[str, str]:
-    """Return how the domain that arms were trained on, and any other, are called."""
-    return ("source", "target") if settings.source else ("arm's own domain", "other domain")
-
-
 def _foreign(row: pd.Series, settings: ReportSettings) -> bool:
     return settings.arm(row["arm"]).own_domain != row["domain"]
 
@@ -321,14 +236,3 @@ def _one_row_per_cell(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _interval(row: pd.Series) -> str:
     return format_estimate(row["value"], row["ci_low"], row["ci_high"])
-
-
-def _drop(row: pd.Series) -> str:
-    interval = format_estimate(row["value"], row["ci_low"], row["ci_high"], signed=True)
-    return f"{interval} for {row['arm']} on {cohort_name(row['domain'], row['subset'])}"
-
-
-def _where(row: pd.Series) -> str:
-    if row["domain"] == "all_targets":
-        return "all targets together"
-    return cohort_name(row["domain"], row["subset"])

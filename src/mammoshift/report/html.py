@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from markupsafe import Markup
 from mammoshift.configuration.judged import ReportSettings
 from mammoshift.errors import ConfigurationError
 from mammoshift.report.figures.style import ReportFigure
-from mammoshift.report.findings import Finding
+from mammoshift.report.finding import KINDS, Finding
 from mammoshift.report.formatting import NOT_COMPUTED, typographic
 from mammoshift.report.inputs import ReportData
 from mammoshift.report.machine_readable import software_versions
@@ -36,10 +36,15 @@ _LONG = 24
 
 @dataclass(frozen=True)
 class Caption:
-    """Title of a table or a figure, and the note under it."""
+    """Title of a table or a figure, and the note under it.
+
+    `where_drawn` are sentences on what not every figure of the kind holds, by the name that a
+    figure gives it.
+    """
 
     title: str
     note: str
+    where_drawn: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -61,15 +66,16 @@ class Assets:
     methods: Mapping[str, Method]
     limitations: tuple[str, ...]
     style: str
+    script: str
     templates: Path
 
 
 @dataclass(frozen=True)
 class HeadCell:
-    """A row head; `span` is how many rows it stands for."""
+    """A row head; `repeats` says that the row above has the same, so that a page may hide it."""
 
     text: str
-    span: int
+    repeats: bool
 
 
 @dataclass(frozen=True)
@@ -82,7 +88,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """A row as it is printed: the heads that begin here, then the cells."""
+    """A row as it is printed: its heads, then its cells."""
 
     heads: tuple[HeadCell, ...]
     cells: tuple[Cell, ...]
@@ -130,6 +136,7 @@ def load_assets(folder: Path) -> Assets:
             methods={k: Method(**v) for k, v in methods["methods"].items()},
             limitations=tuple(str(text) for text in methods["limitations"]),
             style=_text(folder / "report.css"),
+            script=_text(folder / "report.js"),
             templates=folder,
         )
     except (KeyError, TypeError, AttributeError) as error:
@@ -155,17 +162,20 @@ def render_report(
         keep_trailing_newline=True,
     )
     environment.filters["typographic"] = typographic
+    margins = data.settings.margins
     return environment.get_template("report.html.j2").render(
         settings=data.settings,
         level=SUPPORT_LEVEL,
         random_streams=RANDOM_STREAMS,
         style=Markup(assets.style),
+        script=Markup(assets.script),
         tables={view.key: view for view in _table_views(tables, assets)},
         figures=_figure_views(figures, assets),
+        sheets=data.sheets,
         findings={
-            kind: [finding.text for finding in found if finding.kind == kind]
-            for kind in ("supported", "not_supported", "caution")
+            kind: [finding.text for finding in found if finding.kind == kind] for kind in KINDS
         },
+        margins=margins.model_dump(exclude_none=True) if margins is not None else {},
         shared=shared_settings(data.settings),
         software=software_versions(data),
         weights=starting_weights(data),
@@ -193,6 +203,13 @@ def methods_used(data: ReportData, assets: Assets) -> tuple[tuple[str, Method], 
     A method without a description is listed by its name, so that none is used silently.
     """
     used = set(data.comparisons["method"]) | {method_key(m) for m in data.metrics["method"]}
+    used |= set(data.comparisons["metric"]) & set(assets.methods)
+    if (data.comparisons["from_domain"] != "").any():
+        used.add("transfer_drop")
+    if (data.comparisons["margin"].notna()).any():
+        used.add("margin")
+    if (data.comparisons["simultaneous_low"].notna()).any():
+        used.add("simultaneous")
     fitted = data.metrics["recalibration"] + "_" + data.metrics["fitted_on"]
     used |= set(fitted) & set(assets.methods)
     used |= {f"correction_{c}" for c in data.comparisons["correction"] if c not in {"", "none"}}
@@ -247,24 +264,23 @@ def _table_views(tables: tuple[PublicationTable, ...], assets: Assets) -> Iterat
 
 
 def _rows(table: PublicationTable, numeric: tuple[bool, ...]) -> tuple[Row, ...]:
-    """Return the rows, each head that repeats the one above it joined to it."""
+    """Return the rows, each with all its heads, so that a reader can sort and filter them."""
     values = table.cells.astype(str).to_numpy().tolist()
     rows = []
-    for place, row in enumerate(values):
-        heads = []
-        for column in range(table.row_headers):
-            key = row[: column + 1]
-            if place and values[place - 1][: column + 1] == key:
-                continue
-            below = (i for i in range(place, len(values)) if values[i][: column + 1] != key)
-            heads.append(HeadCell(row[column], next(below, len(values)) - place))
+    above: list[str] = []
+    for row in values:
+        heads = tuple(
+            HeadCell(row[column], above[: column + 1] == row[: column + 1])
+            for column in range(table.row_headers)
+        )
         cells = tuple(
             _cell(text, number)
             for text, number in zip(
                 row[table.row_headers :], numeric[table.row_headers :], strict=True
             )
         )
-        rows.append(Row(tuple(heads), cells))
+        rows.append(Row(heads, cells))
+        above = row
     return tuple(rows)
 
 
@@ -277,7 +293,10 @@ def _cell(text: str, number: bool) -> Cell:
 
 
 def _figure_views(figures: tuple[ReportFigure, ...], assets: Assets) -> dict[str, list[FigureView]]:
-    """Return the figures by the name of their caption."""
+    """Return the figures by the name of their caption; notes explain what is drawn alone."""
+    drawn: dict[str, set[str]] = {}
+    for figure in figures:
+        drawn.setdefault(figure.caption, set()).update(figure.drawn)
     views: dict[str, list[FigureView]] = {}
     for number, figure in enumerate(figures, start=1):
         caption = _caption(assets.figure_captions, figure.caption, "figures")
@@ -286,11 +305,16 @@ def _figure_views(figures: tuple[ReportFigure, ...], assets: Assets) -> dict[str
             key=figure.key,
             number=number,
             title=title,
-            note=caption.note,
+            note=_note(caption, drawn[figure.caption]),
             svg=Markup(figure.svg),
         )
         views.setdefault(figure.caption, []).append(view)
     return views
+
+
+def _note(caption: Caption, drawn: Collection[str]) -> str:
+    said = [text for name, text in caption.where_drawn.items() if name in drawn]
+    return " ".join([caption.note, *said]).strip()
 
 
 def _caption(captions: Mapping[str, Caption], key: str, kind: str) -> Caption:

@@ -18,6 +18,7 @@ from mammoshift.errors import TableError
 from mammoshift.evaluation.grid import Grid
 from mammoshift.evaluation.load import load_grid
 from mammoshift.report.cohort import describe_cohort
+from mammoshift.report.contact_sheets import SheetView, sheet_views
 
 HISTORY_COLUMNS = ("epoch", "stage", "train_loss", "validation_loss", "validation_auc")
 AUDIT_COLUMNS = ("check", "outcome", "detail")
@@ -54,6 +55,8 @@ class ReportInputs:
         Quality-control tables of all datasets and stages.
     audits
         The summaries of the leakage audits, of the splits and of the predictions.
+    sheets
+        The records of the contact sheets, one for each dataset that may be shown.
     assets
         The folder with the template, the style sheet, the captions and the methods' descriptions.
     """
@@ -68,6 +71,7 @@ class ReportInputs:
     exclusions: tuple[Path, ...]
     audits: tuple[Path, ...]
     assets: Path
+    sheets: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,7 @@ class ReportData:
     exclusions: pd.DataFrame
     audit: pd.DataFrame | None
     runs: tuple[TrainedModel, ...]
+    sheets: tuple[SheetView, ...] = ()
 
 
 def load_report_data(inputs: ReportInputs) -> ReportData:
@@ -136,6 +141,7 @@ def load_report_data(inputs: ReportInputs) -> ReportData:
         exclusions=exclusions,
         audit=_read_audits(inputs.audits),
         runs=_read_runs(inputs),
+        sheets=sheet_views(settings, inputs.sheets),
     )
 
 

@@ -14,13 +14,14 @@ from typing import Any
 import pandas as pd
 
 from mammoshift.configuration.judged import ReportSettings
-from mammoshift.report.findings import Finding
+from mammoshift.report.finding import Finding
 from mammoshift.report.formatting import is_null
 from mammoshift.report.inputs import ReportData
 from mammoshift.report.rows import at_thresholds, headline, select
+from mammoshift.report.verdicts import verdicts
 from mammoshift.report.vocabulary import RANDOM_STREAMS, SUPPORT_LEVEL, THRESHOLDS, spoken
 
-SCHEMA = "mammoshift reporting facts, version 2"
+SCHEMA = "mammoshift reporting facts, version 3"
 
 
 def reporting_facts(data: ReportData, found: tuple[Finding, ...]) -> dict[str, Any]:
@@ -57,6 +58,10 @@ def reporting_facts(data: ReportData, found: tuple[Finding, ...]) -> dict[str, A
             "random_streams": RANDOM_STREAMS,
             "level": 0.95,
         },
+        "margins": None
+        if settings.margins is None
+        else settings.margins.model_dump(mode="json", exclude_none=True),
+        "verdicts": [verdict.as_facts() for verdict in verdicts(data)],
         "families": _families(data),
         "significance_level": SUPPORT_LEVEL,
         "undefined": _undefined(data),
@@ -177,7 +182,7 @@ def _undefined(data: ReportData) -> dict[str, Any]:
 
 
 def _plain(value: float) -> float | int | None:
-    """Return a number that JSON can hold: whole as an integer, undefined as null."""
+    """Return a number that JSON can hold, with every digit: undefined is null."""
     if is_null(value):
         return None
-    return int(value) if float(value).is_integer() else round(float(value), 10)
+    return int(value) if float(value).is_integer() else float(value)

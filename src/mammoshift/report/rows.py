@@ -22,6 +22,21 @@ SUMMARIES = ("mean", "ensemble")
 """Values of `seed` that stand for all seeds, the preferred one first."""
 
 NOT_EVALUATED = "not evaluated"
+FIXED = "checkpoints_fixed"
+TESTED = (
+    "family",
+    "domain",
+    "subset",
+    "from_domain",
+    "arm",
+    "reference",
+    "subgroup",
+    "subgroup_value",
+    "metric",
+    "criterion",
+    "threshold_from",
+)
+"""Columns that name what a row tests; the others say how, and what came out."""
 
 
 def cohort_name(domain: str, subset: str) -> str:
@@ -30,17 +45,58 @@ def cohort_name(domain: str, subset: str) -> str:
 
 
 def headline(comparisons: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of the methods that the report leads with."""
-    return comparisons[comparisons["headline"].str.lower().isin({"true", "1"})]
+    """Return the comparisons of arms' AUC by the methods that the report leads with."""
+    return leading(differences(comparisons))
+
+
+def leading(tests: pd.DataFrame) -> pd.DataFrame:
+    """Return those tests whose method the report leads with; none of a declared leak is."""
+    return tests[tests["headline"].str.lower().isin({"true", "1"})]
+
+
+def differences(
+    comparisons: pd.DataFrame, metric: str | Iterable[str] = "auc", subgroup: str = "all"
+) -> pd.DataFrame:
+    """Return the tests of arms against their references on a domain; `any` is every subgroup."""
+    rows = _of_metric(comparisons[comparisons["from_domain"] == ""], metric)
+    if subgroup == "any":
+        return rows[rows["subgroup"] != "all"]
+    return rows[rows["subgroup"] == subgroup]
+
+
+def drops(comparisons: pd.DataFrame, metric: str | Iterable[str] = "auc") -> pd.DataFrame:
+    """Return what arms lose from their own domain to another, without a reference."""
+    rows = comparisons[(comparisons["from_domain"] != "") & (comparisons["reference"] == "")]
+    return _of_metric(rows, metric)
+
+
+def first_of_each(tests: pd.DataFrame) -> pd.DataFrame:
+    """Return one row for each thing that is tested: the leading method, which stands first."""
+    return tests.drop_duplicates(list(TESTED))
+
+
+def of_checkpoints(tests: pd.DataFrame, row: pd.Series) -> pd.DataFrame:
+    """Return the row that holds the checkpoints fixed of what `row` tests with seeds as random."""
+    if row["method"] == FIXED:
+        return tests.iloc[:0]
+    same = tests["method"] == FIXED
+    for column in TESTED:
+        same &= tests[column] == row[column]
+    return tests[same]
+
+
+def _of_metric(rows: pd.DataFrame, metric: str | Iterable[str]) -> pd.DataFrame:
+    return rows[rows["metric"].isin([metric] if isinstance(metric, str) else list(metric))]
 
 
 def select(metrics: pd.DataFrame, **values: str | Iterable[str]) -> pd.DataFrame:
     """Return the rows whose columns have the given value, or one of the given values.
 
-    Rows of subgroups are left out unless `subgroup` is among the given columns.
+    Rows of subgroups, and of maps of single folds, are left out unless `subgroup`, or `fold`, is
+    among the given columns.
     """
     keep = np.ones(len(metrics), dtype=bool)
-    for column, wanted in ({"subgroup": "all"} | values).items():
+    for column, wanted in ({"subgroup": "all", "fold": ""} | values).items():
         allowed = [wanted] if isinstance(wanted, str) else list(wanted)
         keep &= metrics[column].isin(allowed).to_numpy()
     return metrics[keep]

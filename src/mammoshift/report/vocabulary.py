@@ -35,7 +35,8 @@ METRIC_LABELS = {
     "calibration_intercept": "Intercept",
     "calibration_slope": "Slope",
     "temperature": "Temperature",
-    "transfer_drop": "Transfer drop",
+    "auc_standardised": "AUC at equal case mix",
+    "squared_calibration_error": "Squared calibration error",
 }
 
 COMPARISON_METHODS = {
@@ -46,12 +47,17 @@ COMPARISON_METHODS = {
     "strube": "Strube, correlation of the seeds known from DeLong",
     "stouffer_naive": ("Naive Stouffer (as published, not valid over seeds sharing a test set)"),
     "omnibus": "Omnibus: all arms are equal",
-    "difference_of_drops": "Difference of transfer drops",
+    "seeds_random": "Seeds random: about the architecture",
+    "checkpoints_fixed": "Seeds fixed: about these models",
     "delong_paired": "Paired DeLong, one seed",
+    "equal_weights_t": "Plain mean over domains, Student's t",
     "weighted_stouffer": "Weighted Stouffer over independent domains",
     "random_effects": "Random effects over independent domains",
 }
 """Methods of `comparisons.csv`, in the order in which the report lists them."""
+
+ABOUT_ARCHITECTURES = frozenset({"obuchowski_rockette_nested", "seeds_random"})
+"""Methods with seeds as random: what they support is about an arm, not about its models alone."""
 
 CORRECTIONS = {
     "bh": "BH",
@@ -73,10 +79,16 @@ RECALIBRATIONS = {
 THRESHOLDS = {
     "own_validation": ("transferred", "threshold fixed on the arm's own validation patients"),
     "reestimated": ("re-estimated", "oracle: threshold from the evaluated labels themselves"),
+    "fixed": ("fixed", "threshold fixed beforehand"),
+    "judged_cases": ("chosen on the test", "optimistic: chosen on the evaluated cases, once"),
 }
 """Where a threshold comes from: a word, and a phrase."""
 
-_CRITERIA = {"youden": "largest Youden index", "g_mean": "largest G-mean"}
+_CRITERIA = {
+    "youden": "largest Youden index",
+    "g_mean": "largest G-mean",
+    "probability_0.5": "probability 0.5",
+}
 _SPECIFICITY = "specificity_"
 _COUNTS = re.compile(r"^\d+_|_\d+$")
 
@@ -86,6 +98,11 @@ def criterion_words(criterion: str) -> str:
     if criterion.startswith(_SPECIFICITY):
         return f"{100 * float(criterion.removeprefix(_SPECIFICITY)):g}% specificity"
     return _CRITERIA.get(criterion, spoken(criterion))
+
+
+def threshold_words(criterion: str, threshold_from: str) -> str:
+    """Return which threshold a rate is at: how it is chosen, and where."""
+    return f"{criterion_words(criterion)} ({THRESHOLDS[threshold_from][0]})"
 
 
 def method_key(method: str) -> str:

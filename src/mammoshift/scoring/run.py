@@ -25,13 +25,14 @@ from mammoshift.contracts.cases import (
     read_cases,
     subset_of,
 )
+from mammoshift.contracts.features import SCORES_SCHEMA, write_scores
 from mammoshift.contracts.predictions import PREDICTION_SCHEMA, write_predictions
 from mammoshift.contracts.run import Run
 from mammoshift.errors import TableError
 from mammoshift.files import atomic_path
+from mammoshift.kinds._inputs import CaseInputs, InputFiles
 from mammoshift.kinds._protocol import MODEL_RECORD, ScoreRequest, kind_of
-from mammoshift.pixelstore.case_pixels import CasePixels
-from mammoshift.provenance.reuse import keep, restore, result_key
+from mammoshift.provenance.reuse import Store, result_key
 
 LOGITS = "logits.npy"
 SCORED_ON_OWN = (VALIDATION, *JUDGED_SUBSETS)
@@ -53,15 +54,18 @@ class ScoringJob:
         Run -> folder of the model that it applies.
     cases
         Table of the domain.
-    stores
-        Dataset -> receipt of its pixel store; empty for a kind without images.
+    inputs
+        What is read of the cases' images.
+    store
+        Where logits are kept; None for a folder `kept` beside the table.
     """
 
     settings: Mapping[str, Any]
     code: Mapping[str, str]
     models: Mapping[Run, Path]
     cases: Path
-    stores: Mapping[str, Path]
+    inputs: InputFiles
+    store: Store | None = None
 
 
 def run_scoring(job: ScoringJob, output: Path) -> None:
@@ -72,14 +76,46 @@ def run_scoring(job: ScoringJob, output: Path) -> None:
     TableError
         If no case of the domain could be decoded.
     """
-    table, pixels = _decoded(job)
+    table, inputs = _decoded(job)
     wanted = {run: _cases_of(job, run, table) for run in job.models}
-    kept = output.parent / "kept"
+    logits = _logits(job, wanted, inputs, output)
+    write_predictions(_table(job, wanted, logits), output)
+
+
+def run_lending(job: ScoringJob, output: Path) -> None:
+    """Write the scores of a domain's cases for another arm to learn from, folds averaged.
+
+    With the setting `whole` they are those of all cases, else of those that are judged.
+
+    Raises
+    ------
+    TableError
+        If no case of the domain could be decoded.
+    """
+    table, inputs = _decoded(job)
+    wanted = {
+        run: table if job.settings["whole"] else _cases_of(job, run, table) for run in job.models
+    }
+    logits = _logits(job, wanted, inputs, output)
+    parts = [
+        pd.DataFrame({"seed": run.seed, "case_id": cases["case_id"], "logit": logits[run]})
+        for run, cases in wanted.items()
+    ]
+    means = pd.concat(parts).groupby(["seed", "case_id"], as_index=False)["logit"].mean()
+    arm, domain = job.settings["arm"], job.settings["domain"]
+    write_scores(means.assign(arm=arm, domain=domain)[SCORES_SCHEMA.names], output)
+
+
+def _logits(
+    job: ScoringJob, wanted: Mapping[Run, pd.DataFrame], inputs: CaseInputs, output: Path
+) -> dict[Run, NDArray[np.float64]]:
+    """Return the logits of each run for its cases, restored where they are still valid."""
+    store = job.store or Store(output.parent / "kept")
     logits: dict[Run, NDArray[np.float64]] = {}
     missing: dict[tuple[str, ...], list[Run]] = {}
-    keys = {run: _key(job, run, cases, pixels) for run, cases in wanted.items()}
+    keys = {run: _key(job, run, cases, inputs) for run, cases in wanted.items()}
     for run, cases in wanted.items():
-        found = _restored(kept, run, keys[run])
+        found = _restored(store, keys[run], output)
         if found is not None:
             print(f"{job.settings['domain']}, {run}: restored")
             logits[run] = found
@@ -87,11 +123,11 @@ def run_scoring(job: ScoringJob, output: Path) -> None:
             missing.setdefault(tuple(cases["case_id"]), []).append(run)
     for runs in missing.values():
         cases = wanted[runs[0]]
-        for run, row in zip(runs, _scored(job, runs, cases, pixels), strict=True):
+        for run, row in zip(runs, _scored(job, runs, cases, inputs), strict=True):
             logits[run] = row
-            _keep(kept, run, keys[run], row)
+            _keep(store, keys[run], row, output, f"logits of {run} on {job.settings['domain']}")
             print(f"{job.settings['domain']}, {run}: scored {len(row)} cases")
-    write_predictions(_table(job, wanted, logits), output)
+    return logits
 
 
 def judged_subset(cases: pd.DataFrame) -> pd.Series[str]:
@@ -107,16 +143,14 @@ def judged_subset(cases: pd.DataFrame) -> pd.Series[str]:
     return pd.Series(names, index=cases.index, dtype="str")
 
 
-def _decoded(job: ScoringJob) -> tuple[pd.DataFrame, CasePixels | None]:
+def _decoded(job: ScoringJob) -> tuple[pd.DataFrame, CaseInputs]:
     table = read_cases(job.cases)
-    pixels = None
-    if job.stores:
-        pixels = CasePixels.open(job.stores, table)
-        table = table[pixels.stored(table)]
-    table = table.sort_values("case_id").reset_index(drop=True)
+    seeds = sorted({run.seed for run in job.models})
+    inputs = CaseInputs.open(job.inputs, table, job.settings["domain"], seeds)
+    table = table[inputs.known(table)].sort_values("case_id").reset_index(drop=True)
     if table.empty:
         raise TableError(f"{job.cases}: no case of {job.settings['domain']} could be decoded")
-    return table, pixels
+    return table, inputs
 
 
 def _cases_of(job: ScoringJob, run: Run, table: pd.DataFrame) -> pd.DataFrame:
@@ -135,12 +169,12 @@ def _named(job: ScoringJob, cases: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"case_id": units.index, "subset": units.to_numpy()})
 
 
-def _key(job: ScoringJob, run: Run, cases: pd.DataFrame, pixels: CasePixels | None) -> str:
+def _key(job: ScoringJob, run: Run, cases: pd.DataFrame, inputs: CaseInputs) -> str:
     digest = hashlib.sha256("\n".join(cases["case_id"]).encode())
     columns = kind_of(job.settings["kind"]).SCORED_COLUMNS
     for values in cases[list(columns)].astype("string").fillna("\0").itertuples(index=False):
         digest.update("\1".join(values).encode() + b"\n")
-    for value in pixels.hashes(cases) if pixels is not None else ():
+    for value in inputs.hashes(cases, run.seed):
         digest.update(value.encode())
     folder = job.models[run]
     files = [folder / MODEL_RECORD, folder / "model.safetensors"]
@@ -149,10 +183,15 @@ def _key(job: ScoringJob, run: Run, cases: pd.DataFrame, pixels: CasePixels | No
 
 
 def _scored(
-    job: ScoringJob, runs: Sequence[Run], cases: pd.DataFrame, pixels: CasePixels | None
+    job: ScoringJob, runs: Sequence[Run], cases: pd.DataFrame, inputs: CaseInputs
 ) -> NDArray[np.float64]:
-    models = tuple(job.models[run] for run in runs)
-    request = ScoreRequest(models=models, cases=cases, pixels=pixels)
+    request = ScoreRequest(
+        models=tuple(job.models[run] for run in runs),
+        cases=cases,
+        pixels=inputs.pixels,
+        features=inputs.features,
+        scores=tuple(inputs.scores[run.seed] for run in runs) if inputs.scores else (),
+    )
     return kind_of(job.settings["kind"]).score(request)
 
 
@@ -179,22 +218,18 @@ def _table(
     return pd.concat(parts, ignore_index=True)[PREDICTION_SCHEMA.names]
 
 
-def _folder(kept: Path, run: Run) -> Path:
-    return kept / f"seed-{run.seed}_fold-{run.fold}"
-
-
-def _restored(kept: Path, run: Run, key: str) -> NDArray[np.float64] | None:
-    place = kept / f".{LOGITS}-{run.seed}-{run.fold}"
-    if not restore(_folder(kept, run), key, {LOGITS: place}):
+def _restored(store: Store, key: str, output: Path) -> NDArray[np.float64] | None:
+    place = output.with_name(f".{LOGITS}-{key}")
+    if not store.restore(key, {LOGITS: place}):
         return None
     values = np.load(place, allow_pickle=False)
     place.unlink()
     return values
 
 
-def _keep(kept: Path, run: Run, key: str, logits: NDArray[np.float64]) -> None:
-    path = kept / f"new-{run.seed}-{run.fold}.npy"
+def _keep(store: Store, key: str, logits: NDArray[np.float64], output: Path, of: str) -> None:
+    path = output.with_name(f"new-{key}.npy")
     with atomic_path(path) as temporary:
         np.save(temporary, logits)
-    keep(_folder(kept, run), key, {LOGITS: path})
+    store.keep(key, {LOGITS: path}, of)
     path.unlink()

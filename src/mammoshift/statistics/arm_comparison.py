@@ -20,6 +20,7 @@ from mammoshift.statistics.comparisons import (
     omnibus,
     paired,
 )
+from mammoshift.statistics.curve_values import ONE_RUN, CurveValues, mean_of_arm
 from mammoshift.statistics.distributions import critical_value
 from mammoshift.statistics.intervals import IntervalMethod, auc_intervals, logit_interval
 from mammoshift.statistics.multireader import (
@@ -30,7 +31,6 @@ from mammoshift.statistics.multireader import (
     obuchowski_rockette_nested,
 )
 from mammoshift.statistics.seeds import exact_fixed, seed_correlation, stouffer_naive, strube
-from mammoshift.statistics.transfer import ONE_RUN
 
 Curve = tuple[str, str | None]
 
@@ -109,12 +109,14 @@ class ArmMean:
     """The mean AUC of one arm over its seeds.
 
     With two seeds or more the interval holds what other seeds would change (`seeds_random`), and
-    `seed_sd` is the standard deviation of the seeds' AUC; with one it is that of the model.
+    `seed_sd` is the standard deviation of the seeds' AUC; with one it is that of the model. Where
+    the patients give no variance (perfect separation) there is no interval.
     """
 
     arm: str
     seeds: int
     auc: float | None
+    se: float | None
     ci_low: float | None
     ci_high: float | None
     seed_sd: float | None
@@ -246,23 +248,75 @@ def _arm_means(
     level: float,
     method: IntervalMethod,
 ) -> Iterator[ArmMean]:
-    single = auc_intervals(estimate, level, method)
     for arm, seeds in positions.items():
-        own = list(seeds.values())
-        values = estimate.auc[own]
-        if len(own) == 1:
-            low, high = single.low[own[0]], single.high[own[0]]
-            used, note, sd = single.method, estimate.notes[own[0]], None
-        else:
-            test = mean_over_seeds(estimate.auc, estimate.covariance, own, level, estimate.parts)
-            se = np.array([math.nan if test.se in (None, 0.0) else test.se])
-            c = critical_value(level, test.df)
-            (low,), (high,) = logit_interval(values.mean(keepdims=True), se, c)
-            used, note = f"{test.method}_logit_t", test.note
-            sd = _or_none(values.std(ddof=1))
-        yield ArmMean(
-            arm, len(own), _or_none(values.mean()), _or_none(low), _or_none(high), sd, used, note
-        )
+        yield arm_mean(estimate, arm, list(seeds.values()), level, method)
+
+
+def arm_mean(
+    estimate: AucEstimate,
+    arm: str,
+    curves: Sequence[int],
+    level: float = 0.95,
+    method: IntervalMethod = "auto",
+) -> ArmMean:
+    """Return the mean AUC of the arm whose seeds are the curves at these positions.
+
+    The interval of an arm of one seed is made by `method`.
+    """
+    own = list(curves)
+    if len(own) == 1:
+        single = auc_intervals(estimate, level, method)
+        limits = float(single.low[own[0]]), float(single.high[own[0]])
+        se, note = float(estimate.se[own[0]]), estimate.notes[own[0]]
+        return _arm_mean(estimate, arm, own, se, limits, single.method, note)
+    test = mean_over_seeds(estimate.auc, estimate.covariance, own, level, estimate.parts)
+    return _mean_of_seeds(estimate, arm, own, test, level)
+
+
+def fixed_mean(
+    estimate: AucEstimate, curves: Sequence[int], arm: str = "", level: float = 0.95
+) -> ArmMean:
+    """Return the mean AUC of some curves with an interval for these checkpoints alone."""
+    values = CurveValues(estimate.auc, estimate.covariance, estimate.parts)
+    test = mean_of_arm(values, curves, level, seeds_random=False)
+    return _mean_of_seeds(estimate, arm, list(curves), test, level)
+
+
+def _mean_of_seeds(
+    estimate: AucEstimate, arm: str, own: list[int], test: Combined, level: float
+) -> ArmMean:
+    patients = float(estimate.covariance[np.ix_(own, own)].mean())
+    se = math.nan if test.se is None else test.se
+    known = np.array([se if patients > 0.0 and se > 0.0 else math.nan])
+    mean = estimate.auc[own].mean(keepdims=True)
+    (low,), (high,) = logit_interval(mean, known, critical_value(level, test.df))
+    flagged = dict.fromkeys(flag for k in own for flag in estimate.flags[k])
+    note = "; ".join(dict.fromkeys(filter(None, (test.note, *flagged))))
+    limits, method = (float(low), float(high)), f"{test.method}_logit_t"
+    return _arm_mean(estimate, arm, own, se, limits, method, note)
+
+
+def _arm_mean(
+    estimate: AucEstimate,
+    arm: str,
+    own: list[int],
+    se: float,
+    limits: tuple[float, float],
+    method: str,
+    note: str,
+) -> ArmMean:
+    values = estimate.auc[own]
+    return ArmMean(
+        arm,
+        len(own),
+        _or_none(float(values.mean())),
+        _or_none(se),
+        _or_none(limits[0]),
+        _or_none(limits[1]),
+        _or_none(float(values.std(ddof=1))) if len(own) > 1 else None,
+        method,
+        note,
+    )
 
 
 def _curve_rows(

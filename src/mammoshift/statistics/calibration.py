@@ -26,7 +26,7 @@ from mammoshift.statistics.calibration_error import (
     CalibrationError,
     bin_index,
     bin_sums,
-    calibration_error,
+    calibration_errors,
     debiased_l2,
 )
 from mammoshift.statistics.calibration_line import CalibrationLine, calibration_line
@@ -96,6 +96,16 @@ def calibration_measures(
     positive, row = checked_curve(labels, logits, "calibration")
     codes = None if patients is None else cluster_codes(patients, row.size)
     nll, brier = nll_terms(row, positive), brier_terms(row, positive)
+    by_width, by_mass = calibration_errors(
+        row,
+        positive,
+        rng,
+        ("equal_width", "equal_mass"),
+        patients=codes,
+        bins=bins,
+        simulations=simulations,
+        level=level,
+    )
     return CalibrationMeasures(
         n=row.size,
         n_pos=int(positive.sum()),
@@ -105,19 +115,8 @@ def calibration_measures(
         nll=_mean(nll, codes, level, math.inf),
         brier=_mean(brier, codes, level, 1.0),
         brier_parts=brier_decomposition(row, positive, bins=bins),
-        ece=calibration_error(
-            row, positive, rng, patients=codes, bins=bins, simulations=simulations, level=level
-        ),
-        ece_equal_mass=calibration_error(
-            row,
-            positive,
-            rng,
-            patients=codes,
-            bins=bins,
-            binning="equal_mass",
-            simulations=simulations,
-            level=level,
-        ),
+        ece=by_width,
+        ece_equal_mass=by_mass,
         debiased_l2=debiased_l2(row, positive, bins=bins),
         line=calibration_line(row, positive, patients=codes, level=level),
     )

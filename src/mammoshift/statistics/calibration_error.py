@@ -20,6 +20,7 @@ section 5 (debiased squared error).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -106,6 +107,62 @@ def expected_calibration_error(
     return float(np.abs(positives - mass).sum() / p.size)
 
 
+@dataclass(frozen=True)
+class Grouped:
+    """Cases in an order in which those of a group stand together, the largest logit first.
+
+    Attributes
+    ----------
+    order
+        [N]; None where every case is a group of its own, in their own order.
+    first
+        [N], true where a group begins, in that order.
+    """
+
+    order: IntArray | None
+    first: NDArray[np.bool_]
+
+
+def group_together(logits: FloatArray, groups: ArrayLike | Grouped | None) -> Grouped:
+    """Put the cases [N] of each group together; an increasing map of the logits changes nothing."""
+    if isinstance(groups, Grouped):
+        return groups
+    if groups is None:
+        return Grouped(None, np.ones(logits.size, dtype=bool))
+    owner = np.asarray(groups)
+    order = np.lexsort((-logits, owner))
+    ordered = owner[order]
+    first = np.ones(owner.size, dtype=bool)
+    first[1:] = ordered[1:] != ordered[:-1]
+    return Grouped(order, first)
+
+
+def calibration_errors(
+    logits: ArrayLike,
+    labels: ArrayLike,
+    rng: np.random.Generator,
+    binnings: Sequence[Binning],
+    *,
+    patients: ArrayLike | None = None,
+    bins: int = DEFAULT_BINS,
+    simulations: int = NULL_SIMULATIONS,
+    level: float = 0.95,
+) -> list[CalibrationError]:
+    """Return the ECE with its null band for each binning; parameters as in `calibration_error`."""
+    positive, row = checked_curve(labels, logits, "calibration")
+    groups = None if patients is None else 2 * cluster_codes(patients, row.size) + positive
+    together = group_together(row, groups)
+    found = []
+    for binning in binnings:
+        null = null_calibration_errors(
+            row, rng, groups=together, bins=bins, binning=binning, simulations=simulations
+        )
+        value = expected_calibration_error(row, positive, bins=bins, binning=binning)
+        high = float(np.quantile(null, level))
+        found.append(CalibrationError(value, float(null.mean()), high, bins, binning, level))
+    return found
+
+
 def calibration_error(
     logits: ArrayLike,
     labels: ArrayLike,
@@ -122,26 +179,24 @@ def calibration_error(
     With patients, cases of one patient that share a label count as one outcome, since two views
     of a breast are not two cancers; the band is then on the wide side.
     """
-    positive, row = checked_curve(labels, logits, "calibration")
-    groups = None if patients is None else 2 * cluster_codes(patients, row.size) + positive
-    null = null_calibration_errors(
-        row, rng, groups=groups, bins=bins, binning=binning, simulations=simulations
+    (found,) = calibration_errors(
+        logits,
+        labels,
+        rng,
+        (binning,),
+        patients=patients,
+        bins=bins,
+        simulations=simulations,
+        level=level,
     )
-    return CalibrationError(
-        expected_calibration_error(row, positive, bins=bins, binning=binning),
-        float(null.mean()),
-        float(np.quantile(null, level)),
-        bins,
-        binning,
-        level,
-    )
+    return found
 
 
 def null_calibration_errors(
     logits: ArrayLike,
     rng: np.random.Generator,
     *,
-    groups: ArrayLike | None = None,
+    groups: ArrayLike | Grouped | None = None,
     bins: int = DEFAULT_BINS,
     binning: Binning = "equal_width",
     simulations: int = NULL_SIMULATIONS,
@@ -155,24 +210,33 @@ def null_calibration_errors(
     Parameters
     ----------
     groups
-        [N] whole numbers; the labels of a group follow from one random number, the strongest
-        dependence that the probabilities allow. None draws every label by itself.
+        [N] whole numbers, or what `group_together` made of them; the labels of a group follow
+        from one random number, the strongest dependence that the probabilities allow. None draws
+        every label by itself.
     """
     row = np.asarray(logits, dtype=np.float64)
-    p = expit(row)
+    together = group_together(row, groups)
+    p = expit(row if together.order is None else row[together.order])
     index, size = bin_index(p, bins, binning)
-    owner = np.arange(p.size) if groups is None else np.asarray(groups)
+    # Bins rise with the probability, so that a group's cases in one bin stand together.
+    first = together.first | (np.diff(index, prepend=index[:1]) != 0)
+    run = np.cumsum(first) - 1
+    starts = np.flatnonzero(first)
+    sizes, bin_of = np.diff(starts, append=p.size), index[starts]
+    variances = _variances_of_positives(p, index, run, starts, bin_of, size)
+    largest = np.zeros(size, dtype=np.intp)
+    np.maximum.at(largest, bin_of, sizes)
     total = np.zeros(simulations)
     for b in range(size):
-        inside = p[index == b]
-        if not inside.size:
+        if not largest[b]:
             continue
-        codes = np.unique(owner[index == b], return_inverse=True)[1]
-        variance = _variance_of_positives(inside, codes)
-        if variance > _LARGE_VARIANCE * int(np.bincount(codes).max()) ** 2:
-            total += np.abs(rng.normal(0.0, math.sqrt(variance), simulations))
+        if variances[b] > _LARGE_VARIANCE * int(largest[b]) ** 2:
+            total += np.abs(rng.normal(0.0, math.sqrt(variances[b]), simulations))
         else:
-            total += np.abs(_simulated_positives(inside, codes, simulations, rng) - inside.sum())
+            inside = index == b
+            codes = np.unique(run[inside], return_inverse=True)[1]
+            drawn = _simulated_positives(p[inside], codes, simulations, rng)
+            total += np.abs(drawn - p[inside].sum())
     return total / p.size
 
 
@@ -280,17 +344,25 @@ def bin_sums(
     )
 
 
-def _variance_of_positives(p: FloatArray, codes: IntArray) -> float:
-    """Return the variance of the number of positives when a group shares one random number.
+def _variances_of_positives(
+    p: FloatArray,
+    index: IntArray,
+    run: IntArray,
+    starts: IntArray,
+    bin_of: IntArray,
+    size: int,
+) -> FloatArray:
+    """Return the variance of the number of positives of each bin [size].
 
-    Two labels of a group then have the covariance min(p, q) - p q; for each case the terms
-    min(p, q) with the larger probabilities of its group are its own p.
+    A run [R] is a group within a bin, the largest probability first. Two labels of a run have the
+    covariance min(p, q) - p q; for each case the terms min(p, q) with the larger probabilities of
+    its run are its own p.
     """
-    order = np.lexsort((-p, codes))
-    sizes = np.bincount(codes)
-    larger = np.arange(p.size) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    means = np.bincount(codes, weights=p)
-    return float(np.sum(p[order] * (1.0 + 2.0 * larger)) - np.sum(means**2))
+    larger = np.arange(p.size) - starts[run]
+    means = np.bincount(run, weights=p)
+    joint = np.bincount(index, weights=p * (1.0 + 2.0 * larger), minlength=size)
+    own = np.bincount(bin_of, weights=means**2, minlength=size)
+    return np.asarray(joint - own, dtype=np.float64)
 
 
 def _simulated_positives(

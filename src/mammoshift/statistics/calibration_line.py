@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
 from mammoshift.statistics.inputs import FloatArray, IntArray, checked_curve, cluster_codes
-from mammoshift.statistics.logistic_fits import logistic_lines
+from mammoshift.statistics.logistic_fits import MANY, logistic_lines
 from mammoshift.statistics.proportions import Estimate, undefined, wald_estimate
 
 SEPARATED = "undefined: the logits separate the classes, so no finite slope exists"
@@ -95,7 +95,11 @@ def _in_the_large(logits: FloatArray, positive: NDArray[np.bool_]) -> float:
     share = float(positive.mean())
     odds = math.log(share) - math.log1p(-share)
     low, high = odds - float(logits.max()), odds - float(logits.min())
-    shift = min(max(0.0, low), high)
+    start = 0.0
+    if logits.size > 2 * MANY and positive[:: logits.size // MANY].any():
+        few = slice(None, None, logits.size // MANY)
+        start = 0.0 if positive[few].all() else _in_the_large(logits[few], positive[few])
+    shift = min(max(start, low), high)
     for _ in range(200):
         p = expit(logits + shift)
         gap = float(p.mean()) - share
@@ -141,5 +145,5 @@ def _patients_behind(positive: NDArray[np.bool_], codes: IntArray | None) -> tup
     if codes is None:
         fewest = min(int(positive.sum()), int((~positive).sum()))
         return math.inf, FEW_PATIENTS if fewest < FEWEST_PATIENTS else ""
-    fewest = min(np.unique(codes[side]).size for side in (positive, ~positive))
+    fewest = min(int(np.count_nonzero(np.bincount(codes[side]))) for side in (positive, ~positive))
     return max(1.0, fewest - 1.0), FEW_PATIENTS if fewest < FEWEST_PATIENTS else ""

@@ -4,8 +4,7 @@ A metric whose denominator is zero is undefined: its value is None and its note 
 0 or NaN. Intervals for independent cases: Wilson for proportions; F1 by the Wilson interval of
 the Jaccard index J = tp / (tp + fp + fn), of which it is the monotone function 2J / (1 + J);
 balanced accuracy by MOVER from the Wilson limits of its two terms; the Matthews correlation by
-the delta method on Fisher's z scale. With several cases for each patient all of them come from
-a patient bootstrap.
+the delta method on Fisher's z scale. With several cases for each patient: `patient_confusion`.
 
 References
 ----------
@@ -23,16 +22,7 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
 from mammoshift.errors import StatisticsError
-from mammoshift.statistics.bootstrap import (
-    DEFAULT_RESAMPLES,
-    Strata,
-    bootstrap_sums,
-    is_degenerate,
-    percentile_interval,
-    resamples_text,
-    strata_of,
-)
-from mammoshift.statistics.inputs import FloatArray, checked_cases
+from mammoshift.statistics.inputs import checked_cases
 from mammoshift.statistics.proportions import (
     Estimate,
     mean_of_two,
@@ -47,13 +37,6 @@ NO_CALLED_POSITIVE = "undefined: no case is called positive"
 NO_CALLED_NEGATIVE = "undefined: no case is called negative"
 NO_CASE = "undefined: there is no case"
 PERFECT_CORRELATION = "no interval: the correlation is perfect, so its variance estimate is zero"
-DEGENERATE = (
-    "the bootstrap is degenerate (all resamples agree): Wilson interval on the number of patients"
-)
-DEGENERATE_WITHOUT_FALLBACK = "no interval: the bootstrap is degenerate (all resamples agree)"
-OFTEN_UNDEFINED = "no interval: undefined in more than 5 % of the resamples"
-
-_LARGEST_UNDEFINED_SHARE = 0.05
 
 
 @dataclass(frozen=True)
@@ -131,72 +114,6 @@ def confusion_metrics(matrix: ConfusionMatrix, level: float = 0.95) -> Confusion
     )
 
 
-def clustered_confusion_metrics(
-    labels: ArrayLike,
-    decisions: ArrayLike,
-    patients: ArrayLike,
-    rng: np.random.Generator,
-    *,
-    resamples: int = DEFAULT_RESAMPLES,
-    level: float = 0.95,
-) -> ConfusionMetrics:
-    """Return every metric with a percentile interval of the patient bootstrap.
-
-    Where all resamples agree (nothing was ever missed, say) their interval has no width and
-    would claim certainty; proportions then get the Wilson interval with the number of patients
-    in place of the number of cases, and the note says so.
-
-    Parameters
-    ----------
-    labels, decisions
-        [N], 0 or 1; both labels must occur.
-    patients
-        [N].
-    """
-    cells = _cells(labels, decisions)
-    strata = strata_of(labels, patients)
-    values = _values(cells.sum(axis=0, dtype=np.float64))
-    replicates = _values(bootstrap_sums(strata, cells.astype(np.float64), rng, resamples=resamples))
-    patients_of = _patients_behind(cells, strata)
-    plain = confusion_metrics(confusion_matrix(labels, decisions), level)
-    method = resamples_text(resamples)
-    return ConfusionMetrics(
-        **{
-            name: _bootstrapped(
-                getattr(plain, name),
-                float(values[name]),
-                replicates[name],
-                patients_of.get(name),
-                method,
-                level,
-            )
-            for name in values
-        }
-    )
-
-
-def _bootstrapped(
-    plain: Estimate,
-    value: float,
-    replicates: FloatArray,
-    patients: int | None,
-    method: str,
-    level: float,
-) -> Estimate:
-    if plain.value is None:
-        return plain
-    known = replicates[np.isfinite(replicates)]
-    if known.size < (1.0 - _LARGEST_UNDEFINED_SHARE) * replicates.size:
-        return Estimate(value, note=OFTEN_UNDEFINED)
-    if is_degenerate(known):
-        if patients is None:
-            return Estimate(value, note=DEGENERATE_WITHOUT_FALLBACK)
-        low, high = wilson_interval(value * patients, patients, level)
-        return Estimate(value, float(low), float(high), "wilson_patients", DEGENERATE)
-    low, high = percentile_interval(known, level)
-    return Estimate(value, float(low), float(high), method)
-
-
 def _cells(labels: ArrayLike, decisions: ArrayLike) -> np.ndarray:
     """Return indicators [N, 4] of the cells tn, fp, fn, tp."""
     positive, _ = checked_cases(labels, np.zeros(np.shape(labels)))
@@ -212,37 +129,6 @@ def _cells(labels: ArrayLike, decisions: ArrayLike) -> np.ndarray:
     return np.stack(
         [~positive & ~called, ~positive & called, positive & ~called, positive & called], axis=1
     )
-
-
-def _values(cells: FloatArray) -> dict[str, FloatArray]:
-    """Return the metrics of counts [..., 4], NaN where undefined."""
-    tn, fp, fn, tp = np.moveaxis(cells, -1, 0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        sensitivity, specificity = tp / (tp + fn), tn / (tn + fp)
-        margins = (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)
-        return {
-            "accuracy": (tp + tn) / (tn + fp + fn + tp),
-            "precision": tp / (tp + fp),
-            "sensitivity": sensitivity,
-            "specificity": specificity,
-            "npv": tn / (tn + fn),
-            "f1": 2.0 * tp / (2.0 * tp + fp + fn),
-            "balanced_accuracy": (sensitivity + specificity) / 2.0,
-            "mcc": (tp * tn - fp * fn) / np.sqrt(margins),
-        }
-
-
-def _patients_behind(cells: np.ndarray, strata: Strata) -> dict[str, int]:
-    """Return the number of patients that contribute to each proportion's denominator."""
-    tn, fp, fn, tp = cells.T
-    denominators = {
-        "accuracy": tn | fp | fn | tp,
-        "precision": tp | fp,
-        "sensitivity": tp | fn,
-        "specificity": tn | fp,
-        "npv": tn | fn,
-    }
-    return {name: np.unique(strata.codes[of]).size for name, of in denominators.items()}
 
 
 def _f1(matrix: ConfusionMatrix, level: float) -> Estimate:

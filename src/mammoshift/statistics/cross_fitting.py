@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,11 +17,21 @@ from mammoshift.statistics.inputs import (
     checked_classes,
     cluster_codes,
 )
-from mammoshift.statistics.recalibration import LogitMap
+
+
+class Recalibration(Protocol):
+    """A map of logits."""
+
+    def apply(self, logits: ArrayLike) -> FloatArray:
+        """Return the recalibrated logits, of the same shape."""
+        ...
+
+
+M = TypeVar("M", bound=Recalibration)
 
 
 @dataclass(frozen=True)
-class CrossFit:
+class CrossFit(Generic[M]):
     """Logits recalibrated by maps that never saw the patient they are applied to.
 
     Attributes
@@ -35,18 +46,18 @@ class CrossFit:
 
     logits: FloatArray
     folds: IntArray
-    maps: tuple[LogitMap, ...]
+    maps: tuple[M, ...]
 
 
 def cross_fit(
     logits: ArrayLike,
     labels: ArrayLike,
-    fit: Callable[[ArrayLike, ArrayLike], LogitMap],
+    fit: Callable[[ArrayLike, ArrayLike], M],
     rng: np.random.Generator,
     *,
     patients: ArrayLike | None = None,
     folds: int = 5,
-) -> CrossFit:
+) -> CrossFit[M]:
     """Recalibrate every case by a map fitted on the other folds' patients.
 
     Parameters

@@ -92,11 +92,42 @@ def standardised_drop(
     StatisticsError
         If the datasets share no stratum of a class, or the input cannot be used.
     """
-    positives = [checked_cases(part[0], part[1])[0] for part in (source, target)]
-    names = [np.asarray(part[2]).astype(str) for part in (source, target)]
-    for positive, strata in zip(positives, names, strict=True):
-        if strata.shape != positive.shape:
-            raise StatisticsError(f"strata have shape {strata.shape}, expected {positive.shape}")
+    weights, support = case_mix_weights((source[0], source[2]), (target[0], target[2]))
+    at_source = weighted_auc(source[0], source[1], weights[0], source[3])
+    at_target = weighted_auc(target[0], target[1], weights[1], target[3])
+    drops = drops_between(
+        (at_source.auc, at_source.covariance, at_source.parts),
+        (at_target.auc, at_target.covariance, at_target.parts),
+    )
+    return StandardisedDrop(at_source, at_target, drops, support)
+
+
+def case_mix_weights(
+    source: tuple[ArrayLike, ArrayLike], target: tuple[ArrayLike, ArrayLike]
+) -> tuple[tuple[FloatArray, FloatArray], Support]:
+    """Return the weights [N] of the cases of both datasets, and the support that they rest on.
+
+    Those of the source are 1 in the strata that both have, those of the target such that the
+    strata have the source's shares within each class; all others are 0.
+
+    Parameters
+    ----------
+    source, target
+        Labels [N] and strata [N].
+
+    Raises
+    ------
+    StatisticsError
+        If the datasets share no stratum of a class, or the input cannot be used.
+    """
+    positives, names = [], []
+    for labels, strata in (source, target):
+        positive, _ = checked_cases(labels, np.zeros(np.shape(labels)))
+        named = np.asarray(strata).astype(str)
+        if named.shape != positive.shape:
+            raise StatisticsError(f"strata have shape {named.shape}, expected {positive.shape}")
+        positives.append(positive)
+        names.append(named)
     weights = [np.zeros(positive.size) for positive in positives]
     found, source_shares, target_shares, effective = [], [], [], []
     for is_positive in (True, False):
@@ -118,19 +149,13 @@ def standardised_drop(
         source_shares.append(float(counts[0].sum() / np.count_nonzero(sides[0])))
         target_shares.append(float(counts[1].sum() / np.count_nonzero(sides[1])))
         effective.append(float(own.sum() ** 2 / (own @ own)))
-    at_source = weighted_auc(source[0], source[1], weights[0], source[3])
-    at_target = weighted_auc(target[0], target[1], weights[1], target[3])
-    drops = drops_between(
-        (at_source.auc, at_source.covariance, at_source.parts),
-        (at_target.auc, at_target.covariance, at_target.parts),
-    )
     support = Support(
         (found[0], found[1]),
         (source_shares[0], source_shares[1]),
         (target_shares[0], target_shares[1]),
         (effective[0], effective[1]),
     )
-    return StandardisedDrop(at_source, at_target, drops, support)
+    return (weights[0], weights[1]), support
 
 
 def weighted_auc(

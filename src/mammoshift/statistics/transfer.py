@@ -13,7 +13,7 @@ An interval of an architecture's drop that holds the checkpoints fixed covers it
 90 % of studies where it claims 95 %.
 
 The drop mixes sensor, population and case mix; `standardisation` takes the measured part of the
-case mix out.
+case mix out. Everything holds for the drop of another measure as well, such as a sensitivity.
 """
 
 from __future__ import annotations
@@ -25,40 +25,23 @@ import numpy as np
 
 from mammoshift.errors import StatisticsError
 from mammoshift.statistics.auc import AucEstimate
-from mammoshift.statistics.comparisons import ONE_SIDED, Combined, combined, difference_test
+from mammoshift.statistics.comparisons import ONE_SIDED, Combined
+from mammoshift.statistics.curve_values import CurveValues, difference_of_arms, mean_of_arm
 from mammoshift.statistics.inputs import FloatArray
-from mammoshift.statistics.multireader import mean_over_seeds, obuchowski_rockette_nested
-from mammoshift.statistics.variance_parts import VariancePart, degrees_of_freedom
-
-FIXED = "checkpoints_fixed"
-RANDOM = "seeds_random"
-ONE_RUN = "one run of an arm: a statement about these models alone"
+from mammoshift.statistics.variance_parts import VariancePart
 
 
 @dataclass(frozen=True)
-class Drops:
-    """The drops of K curves from one dataset to another with other patients.
+class Drops(CurveValues):
+    """The drops of K curves from one dataset to another, source minus target.
 
     Attributes
     ----------
-    values
-        [K], source minus target.
-    covariance
-        [K, K], over the patients of both.
-    parts
-        Its independent parts.
     one_sided
         [K], true where just one of the two variance estimates is zero.
     """
 
-    values: FloatArray
-    covariance: FloatArray
-    parts: tuple[VariancePart, ...]
     one_sided: tuple[bool, ...] = ()
-
-    def swapped(self) -> Drops:
-        """Return the gains, target minus source."""
-        return replace(self, values=-self.values)
 
 
 def drops_of(source: AucEstimate, target: AucEstimate) -> Drops:
@@ -69,11 +52,9 @@ def drops_of(source: AucEstimate, target: AucEstimate) -> Drops:
     StatisticsError
         If the two have different numbers of curves.
     """
-    drops = drops_between(
+    return drops_between(
         (source.auc, source.covariance, source.parts), (target.auc, target.covariance, target.parts)
     )
-    zero = np.diag(source.covariance) == 0.0, np.diag(target.covariance) == 0.0
-    return replace(drops, one_sided=tuple((zero[0] != zero[1]).tolist()))
 
 
 def drops_between(
@@ -89,33 +70,20 @@ def drops_between(
             f"{source[0].size} curves at the source and {target[0].size} at the target: give the "
             "same curves in the same order"
         )
-    parts = (*source[2], *target[2])
-    return Drops(source[0] - target[0], source[1] + target[1], parts)
+    zero = np.diag(source[1]) == 0.0, np.diag(target[1]) == 0.0
+    return Drops(
+        source[0] - target[0],
+        source[1] + target[1],
+        (*source[2], *target[2]),
+        tuple((zero[0] != zero[1]).tolist()),
+    )
 
 
 def drop_of_arm(
     drops: Drops, curves: Sequence[int], level: float = 0.95, seeds_random: bool = True
 ) -> Combined:
-    """Test the mean drop of one arm.
-
-    Parameters
-    ----------
-    drops
-        Of `drops_of`.
-    curves
-        Positions of the arm's seeds.
-    level
-        Of the interval.
-    seeds_random
-        Whether the claim is about the architecture; with one seed it cannot be, the checkpoint is
-        held fixed then, and the note says so.
-    """
-    if seeds_random and len(curves) > 1:
-        test = mean_over_seeds(drops.values, drops.covariance, curves, level, drops.parts)
-        return _with_warning(replace(test, method=RANDOM), drops, curves)
-    weights = np.zeros(drops.values.shape)
-    np.add.at(weights, list(curves), 1.0 / len(curves))
-    return _with_warning(_fixed(drops, weights, level, seeds_random), drops, curves)
+    """Test the mean drop of one arm; parameters as in `curve_values.mean_of_arm`."""
+    return _with_warning(mean_of_arm(drops, curves, level, seeds_random), drops, curves)
 
 
 def difference_of_arm_drops(
@@ -126,30 +94,8 @@ def difference_of_arm_drops(
     seeds_random: bool = True,
 ) -> Combined:
     """Test whether one arm loses more than another; parameters as in `drop_of_arm`."""
-    both = [*first, *second]
-    if seeds_random and min(len(first), len(second)) > 1:
-        test = obuchowski_rockette_nested(
-            drops.values, drops.covariance, first, second, level, drops.parts
-        )
-        return _with_warning(replace(test, method=RANDOM), drops, both)
-    weights = np.zeros(drops.values.shape)
-    np.add.at(weights, list(first), 1.0 / len(first))
-    np.add.at(weights, list(second), -1.0 / len(second))
-    return _with_warning(_fixed(drops, weights, level, seeds_random), drops, both)
-
-
-def _fixed(drops: Drops, weights: FloatArray, level: float, wanted_random: bool) -> Combined:
-    used = np.flatnonzero(weights)
-    w = weights[used]
-    terms = np.outer(w, w) * drops.covariance[np.ix_(used, used)]
-    test = difference_test(
-        float(w @ drops.values[used]),
-        float(terms.sum()),
-        float(np.abs(terms).sum()),
-        degrees_of_freedom(drops.parts, weights),
-        level,
-    )
-    return combined(FIXED, test, ONE_RUN if wanted_random else "")
+    test = difference_of_arms(drops, first, second, level, seeds_random)
+    return _with_warning(test, drops, [*first, *second])
 
 
 def _with_warning(test: Combined, drops: Drops, curves: Sequence[int]) -> Combined:

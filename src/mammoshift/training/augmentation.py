@@ -6,15 +6,28 @@ batch size, nor worker processes, nor a restart changes what an image looks like
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import affine_grid, grid_sample
+from torch.nn.functional import affine_grid, grid_sample, interpolate
 
-from mammoshift.configuration.model import Augmentation
+from mammoshift.configuration.training import Augmentation, Symmetry
+from mammoshift.errors import ConfigurationError
 from mammoshift.execution.determinism import Purpose, generator, torch_seed
+from mammoshift.models.classifier import unit_intensities
+
+ELASTIC_CELLS = 8
+SYMMETRIES: dict[Symmetry, Callable[[Tensor], Tensor]] = {
+    "as_is": lambda images: images,
+    "flip_left_right": lambda images: images.flip(3),
+    "rotate_180": lambda images: images.rot90(2, (2, 3)),
+    "flip_top_bottom_rotate_180": lambda images: images.flip(2).rot90(2, (2, 3)),
+    "rotate_90": lambda images: images.rot90(1, (2, 3)),
+}
+"""What each symmetry makes of images (N, channels, rows, columns)."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +36,8 @@ class Changes:
 
     `angle` and `shear` are in radians; `shift_rows` and `shift_columns` in shares of the size;
     `zoom` multiplies lengths; `contrast` multiplies and `brightness` adds; `noise_seed` is int64.
+    `symmetry` is the place in the settings' list, None without one; `displacement`, (N, 2, cells,
+    cells) float32 along columns and rows in shares of the shorter edge, None without deformation.
     """
 
     flip_columns: np.ndarray
@@ -35,6 +50,8 @@ class Changes:
     contrast: np.ndarray
     brightness: np.ndarray
     noise_seed: np.ndarray
+    symmetry: np.ndarray | None = None
+    displacement: np.ndarray | None = None
 
 
 def draw_changes(settings: Augmentation, seed: int, epoch: int, positions: np.ndarray) -> Changes:
@@ -60,7 +77,34 @@ def draw_changes(settings: Augmentation, seed: int, epoch: int, positions: np.nd
             else np.zeros(len(places)),
             dtype=np.int64,
         ),
+        symmetry=_drawn_symmetries(settings, seed, epoch, places),
+        displacement=_drawn_displacements(settings, seed, epoch, places),
     )
+
+
+def _drawn_symmetries(
+    settings: Augmentation, seed: int, epoch: int, places: list[int]
+) -> np.ndarray | None:
+    if settings.symmetries is None:
+        return None
+    count = len(settings.symmetries)
+    return np.array(
+        [generator(Purpose.SYMMETRY, seed, epoch, place).integers(count) for place in places]
+    )
+
+
+def _drawn_displacements(
+    settings: Augmentation, seed: int, epoch: int, places: list[int]
+) -> np.ndarray | None:
+    if settings.elastic is None:
+        return None
+    cells = settings.elastic_cells or ELASTIC_CELLS
+    shape = (2, cells, cells)
+    drawn = [
+        generator(Purpose.DEFORMATION, seed, epoch, place).standard_normal(shape, np.float32)
+        for place in places
+    ]
+    return np.float32(settings.elastic) * np.stack(drawn)
 
 
 def augment(images: Tensor, settings: Augmentation, changes: Changes) -> Tensor:
@@ -80,15 +124,21 @@ def augment(images: Tensor, settings: Augmentation, changes: Changes) -> Tensor:
     Tensor
         Like `images`; what comes in from outside the image is 0, and values stay in [0, 1].
     """
-    images = _flipped(images, changes)
-    if any(
-        (settings.rotation_degrees, settings.shear_degrees, settings.scaling, settings.translation)
-    ):
+    images = _flipped(_in_symmetries(images, settings, changes), changes)
+    affine = (
+        settings.rotation_degrees,
+        settings.shear_degrees,
+        settings.scaling,
+        settings.translation,
+    )
+    if any(affine) or changes.displacement is not None:
         rows, columns = images.shape[-2:]
         matrices = torch.from_numpy(sampling_matrices(changes, rows, columns)).to(
             images.device, non_blocking=True
         )
         grid = affine_grid(matrices, list(images.shape), align_corners=False)
+        if changes.displacement is not None:
+            grid = grid + _displaced(changes.displacement, grid)
         images = grid_sample(
             images, grid, mode="bilinear", padding_mode="zeros", align_corners=False
         )
@@ -101,6 +151,26 @@ def augment(images: Tensor, settings: Augmentation, changes: Changes) -> Tensor:
     if settings.contrast or settings.brightness or settings.noise:
         images = images.clamp(0.0, 1.0)
     return images
+
+
+@dataclass(frozen=True)
+class Augmenter:
+    """Changes the stored images of one training; `settings` without any change leave them alone."""
+
+    settings: Augmentation
+    seed: int
+
+    def draw(self, epoch: int, places: np.ndarray) -> Changes | None:
+        """Draw the changes of the images at `places` of an epoch, None without any."""
+        if self.settings == Augmentation():
+            return None
+        return draw_changes(self.settings, self.seed, epoch, places)
+
+    def apply(self, pixels: Tensor, changes: Changes | None) -> Tensor:
+        """Return stored pixels (N, rows, columns) as they are, or changed as in `augment`."""
+        if changes is None:
+            return pixels
+        return augment(unit_intensities(pixels), self.settings, changes)
 
 
 def sampling_matrices(changes: Changes, rows: int, columns: int) -> np.ndarray:
@@ -136,6 +206,32 @@ def _flipped(images: Tensor, changes: Changes) -> Tensor:
             ]
             images = torch.where(chosen, images.flip(axis), images)
     return images
+
+
+def _in_symmetries(images: Tensor, settings: Augmentation, changes: Changes) -> Tensor:
+    """Show each image in the symmetry that was drawn for it."""
+    if settings.symmetries is None or changes.symmetry is None:
+        return images
+    if "rotate_90" in settings.symmetries and images.shape[2] != images.shape[3]:
+        raise ConfigurationError(
+            "augmentation.symmetries: rotate_90 needs square images, and these are "
+            f"{images.shape[2]} x {images.shape[3]}; leave it out"
+        )
+    shown = images.clone()
+    for number, name in enumerate(settings.symmetries):
+        places = torch.from_numpy(np.flatnonzero(changes.symmetry == number)).to(images.device)
+        if len(places):
+            shown[places] = SYMMETRIES[name](images[places])
+    return shown
+
+
+def _displaced(displacement: np.ndarray, grid: Tensor) -> Tensor:
+    """Return the smooth displacement (N, rows, columns, 2) in torch's coordinates of a grid."""
+    rows, columns = grid.shape[1:3]
+    coarse = torch.from_numpy(displacement).to(grid.device, non_blocking=True)
+    smooth = interpolate(coarse, (rows, columns), mode="bicubic", align_corners=True)
+    per_axis = 2.0 * min(rows, columns) / torch.tensor([columns, rows], device=grid.device)
+    return smooth.permute(0, 2, 3, 1) * per_axis
 
 
 def _per_image(values: np.ndarray, images: Tensor) -> Tensor:

@@ -1,10 +1,10 @@
 """The state of an unfinished training, kept so that a killed job can go on.
 
-A run folder holds the last two checkpoints, the selected models that they name, and `events.jsonl`,
-to which every attempt adds lines. A selected model is a file of its own, written once, since it
-changes more seldom than the rest. The name of a file carries a part of the SHA-256 of its content,
-so that a damaged one is known before it is read. The folder must not be a declared output of the
-workflow: those are deleted when a job fails.
+A run folder holds the last two checkpoints, the models that they name, and `events.jsonl`, to which
+every attempt adds lines. A model that was kept (the selected one, or a stage's best) is a file of
+its own, written once, since it changes more seldom than the rest. The name of a file carries a part
+of the SHA-256 of its content, so that a damaged one is known before it is read. The folder must not
+be a declared output of the workflow: those are deleted when a job fails.
 """
 
 from __future__ import annotations
@@ -29,14 +29,17 @@ KEPT = 2
 DIGEST_LENGTH = 16
 EVENTS = "events.jsonl"
 UNFINISHED = "unfinished"
-SELECTED = "selected"
-"""Key of a state under which the name of the selected model's file stands, or its tensors."""
-_NAME = re.compile(rf"(checkpoint|{SELECTED})-(\d+)-([0-9a-f]{{{DIGEST_LENGTH}}})\.pt")
+MODEL = "model"
+MODELS = "models"
+"""Key of a state under which the files of kept models stand by their roles, or their tensors."""
+ROLES = 2
+"""Most models that one checkpoint names."""
+_NAME = re.compile(rf"(checkpoint|{MODEL})-(\d+)-([0-9a-f]{{{DIGEST_LENGTH}}})\.pt")
 
 
 @dataclass(frozen=True)
-class SelectedModel:
-    """The best model so far, and in which epoch, counted from 1, it was made."""
+class KeptModel:
+    """A model that is kept, and in which epoch, counted from 1, it was made."""
 
     epoch: int
     state: Mapping[str, Tensor]
@@ -57,10 +60,19 @@ class CheckpointWriter:
         self._folder, self._key = folder, key
         self._pool = ThreadPoolExecutor(1, "checkpoint")
         self._written: Future[Path] | None = None
-        self._selected: tuple[int, str] | None = None
+        self._names: dict[int, str] = {}
 
-    def save(self, step: int, state: dict[str, Any], selected: SelectedModel | None) -> None:
+    def save(self, step: int, state: dict[str, Any], models: Mapping[str, KeptModel]) -> None:
         """Copy `state` now and write it beside the training, after the one before it.
+
+        Parameters
+        ----------
+        step
+            Orders the checkpoints.
+        state
+            Tensors, numbers, text, lists and dicts only.
+        models
+            At most `ROLES` by their roles; those of one epoch are equal and must not change.
 
         Raises
         ------
@@ -68,7 +80,7 @@ class CheckpointWriter:
             If the checkpoint before this could not be written.
         """
         self.wait()
-        self._written = self._pool.submit(self._write, step, on_cpu(state), selected)
+        self._written = self._pool.submit(self._write, step, on_cpu(state), dict(models))
 
     def wait(self) -> None:
         """Return when all is on the disk, or raise what kept it from there."""
@@ -76,19 +88,20 @@ class CheckpointWriter:
         if written is not None:
             written.result()
 
-    def _write(self, step: int, state: dict[str, Any], selected: SelectedModel | None) -> Path:
-        name = None if selected is None else self._name_of(selected)
-        return save_checkpoint(self._folder, self._key, step, {**state, SELECTED: name})
+    def _write(self, step: int, state: dict[str, Any], models: Mapping[str, KeptModel]) -> Path:
+        names = {role: self._name_of(model) for role, model in models.items()}
+        return save_checkpoint(self._folder, self._key, step, {**state, MODELS: names})
 
-    def _name_of(self, selected: SelectedModel) -> str:
-        """Return the name of the selected model's file, which is written if it is a new one."""
-        if self._selected is not None and self._selected[0] == selected.epoch:
-            # Of the selected models the last ones used are kept.
-            os.utime(self._folder / self._selected[1])
-            return self._selected[1]
-        stem = f"{SELECTED}-{selected.epoch:06d}"
-        name = _save_named(self._folder, stem, dict(selected.state)).name
-        self._selected = (selected.epoch, name)
+    def _name_of(self, model: KeptModel) -> str:
+        """Return the name of a model's file, which is written if it is a new one."""
+        name = self._names.get(model.epoch)
+        if name is not None and (self._folder / name).is_file():
+            # Of the models the last ones used are kept.
+            os.utime(self._folder / name)
+            return name
+        stem = f"{MODEL}-{model.epoch:06d}"
+        name = _save_named(self._folder, stem, dict(model.state)).name
+        self._names[model.epoch] = name
         return name
 
 
@@ -126,7 +139,7 @@ def save_checkpoint(folder: Path, key: str, step: int, state: dict[str, Any]) ->
         Tensors, numbers, text, lists and dicts only.
     """
     path = _save_named(folder, f"checkpoint-{step:09d}", {"key": key, "state": state})
-    for old in _checkpoints(folder)[KEPT:] + _selected_models(folder)[KEPT:]:
+    for old in _checkpoints(folder)[KEPT:] + _kept_models(folder)[KEPT * ROLES :]:
         old.unlink()
     return path
 
@@ -146,7 +159,7 @@ def _save_named(folder: Path, stem: str, content: dict[str, Any]) -> Path:
 def find_checkpoint(folder: Path, key: str) -> Found:
     """Return the newest checkpoint in `folder` that is whole and belongs to `key`.
 
-    The state's `selected` holds the tensors of the selected model, or None.
+    The state's `models` hold the tensors of the kept models by their roles.
     """
     rejected = []
     for path in _checkpoints(folder):
@@ -158,8 +171,8 @@ def find_checkpoint(folder: Path, key: str) -> Found:
 
 
 def clear_checkpoints(folder: Path) -> None:
-    """Delete every checkpoint and selected model in `folder`, and nothing else."""
-    for path in _checkpoints(folder) + _selected_models(folder):
+    """Delete every checkpoint and kept model in `folder`, and nothing else."""
+    for path in _checkpoints(folder) + _kept_models(folder):
         path.unlink()
 
 
@@ -184,11 +197,9 @@ def _checkpoints(folder: Path) -> list[Path]:
     return [path for _step, _written, path in sorted(named, reverse=True)]
 
 
-def _selected_models(folder: Path) -> list[Path]:
-    """Return the selected models, the last that a checkpoint named first."""
-    named = [
-        (path.stat().st_mtime_ns, path) for path, match in _named(folder) if match[1] == SELECTED
-    ]
+def _kept_models(folder: Path) -> list[Path]:
+    """Return the kept models, the last that a checkpoint named first."""
+    named = [(path.stat().st_mtime_ns, path) for path, match in _named(folder) if match[1] == MODEL]
     return [path for _used, path in sorted(named, reverse=True)]
 
 
@@ -208,13 +219,17 @@ def _read_checkpoint(path: Path, key: str) -> dict[str, Any]:
     if content.get("key") != key:
         raise _UnusableCheckpointError("belongs to other data, settings or versions")
     state = content["state"]
-    name = state.get(SELECTED)
-    if name is None:
+    if MODELS not in state:
         return state
-    selected = path.with_name(name)
-    if not selected.is_file():
+    models = {role: _read_model(path, name) for role, name in state[MODELS].items()}
+    return {**state, MODELS: models}
+
+
+def _read_model(checkpoint: Path, name: str) -> dict[str, Any]:
+    path = checkpoint.with_name(name)
+    if not path.is_file():
         raise _UnusableCheckpointError(f"names {name}, which is absent")
-    return {**state, SELECTED: _read_whole(selected, f"names {name}, which ")}
+    return _read_whole(path, f"names {name}, which ")
 
 
 def _read_whole(path: Path, what: str) -> dict[str, Any]:

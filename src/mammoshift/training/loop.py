@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from mammoshift.configuration.model import Stage
+from mammoshift.configuration.training import Stage
 from mammoshift.errors import TrainingError
 from mammoshift.execution.determinism import (
     Purpose,
@@ -23,26 +24,38 @@ from mammoshift.execution.determinism import (
 )
 from mammoshift.execution.device import choose_device, peak_memory_mib
 from mammoshift.execution.interruption import InterruptionGuard, TrainingInterrupted
-from mammoshift.execution.precision import autocast, float32_products
+from mammoshift.execution.precision import float32_products
 from mammoshift.execution.readers import BatchLoader
-from mammoshift.models.classifier import Output, build_classifier, prepared, unit_intensities
-from mammoshift.training.augmentation import Changes, augment, draw_changes
+from mammoshift.models.classifier import prepared
+from mammoshift.training.augmentation import Augmenter
 from mammoshift.training.checkpoint import (
+    MODELS,
     CheckpointWriter,
-    SelectedModel,
+    KeptModel,
     append_event,
     clear_checkpoints,
     find_checkpoint,
     on_cpu,
 )
+from mammoshift.training.learning import learning_parameters, parameter_groups, prepare_stage
 from mammoshift.training.losses import build_loss
+from mammoshift.training.position import Pending, Position, Selected, Taken
 from mammoshift.training.request import EpochRecord, TrainingRequest, TrainingResult
-from mammoshift.training.sampler import batch_bounds, epoch_order
-from mammoshift.training.schedule import build_optimiser, learning_rate, set_learning_rate
-from mammoshift.training.selection import POLICIES
-from mammoshift.training.start import current_versions, read_start
-from mammoshift.training.validation import Validation, validation_measures
+from mammoshift.training.sampler import batch_bounds, epoch_order, steps_of
+from mammoshift.training.schedule import (
+    best_epoch,
+    build_optimiser,
+    ends_early,
+    learning_rate,
+    plateau_level,
+    set_learning_rate,
+)
+from mammoshift.training.selection import POLICIES, check_monitors
+from mammoshift.training.start import build_start, current_versions, read_start
+from mammoshift.training.step import Stepper
+from mammoshift.training.validation import Validation, validate
 
+SELECTED, BEST_OF_STAGE = "selected", "best_of_stage"
 LOSS_CHECK_INTERVAL = 20
 """Steps between looks at the loss; each look makes the CPU wait for a GPU."""
 
@@ -72,6 +85,7 @@ def train_arm(
     """
     request.check()
     POLICIES[request.arm.training.select].check(request.arm.name, request.validation.labels)
+    check_monitors(request.arm, request.validation.labels)
     device = choose_device(request.execution.device)
     progress(f"training on {device}")
     training = request.arm.training
@@ -81,29 +95,6 @@ def train_arm(
         InterruptionGuard() as guard,
     ):
         return _Trainer(request, device, guard, progress).run()
-
-
-@dataclass
-class _Position:
-    """How far a training has come: where it goes on, and the sums of the epoch it is in."""
-
-    stage: int = 0
-    epoch_of_stage: int = 0
-    step: int = 0
-    epoch: int = 0
-    total_steps: int = 0
-    loss_sum: float = 0.0
-    train_seconds: float = 0.0
-
-
-@dataclass
-class _Selection:
-    """The best model so far."""
-
-    epoch: int = 0
-    auc: float = math.nan
-    value: float = math.nan
-    state: dict[str, Tensor] = field(default_factory=dict)
 
 
 class _Trainer:
@@ -122,26 +113,23 @@ class _Trainer:
         self.versions = current_versions()
         self.start = read_start(request)
         self.key = request.key(self.start.sha256, self.versions)
-        self.density_head = request.arm.loss.name == "density_aware_focal"
         torch.manual_seed(torch_seed(Purpose.INITIALISATION, request.seed))
-        self.model = prepared(
-            build_classifier(
-                request.backbone.normalised(request.arm.normalisation),
-                request.arm.input.size,
-                self.density_head,
-                self.start.state,
-                self.start.size,
-                request.arm.head,
-            ),
-            device,
-        )
+        self.model = prepared(build_start(request, self.start), device)
+        for stage in self.settings.stages:
+            learning_parameters(self.model, stage)
+        self.augmenter = Augmenter(self.settings.augmentation, request.seed)
         self.loss = build_loss(request.arm.loss, request.positive_weight)
+        self.stepper = Stepper(self.model, self.loss, self.settings, device, request.seed)
         ids = request.training.image_ids + request.validation.image_ids
         size, readers = request.arm.input.size, request.execution.readers
         self.loader = BatchLoader(request.pixels, ids, size, readers, device)
+        self.epochs = sum(stage.epochs for stage in self.settings.stages)
         self.bounds = batch_bounds(len(request.training.labels), self.settings.batch_size)
-        self.position = _Position()
-        self.selection = _Selection()
+        self.together = self.settings.accumulate or 1
+        self.steps = steps_of(self.bounds, self.together)
+        self.position = Position()
+        self.selection = Selected()
+        self.best_of_stage: KeptModel | None = None
         self.policy = POLICIES[self.settings.select]
         self.history: list[EpochRecord] = []
         self.optimiser: Optimizer | None = None
@@ -162,9 +150,10 @@ class _Trainer:
         while self.position.stage < len(stages):
             stage = stages[self.position.stage]
             self._enter_stage(stage)
-            while self.position.epoch_of_stage < stage.epochs:
+            while self._goes_on(stage):
                 self._train_epoch(stage)
                 self._finish_epoch(stage)
+            self._leave_stage()
             self.position.stage += 1
             self.position.epoch_of_stage = 0
             self.optimiser = None
@@ -174,7 +163,7 @@ class _Trainer:
             selected_epoch=self.selection.epoch,
             selected_validation_auc=self.selection.auc,
             history=tuple(self.history),
-            density_head=self.density_head,
+            density_head=self.model.density_head is not None,
             start_sha256=self.start.sha256,
             licence=self.start.licence,
             versions=self.versions,
@@ -191,11 +180,15 @@ class _Trainer:
             clear_checkpoints(self.folder)
             append_event(self.folder, "started", key=self.key)
             return
-        self.position = _Position(**found.state["position"])
-        selected = found.state["selected"] or {}
-        self.selection = _Selection(**found.state["selection"], state=selected)
+        self.position = Position(**found.state["position"])
+        models = found.state[MODELS]
+        self.selection = Selected(**found.state["selection"], state=models.get(SELECTED, {}))
+        if BEST_OF_STAGE in models:
+            epoch = found.state["best_of_stage"]
+            self.best_of_stage = KeptModel(epoch, models[BEST_OF_STAGE])
         self.history = [EpochRecord(**row) for row in found.state["history"]]
         self.model.load_state_dict(found.state["model"])
+        self.stepper.load(found.state["average"])
         self.saved_optimiser = found.state["optimiser"]
         self.resumed_from = self.position.total_steps
         append_event(self.folder, "resumed", step=self.resumed_from, epoch=self.position.epoch + 1)
@@ -204,14 +197,29 @@ class _Trainer:
         )
 
     def _enter_stage(self, stage: Stage) -> None:
-        self.model.freeze_features(stage.train == "head")
-        self.model.set_dropout(stage.dropout)
-        trained = [p for p in self.model.parameters() if p.requires_grad]
-        optimiser = build_optimiser(stage, trained)
+        prepare_stage(self.model, stage)
+        optimiser = build_optimiser(stage, parameter_groups(self.model, stage))
         if self.saved_optimiser is not None:
             optimiser.load_state_dict(self.saved_optimiser)
             self.saved_optimiser = None
         self.optimiser = optimiser
+
+    def _epochs_of_stage(self) -> list[EpochRecord]:
+        return [epoch for epoch in self.history if epoch.stage == self.position.stage + 1]
+
+    def _goes_on(self, stage: Stage) -> bool:
+        """Tell whether a stage has another epoch; one that has begun is finished."""
+        if self.position.step:
+            return True
+        if self.history and self.request.given_up and self.request.given_up(self.history):
+            return False
+        left = self.position.epoch_of_stage < stage.epochs
+        return left and not ends_early(stage, self._epochs_of_stage())
+
+    def _leave_stage(self) -> None:
+        if self.best_of_stage is not None:
+            self.stepper.restart(dict(self.best_of_stage.state))
+            self.best_of_stage = None
 
     def _train_epoch(self, stage: Stage) -> None:
         request, position = self.request, self.position
@@ -221,21 +229,25 @@ class _Trainer:
         labels = torch.from_numpy(request.training.labels).to(self.device, torch.float32)
         densities = torch.from_numpy(request.training.densities).to(self.device)
         bounds = self.bounds[position.step :]
-        pending: list[tuple[Tensor, int]] = []
+        level = plateau_level(stage, self._epochs_of_stage())
+        pending = Pending()
         self.model.train()
         began = time.monotonic()
         batches = self.loader.batches([order[first:last] for first, last in bounds])
-        drawn = self.loader.ahead(self._draw, [np.arange(first, last) for first, last in bounds])
+        places = [np.arange(first, last) for first, last in bounds]
+        drawn = self.loader.ahead(partial(self.augmenter.draw, position.epoch), places)
         for (first, last), pixels, changes in zip(bounds, batches, drawn, strict=True):
             cases = torch.from_numpy(order[first:last]).to(self.device, non_blocking=True)
-            images = self._changed(pixels, changes)
-            loss = self._step(stage, images, labels[cases], densities[cases])
-            pending.append((loss, last - first))
+            images = self.augmenter.apply(pixels, changes)
+            taken = self._step(stage, level, images, labels[cases], densities[cases])
+            pending.add(taken, last - first)
             position.step += 1
             position.total_steps += 1
             done = position.step == len(self.bounds)
-            due = self._due()
-            stop = self.guard.received is not None
+            # What has been added up of a step is not saved.
+            whole = done or position.step % self.together == 0
+            due = whole and self._due()
+            stop = whole and self.guard.received is not None
             if done or due or stop or len(pending) == LOSS_CHECK_INTERVAL:
                 self._add_losses(pending, stage)
             if stop or (due and not done):
@@ -246,51 +258,39 @@ class _Trainer:
                 self._stop()
         position.train_seconds += time.monotonic() - began
 
-    def _draw(self, places: np.ndarray) -> Changes | None:
-        settings = self.settings.augmentation
-        if settings == type(settings)():
-            return None
-        return draw_changes(settings, self.request.seed, self.position.epoch, places)
-
-    def _changed(self, pixels: Tensor, changes: Changes | None) -> Tensor:
-        if changes is None:
-            return pixels
-        return augment(unit_intensities(pixels), self.settings.augmentation, changes)
-
-    def _step(self, stage: Stage, images: Tensor, labels: Tensor, densities: Tensor) -> Tensor:
+    def _step(
+        self, stage: Stage, level: float, images: Tensor, labels: Tensor, densities: Tensor
+    ) -> Taken:
+        """Take in one batch, and update the model after the last batch of a step."""
         if self.optimiser is None:
             raise RuntimeError("a step outside a stage")
         position = self.position
-        step_of_stage = position.epoch_of_stage * len(self.bounds) + position.step
-        set_learning_rate(self.optimiser, learning_rate(stage, step_of_stage, len(self.bounds)))
-        torch.manual_seed(
-            torch_seed(Purpose.DROPOUT, self.request.seed, position.epoch, position.step)
-        )
+        number, step = position.step, self.steps[position.step // self.together]
+        place, share = (position.epoch, number), len(images) / step.images
         try:
-            with autocast(self.device, self.settings.precision):
-                output = self.model(images)
-            loss = self.loss(output, labels, densities)
-            self.optimiser.zero_grad()
-            loss.backward()
+            taken = self.stepper.backward(images, labels, densities, place, share)
         except RuntimeError as error:
             raise_if_indeterministic(error, f"arm {self.request.arm.name}")
             raise
-        self.optimiser.step()
-        return loss.detach()
+        if number == step.last:
+            set_learning_rate(self.optimiser, self._rate(stage, position.step, level))
+            done = position.epoch * len(self.steps) + number // self.together
+            self.stepper.update(self.optimiser, done + 1)
+        return taken
 
-    def _add_losses(self, pending: list[tuple[Tensor, int]], stage: Stage) -> None:
+    def _rate(self, stage: Stage, batch: int, level: float | None = None) -> float:
+        """Return the learning rate of the step that a batch of this epoch belongs to."""
+        of_stage = self.position.epoch_of_stage * len(self.steps) + batch // self.together
+        return learning_rate(stage, of_stage, len(self.steps), level)
+
+    def _add_losses(self, pending: Pending, stage: Stage) -> None:
         """Move pending losses to the epoch's sum; the model must not be saved before this."""
-        values = torch.stack([loss for loss, _ in pending]).tolist()
-        for ago, (value, (_, count)) in enumerate(zip(values, pending, strict=True)):
-            if not math.isfinite(value):
-                step = self.position.step - len(values) + ago
-                self._refuse("training loss", value, stage, step)
-            self.position.loss_sum += value * count
-        pending.clear()
+        wrong = pending.add_up(self.position)
+        if wrong is not None:
+            self._refuse("training loss", wrong.value, stage, self.position.step - wrong.ago)
 
     def _refuse(self, what: str, value: float, stage: Stage, step: int) -> None:
-        of_stage = self.position.epoch_of_stage * len(self.bounds) + step
-        lr = learning_rate(stage, of_stage, len(self.bounds))
+        lr = self._rate(stage, step, plateau_level(stage, self._epochs_of_stage()))
         raise TrainingError(
             f"arm {self.request.arm.name}, seed {self.request.seed}: the {what} is {value} in "
             f"epoch {self.position.epoch + 1}, step {step + 1}, at a learning rate of {lr:.3g}; "
@@ -303,79 +303,87 @@ class _Trainer:
         began = time.monotonic()
         validation = self._validate(stage)
         count = len(self.request.training.labels)
-        of_stage = (position.epoch_of_stage + 1) * len(self.bounds) - 1
+        level = plateau_level(stage, self._epochs_of_stage())
         record = EpochRecord(
             epoch=position.epoch + 1,
             stage=position.stage + 1,
             train_loss=position.loss_sum / count,
             validation_loss=validation.loss,
             validation_auc=validation.auc,
-            lr=learning_rate(stage, of_stage, len(self.bounds)),
+            lr=self._rate(stage, len(self.bounds) - 1, level),
             images_per_second=count / position.train_seconds,
             seconds=position.train_seconds + time.monotonic() - began,
             peak_memory_mib=peak_memory_mib(self.device),
             validation_accuracy=validation.accuracy,
+            train_accuracy=position.right / count if self.settings.train_accuracy else math.nan,
         )
         self.history.append(record)
-        if self.selection.epoch == 0 or self.policy.better(record, self.selection.value):
-            state = on_cpu(self.model.state_dict())
-            value = self.policy.value(record)
-            self.selection = _Selection(record.epoch, record.validation_auc, value, state)
+        self._keep(stage, record)
         self.progress(
-            f"epoch {record.epoch} stage {record.stage}: train loss {record.train_loss:.4f}, "
-            f"validation loss {validation.loss:.4f}, AUC {validation.auc:.4f}, lr {record.lr:.2e}, "
+            f"epoch {record.epoch} of {self.epochs}, stage {record.stage}: "
+            f"train loss {record.train_loss:.4f}, validation loss {validation.loss:.4f}, "
+            f"AUC {validation.auc:.4f}, lr {record.lr:.2e}, "
             f"{record.images_per_second:.1f} images/s"
         )
         position.epoch += 1
         position.epoch_of_stage += 1
         position.step = 0
-        position.loss_sum = position.train_seconds = 0.0
+        position.loss_sum, position.right, position.train_seconds = 0.0, 0, 0.0
         if self._due() or self.guard.received is not None:
             self._save()
         if self.guard.received is not None:
             self._stop()
 
+    def _keep(self, stage: Stage, record: EpochRecord) -> None:
+        """Keep the model of a finished epoch if it is selected, or its stage's best so far."""
+        selected = self.selection.epoch == 0 or self.policy.better(record, self.selection.value)
+        rule, epochs = stage.stop_early, self._epochs_of_stage()
+        best = (
+            rule is not None and rule.restore_best and best_epoch(rule, epochs) == len(epochs) - 1
+        )
+        if not selected and not best:
+            return
+        state = on_cpu(self.stepper.judged.state_dict())
+        if selected:
+            value = self.policy.value(record)
+            self.selection = Selected(record.epoch, record.validation_auc, value, state)
+        if best:
+            self.best_of_stage = KeptModel(record.epoch, state)
+
     def _validate(self, stage: Stage) -> Validation:
         """Return how good the model is on the validation cases."""
-        cases = self.request.validation
-        if not cases.image_ids:
-            return Validation()
-        offset = len(self.request.training.image_ids)
-        size = self.settings.batch_size
-        places = np.arange(offset, offset + len(cases.image_ids))
-        plan = [places[first : first + size] for first in range(0, len(places), size)]
-        outputs: list[Output] = []
-        self.model.eval()
-        with torch.inference_mode(), autocast(self.device, self.settings.precision):
-            for pixels in self.loader.batches(plan):
-                outputs.append(self.model(pixels))
-                if self.guard.received is not None:
-                    self._save()
-                    self._stop()
-            logits = torch.cat([output.logit for output in outputs])
-            known = [output.density for output in outputs if output.density is not None]
-            whole = Output(logits, torch.cat(known) if known else None)
-            labels = torch.from_numpy(cases.labels).to(self.device, torch.float32)
-            densities = torch.from_numpy(cases.densities).to(self.device)
-            loss = float(self.loss(whole, labels, densities))
-        if not math.isfinite(loss):
-            self._refuse("validation loss", loss, stage, self.position.step - 1)
-        return validation_measures(loss, cases.labels, logits.double().cpu().numpy())
+
+        def stop_if_asked() -> None:
+            if self.guard.received is not None:
+                self._save()
+                self._stop()
+
+        model = self.stepper.judged
+        found = validate(
+            model, self.loss, self.loader, self.request, self.device, after_each_batch=stop_if_asked
+        )
+        if not math.isfinite(found.loss) and self.request.validation.image_ids:
+            self._refuse("validation loss", found.loss, stage, self.position.step - 1)
+        return found
 
     def _due(self) -> bool:
         return time.monotonic() - self.last_save > 60 * self.settings.checkpoint_minutes
 
     def _save(self) -> None:
-        selection = self.selection
+        selection, best = self.selection, self.best_of_stage
         state = {
             "position": vars(self.position),
             "history": [asdict(record) for record in self.history],
             "model": self.model.state_dict(),
+            "average": self.stepper.state(),
             "optimiser": self.optimiser.state_dict() if self.optimiser else None,
             "selection": {k: v for k, v in vars(selection).items() if k != "state"},
+            "best_of_stage": None if best is None else best.epoch,
         }
-        selected = SelectedModel(selection.epoch, selection.state) if selection.epoch else None
-        self.writer.save(self.position.total_steps, state, selected)
+        models = {SELECTED: KeptModel(selection.epoch, selection.state)} if selection.epoch else {}
+        if best is not None:
+            models[BEST_OF_STAGE] = best
+        self.writer.save(self.position.total_steps, state, models)
         self.last_save = time.monotonic()
 
     def _stop(self) -> None:

@@ -12,7 +12,7 @@ from torch.nn.functional import (
     logsigmoid,
 )
 
-from mammoshift.configuration.model import Loss
+from mammoshift.configuration.training import Loss
 from mammoshift.models.classifier import Output
 
 DENSITY_MISSING = -1
@@ -80,4 +80,15 @@ def build_loss(loss: Loss, positive_weight: float) -> LossFunction:
         auxiliary = density_cross_entropy(output.density, densities)
         return focal(output, labels, densities) + loss.auxiliary_weight * auxiliary
 
-    return {"bce": bce, "focal": focal, "density_aware_focal": density_aware_focal}[loss.name]
+    found = {"bce": bce, "focal": focal, "density_aware_focal": density_aware_focal}[loss.name]
+    return found if loss.label_smoothing is None else _smoothed(found, loss.label_smoothing)
+
+
+def _smoothed(loss: LossFunction, smoothing: float) -> LossFunction:
+    """Return a loss that counts half of `smoothing` towards the other label."""
+
+    def smoothed(output: Output, labels: Tensor, densities: Tensor) -> Tensor:
+        own, other = loss(output, labels, densities), loss(output, 1.0 - labels, densities)
+        return (1.0 - smoothing / 2) * own + smoothing / 2 * other
+
+    return smoothed

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -78,6 +79,7 @@ class TrainingRequest:
     this one starts from; None for random weights. `label` says what label 1 means and `classes`
     names the labels 0 and 1. `data_key` identifies the pixels (and whatever else should keep an
     unfinished training from being continued when it changes). `lineage` is stored with the model.
+    `given_up` is asked after every epoch, with the history so far, whether the training ends there.
     """
 
     arm: Arm
@@ -92,6 +94,7 @@ class TrainingRequest:
     classes: tuple[str, str] = ("negative", "positive")
     data_key: str = ""
     lineage: dict[str, Any] | None = None
+    given_up: Callable[[Sequence[EpochRecord]], bool] | None = None
 
     def check(self) -> None:
         """Raise an error when no training can come of the request.
@@ -148,7 +151,8 @@ class EpochRecord:
 
     `lr` is that of the epoch's last step, `images_per_second` that of training alone, `seconds`
     the time of the epoch with its validation, `peak_memory_mib` the most so far. The validation
-    columns are nan where there are no validation cases (the AUC where they are of one label).
+    columns are nan where there are no validation cases (the AUC where they are of one label), and
+    `train_accuracy`, that of the images as they were shown, where it was not asked for.
     """
 
     epoch: int
@@ -161,6 +165,7 @@ class EpochRecord:
     seconds: float
     peak_memory_mib: float
     validation_accuracy: float
+    train_accuracy: float = math.nan
 
 
 @dataclass(frozen=True)

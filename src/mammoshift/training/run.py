@@ -8,23 +8,29 @@ job whose key is known restores its run instead of training again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from mammoshift.configuration.arms import arm_classes
-from mammoshift.configuration.model import Backbone
+from mammoshift.configuration.model import Arm, Backbone
+from mammoshift.configuration.search import Value
 from mammoshift.contracts.cases import TRAIN, VALIDATION, read_cases, subset_of
 from mammoshift.contracts.run import Run
 from mammoshift.errors import TrainingError
+from mammoshift.kinds._inputs import CaseInputs, InputFiles
 from mammoshift.kinds._protocol import MODEL_RECORD, FitRequest, kind_of
-from mammoshift.pixelstore.case_pixels import CasePixels
-from mammoshift.provenance.reuse import keep, restore, result_key
+from mammoshift.provenance.reuse import Store, result_key
+
+if TYPE_CHECKING:
+    from mammoshift.training.request import EpochRecord
 
 OUTPUTS = ("model.safetensors", MODEL_RECORD, "history.csv")
+LOG = "train_arm.log"
 
 
 @dataclass(frozen=True)
@@ -41,12 +47,20 @@ class TrainingJob:
         What of it decides the result, and the fingerprint of the code.
     cases
         Table of the arm's domain.
-    stores
-        Dataset -> receipt of its pixel store; empty for a kind without images.
+    inputs
+        What is read of the cases' images.
     start
         Converted weights, or the record `model.json` of the run to start from; None without.
     folder
         Where the run's files are written.
+    chosen
+        Values of settings, by their paths, that a search has chosen; None without one.
+    given_up
+        Is asked after every epoch, with the history so far, whether the training ends with it.
+    store
+        Where finished runs are kept; None for a folder `kept` beside them.
+    log
+        The file that everything printed goes to; None without.
     """
 
     run: Run
@@ -54,9 +68,13 @@ class TrainingJob:
     leaves: Mapping[str, Any]
     code: Mapping[str, str]
     cases: Path
-    stores: Mapping[str, Path]
+    inputs: InputFiles
     start: Path | None
     folder: Path
+    chosen: Mapping[str, Value] | None = None
+    given_up: Callable[[Sequence[EpochRecord]], bool] | None = None
+    store: Store | None = None
+    log: Path | None = None
 
 
 def run_training(job: TrainingJob) -> None:
@@ -68,7 +86,9 @@ def run_training(job: TrainingJob) -> None:
         If the domain has no training case that could be decoded.
     """
     arm = arm_classes()[job.settings["arm"]["kind"]].model_validate(job.settings["arm"])
-    cases, pixels = _learnable(job)
+    if job.chosen is not None and isinstance(arm, Arm):
+        arm = arm.with_chosen(job.chosen)
+    cases, inputs = _learnable(job)
     kind = kind_of(arm.kind)
     outputs = {name: job.folder / name for name in OUTPUTS}
     key = result_key(
@@ -76,12 +96,15 @@ def run_training(job: TrainingJob) -> None:
             "leaves": job.leaves,
             "code": job.code,
             "seed": job.run.seed,
-            "cases": _digest(cases, kind.CASE_COLUMNS, pixels),
+            "cases": _digest(cases, kind.CASE_COLUMNS, inputs.hashes(cases, job.run.seed)),
+            **({} if job.chosen is None else {"chosen": dict(job.chosen)}),
         },
         _files_of_start(job.start),
     )
-    if restore(job.folder / "kept", key, outputs):
-        print(f"restored the finished training {key}")
+    store = job.store or Store(job.folder / "kept")
+    if store.restore(key, outputs):
+        print(f"restored the finished training {key}; its own log:")
+        print(store.text(key, LOG))
         return
     backbone = job.settings["backbone"]
     kind.fit(
@@ -91,38 +114,43 @@ def run_training(job: TrainingJob) -> None:
             backbone=None if backbone is None else Backbone.model_validate(backbone),
             task=job.settings["task"],
             cases=cases,
-            pixels=pixels,
+            pixels=inputs.pixels,
+            features=inputs.features,
+            scores=inputs.scores.get(job.run.seed),
             start=_start(job.start),
             folder=job.folder,
             run_folder=job.folder / "run",
             key=key,
             lineage=job.settings["lineage"],
+            given_up=job.given_up,
         )
     )
-    keep(job.folder / "kept", key, outputs)
+    sys.stdout.flush()
+    # Snakemake deletes a log before each start of its job, so that it is kept with the result.
+    log = {} if job.log is None else {LOG: job.log}
+    store.keep(key, outputs | log, f"training of {job.run}")
 
 
-def _learnable(job: TrainingJob) -> tuple[pd.DataFrame, CasePixels | None]:
+def _learnable(job: TrainingJob) -> tuple[pd.DataFrame, CaseInputs]:
     """Return the training and validation cases of the run's fold that could be decoded."""
     table = read_cases(job.cases)
+    domain = str(table["domain"].iloc[0]) if len(table) else ""
     table = table.assign(subset=subset_of(table, job.run.fold))
     table = table[table["subset"].isin([TRAIN, VALIDATION])]
-    pixels = None
-    if job.stores:
-        pixels = CasePixels.open(job.stores, table)
-        table = table[pixels.stored(table)]
+    inputs = CaseInputs.open(job.inputs, table, domain, [job.run.seed])
+    table = table[inputs.known(table)]
     if table.empty:
         raise TrainingError(f"{job.cases}: no training case of {job.run} could be decoded")
-    return table.sort_values("case_id").reset_index(drop=True), pixels
+    return table.sort_values("case_id").reset_index(drop=True), inputs
 
 
-def _digest(cases: pd.DataFrame, columns: Iterable[str], pixels: CasePixels | None) -> str:
-    """Return a hash of the cases as far as a kind reads them, and of their pixels."""
+def _digest(cases: pd.DataFrame, columns: Iterable[str], hashes: Iterable[str]) -> str:
+    """Return a hash of the cases as far as a kind reads them, and of their images' hashes."""
     digest = hashlib.sha256()
     read = cases[["case_id", "subset", *columns]].astype("string").fillna("\0")
     for values in read.itertuples(index=False, name=None):
         digest.update("\1".join(values).encode() + b"\n")
-    for value in pixels.hashes(cases) if pixels is not None else ():
+    for value in hashes:
         digest.update(value.encode())
     return digest.hexdigest()
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -54,6 +55,22 @@ def batch_bounds(count: int, batch_size: int) -> list[tuple[int, int]]:
     if len(bounds) > 1 and batch_size > 1 and bounds[-1][1] - bounds[-1][0] == 1:
         bounds[-2:] = [(bounds[-2][0], count)]
     return bounds
+
+
+class Step(NamedTuple):
+    """The batches of one step: how many images they have, and the place of the last."""
+
+    images: int
+    last: int
+
+
+def steps_of(bounds: Sequence[tuple[int, int]], together: int) -> list[Step]:
+    """Join batches, given by `batch_bounds`, into steps of `together`; the last may have fewer."""
+    groups = [
+        range(first, min(first + together, len(bounds)))
+        for first in range(0, len(bounds), together)
+    ]
+    return [Step(bounds[group[-1]][1] - bounds[group[0]][0], group[-1]) for group in groups]
 
 
 def _repeated_permutations(

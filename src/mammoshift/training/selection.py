@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mammoshift.configuration.model import Arm
 from mammoshift.errors import TrainingError
 from mammoshift.training.request import EpochRecord
 
@@ -49,6 +50,22 @@ class SelectionPolicy:
             raise TrainingError(
                 f"arm {arm}: {self.name} needs validation cases; give the split a validation "
                 "subset or select last_epoch"
+            )
+
+
+def check_monitors(arm: Arm, labels: np.ndarray) -> None:
+    """Raise `TrainingError` when a stage watches what the validation cases (N,) do not give."""
+    rules = [r for stage in arm.training.stages for r in (stage.plateau, stage.stop_early) if r]
+    given = {"train_loss"}
+    if len(labels):
+        given |= {"validation_loss", "validation_accuracy"}
+    if 0 < int(labels.sum()) < len(labels):
+        given.add("validation_auc")
+    for monitor in {rule.monitor for rule in rules}:
+        if monitor not in given:
+            raise TrainingError(
+                f"arm {arm.name}: a stage watches {monitor}, which the validation cases do not "
+                "give; enlarge the validation subset or watch train_loss"
             )
 
 

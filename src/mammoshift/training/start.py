@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 
 from torch import Tensor
 
-from mammoshift.configuration.model import FromArm
+from mammoshift.configuration.model import FromArm, Head, WeightsFile
 from mammoshift.errors import ConfigurationError
 from mammoshift.files import sha256_of_file
-from mammoshift.models.classifier import FEATURES
+from mammoshift.models.classifier import FEATURES, Classifier, build_classifier
 from mammoshift.models.saved_model import (
     Licence,
     Versions,
@@ -19,7 +20,7 @@ from mammoshift.models.saved_model import (
     weights_digest,
 )
 from mammoshift.training.request import TrainingRequest
-from mammoshift.weights.convert import read_converted
+from mammoshift.weights.convert import WHOLE_CLASSIFIERS, read_converted
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def read_start(request: TrainingRequest) -> Start:
             if weights
             else None
         )
-        state = {FEATURES + name: t for name, t in read_converted(request.start).items()}
+        state = _published(request.start, weights, request.arm.head)
         return Start(state, sha256_of_file(request.start), licence)
     record = read_record(request.start)
     theirs, ours = record.backbone, request.backbone
@@ -71,6 +72,33 @@ def read_start(request: TrainingRequest) -> Start:
         state = {name: t for name, t in state.items() if name.startswith(FEATURES)}
     digest = weights_digest(request.start)
     return Start(state, digest, record.licence, record.arm.input.size)
+
+
+def _published(path: Path, weights: WeightsFile | None, head: Head | None) -> dict[str, Tensor]:
+    """Return converted weights by the classifier's names, with their head if it is the arm's."""
+    state = read_converted(path)
+    theirs = None if weights is None else WHOLE_CLASSIFIERS.get(weights.format)
+    if theirs is None:
+        return {FEATURES + name: tensor for name, tensor in state.items()}
+    return state if head == theirs else {n: t for n, t in state.items() if n.startswith(FEATURES)}
+
+
+def build_start(request: TrainingRequest, start: Start) -> Classifier:
+    """Build the classifier that a training begins with; what `start` has not is random.
+
+    Raises
+    ------
+    ConfigurationError, WeightsError
+        If the backbone, the head, the input size and the tensors do not go together.
+    """
+    arm = request.arm
+    backbone = request.backbone.normalised(arm.normalisation)
+    if arm.training.drop_path is not None:
+        backbone = backbone.model_copy(update={"drop_path": arm.training.drop_path})
+    density_head = arm.loss.name == "density_aware_focal"
+    return build_classifier(
+        backbone, arm.input.size, density_head, start.state, start.size, arm.head
+    )
 
 
 def current_versions() -> Versions:

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+
+from mammoshift.execution.precision import autocast
+from mammoshift.execution.readers import BatchLoader
+from mammoshift.models.classifier import Classifier, Output
+from mammoshift.training.losses import LossFunction
+from mammoshift.training.request import TrainingRequest
 
 
 @dataclass(frozen=True)
@@ -15,6 +23,51 @@ class Validation:
     loss: float = math.nan
     auc: float = math.nan
     accuracy: float = math.nan
+
+
+def validate(
+    model: Classifier,
+    loss: LossFunction,
+    loader: BatchLoader,
+    request: TrainingRequest,
+    device: torch.device,
+    after_each_batch: Callable[[], None] = lambda: None,
+) -> Validation:
+    """Judge a model on the validation cases of a request; without any nothing is defined.
+
+    Parameters
+    ----------
+    model
+        Is put into evaluation mode.
+    loss
+        That of training.
+    loader
+        Gives the training images and after them those of validation, by their places.
+    request, device
+        The cases, the batch size and the precision; and where the model is.
+    after_each_batch
+        Is called between batches and may raise.
+    """
+    cases, training = request.validation, request.arm.training
+    if not cases.image_ids:
+        return Validation()
+    offset = len(request.training.image_ids)
+    places = np.arange(offset, offset + len(cases.image_ids))
+    size = training.batch_size
+    plan = [places[first : first + size] for first in range(0, len(places), size)]
+    outputs: list[Output] = []
+    model.eval()
+    with torch.inference_mode(), autocast(device, training.precision):
+        for pixels in loader.batches(plan):
+            outputs.append(model(pixels))
+            after_each_batch()
+        logits = torch.cat([output.logit for output in outputs])
+        known = [output.density for output in outputs if output.density is not None]
+        whole = Output(logits, torch.cat(known) if known else None)
+        labels = torch.from_numpy(cases.labels).to(device, torch.float32)
+        densities = torch.from_numpy(cases.densities).to(device)
+        value = float(loss(whole, labels, densities))
+    return validation_measures(value, cases.labels, logits.double().cpu().numpy())
 
 
 def validation_measures(loss: float, labels: np.ndarray, logits: np.ndarray) -> Validation:

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from mammoshift.configuration.model import Backbone, WeightsFile
+from mammoshift.configuration.model import Backbone, Head, WeightsFile
 from mammoshift.errors import WeightsError
 from mammoshift.files import atomic_path, sha256_of_file
 from mammoshift.models.architectures import (
@@ -26,9 +26,11 @@ from mammoshift.models.architectures import (
     describe_architecture,
     reference_state,
 )
+from mammoshift.models.classifier import build_classifier
 from mammoshift.weights.key_maps import (
     IMAGE_ENCODER,
     from_huggingface_dinov2,
+    from_keras_end2end,
     from_mammo_clip,
     from_timm,
 )
@@ -38,6 +40,10 @@ from mammoshift.weights.restricted import CheckpointArchive, StoredTensor
 Kind = TypeVar("Kind", Tensor, StoredTensor)
 
 METADATA_KEY = "mammoshift"
+WHOLE_CLASSIFIERS = {"keras_end2end": Head(kind="end2end_512x1", outputs=2)}
+"""Formats of whole classifiers, and their heads."""
+WHOLE_SIZE = (128, 128)
+"""Size of the images that a whole classifier is built for here; its tensors do not depend on it."""
 OLD_FILE_PICKLES = 5
 """Magic number, version, system, content and storages; the tensors come after them."""
 STATE_DICT_NAMES = ("state_dict", "model_state_dict", "model", "teacher")
@@ -48,6 +54,9 @@ def convert_weights(
     source: Path, weights: WeightsFile, backbone: Backbone, destination: Path
 ) -> None:
     """Convert one file of published weights to safetensors with timm's names, without a head.
+
+    A whole classifier, of a format in `WHOLE_CLASSIFIERS`, keeps its head and has the names of
+    `mammoshift.models.classifier.Classifier`.
 
     Parameters
     ----------
@@ -79,7 +88,7 @@ def convert_weights(
             f"{weights.source}; get the file again, or correct the pin"
         )
     where = f"{source} (expected {Path(weights.file).name} of {weights.source})"
-    expected = reference_state(backbone)
+    expected = _expected(weights, backbone)
     try:
         state = _read_and_map(source, weights, backbone, expected)
     except WeightsError as error:
@@ -115,9 +124,23 @@ def read_converted(path: Path) -> dict[str, Tensor]:
     return _read_safetensors(path)
 
 
+def _expected(weights: WeightsFile, backbone: Backbone) -> dict[str, Tensor]:
+    """Return tensors with the names and shapes that a converted file must have."""
+    head = WHOLE_CLASSIFIERS.get(weights.format)
+    if head is None:
+        return reference_state(backbone)
+    with torch.random.fork_rng(devices=[]):
+        return build_classifier(backbone, WHOLE_SIZE, head=head).state_dict()
+
+
 def _read_and_map(
     source: Path, weights: WeightsFile, backbone: Backbone, expected: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
+    if weights.format == "keras_end2end":
+        # Few processes that read converted weights read a file of Keras.
+        from mammoshift.weights.hdf5 import read_arrays
+
+        return from_keras_end2end(read_arrays(source))
     keep_all = weights.format != "mammo_clip"
     state = _read_state(source, lambda name: keep_all or name.startswith(IMAGE_ENCODER))
     if weights.format == "mammo_clip":

@@ -1,7 +1,8 @@
 """Tensor names of published checkpoints, mapped to those of timm.
 
 Each map takes a state dict as it is in the file and returns one with timm's names and without a
-head. A map only renames, joins and drops: whether the result is complete is checked by the caller.
+head; that of a whole classifier returns the classifier's names. A map only renames, joins and
+drops: whether the result is complete is checked by the caller.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mammoshift.errors import WeightsError
@@ -70,6 +73,22 @@ _EFFICIENTNET_EXPANDING_BLOCK = {
 }
 _EFFICIENTNET_BLOCK = re.compile(r"_blocks\.(\d+)\.(_[a-z0-9_]+)\.(.+)")
 _TIMM_BLOCK = re.compile(r"blocks\.(\d+)\.(\d+)\.")
+
+_KERAS_LAYER = re.compile(r"block\d_conv\d|(?:conv2d|batch_normalization|dense)(?:_\d+)?")
+_KERAS_VARIABLES = {
+    "kernel": "weight",
+    "bias": "bias",
+    "gamma": "weight",
+    "beta": "bias",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+}
+_VGG16_CONVOLUTIONS = (2, 2, 3, 3, 3)
+_END2END_TOP = {
+    "conv2d": ("head.convolution1", "head.convolution2"),
+    "batch_normalization": ("head.normalisation1", "head.normalisation2"),
+    "dense": ("head.output",),
+}
 
 
 def from_timm(state: Mapping[str, Tensor], classifiers: Iterable[str]) -> dict[str, Tensor]:
@@ -154,3 +173,69 @@ def _efficientnet_name(name: str, places: list[tuple[int, int]]) -> str:
         return f"blocks.{stage}.{index}.{layer}.{block[3]}" if layer else name
     top, _, rest = name.partition(".")
     return f"{_EFFICIENTNET_TOP[top]}.{rest}" if top in _EFFICIENTNET_TOP else name
+
+
+def from_keras_end2end(arrays: Mapping[str, NDArray[np.floating]]) -> dict[str, Tensor]:
+    """Map a whole End2End classifier of Keras, VGG16 with 512x1 on top, to the classifier's names.
+
+    Layers are known by the last part of their paths that is a layer's name, whatever model they
+    are nested in, and those of a kind are taken in the order of their numbers. Keras keeps the
+    weights of a convolution as (rows, columns, in, out) and of a dense layer as (in, out).
+
+    Raises
+    ------
+    WeightsError
+        If a layer that is needed is absent, or there are more than one for its place.
+    """
+    layers: dict[str, dict[str, NDArray[np.floating]]] = {}
+    for path, array in arrays.items():
+        *folders, variable = path.split("/")
+        names = [match for match in map(_KERAS_LAYER.fullmatch, folders) if match]
+        if not names:
+            continue
+        own = layers.setdefault(names[-1][0], {})
+        kind = variable.partition(":")[0]
+        if kind in own:
+            raise WeightsError(f"holds {names[-1][0]}/{kind} twice")
+        own[kind] = array
+    places = _vgg16_places() | _top_places(list(layers))
+    state: dict[str, Tensor] = {}
+    for layer, place in places.items():
+        if layer not in layers:
+            raise WeightsError(f"holds no layer {layer}")
+        for kind, array in layers[layer].items():
+            if kind not in _KERAS_VARIABLES:
+                raise WeightsError(f"the layer {layer} has {kind}, which is not known")
+            state[f"{place}.{_KERAS_VARIABLES[kind]}"] = _in_torch_order(array)
+    return state
+
+
+def _vgg16_places() -> dict[str, str]:
+    found: dict[str, str] = {}
+    number = 0
+    for block, convolutions in enumerate(_VGG16_CONVOLUTIONS, start=1):
+        for convolution in range(1, convolutions + 1):
+            found[f"block{block}_conv{convolution}"] = f"features.features.{number}"
+            number += 2
+        number += 1
+    return found
+
+
+def _top_places(names: Iterable[str]) -> dict[str, str]:
+    """Return the places of the layers on top, by their kinds and numbers."""
+    found: dict[str, str] = {}
+    for kind, places in _END2END_TOP.items():
+        matches = (re.fullmatch(rf"{kind}(?:_(\d+))?", name) for name in names)
+        own = sorted((int(m[1] or 0), m[0]) for m in matches if m)
+        if len(own) != len(places):
+            raise WeightsError(f"holds {len(own)} layers {kind}; expected {len(places)}")
+        found |= {name: place for (_, name), place in zip(own, places, strict=True)}
+    return found
+
+
+def _in_torch_order(array: NDArray[np.floating]) -> Tensor:
+    if array.ndim == 4:
+        array = array.transpose(3, 2, 0, 1)
+    elif array.ndim == 2:
+        array = array.T
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))

@@ -53,6 +53,7 @@ def test_source_temperature_and_crossfit_are_reported(tmp_path: Path) -> None:
         "uncalibrated",
         "temperature_source",
         "platt_source",
+        "prior_shift_em",
         "temperature_target_crossfit",
         "platt_target_crossfit",
     }
@@ -63,7 +64,7 @@ def test_source_temperature_and_crossfit_are_reported(tmp_path: Path) -> None:
     assert rows["temperature_source"]["auc"] == pytest.approx(rows["uncalibrated"]["auc"])
     assert rows["uncalibrated"]["n_patients"] == 100
     assert found["settings"]["cluster"] == "patient_id"
-    assert sum(row["count"] for row in found["reliability"]) == 5 * 200
+    assert sum(row["count"] for row in found["reliability"]) == 6 * 200
     assert "temperature source" in text and "ECE" in text
 
 
@@ -129,18 +130,88 @@ def test_errors_name_file_row_and_column(tmp_path: Path, change, arguments, mess
     assert "bad.csv" in str(caught.value)
 
 
-def test_one_of_several_arms_and_seeds_must_be_chosen(tmp_path: Path) -> None:
+def test_several_arms_and_seeds_are_all_shown_or_chosen_from(tmp_path: Path) -> None:
     table = tmp_path / "arms.csv"
-    scored = [predictions("arms").assign(arm=a, seed=s) for a in "xy" for s in (0, 1)]
+    scored = [
+        predictions("arms", temperature=1.0 + i).assign(arm=a, seed=s)
+        for i, a in enumerate("xy")
+        for s in (0, 1)
+    ]
     pd.concat(scored).to_csv(table, index=False)
-    with pytest.raises(
-        TableError, match=r"column arm: there are 2 \('x', 'y'\); choose with --arm"
-    ):
-        run(table)
-    with pytest.raises(TableError, match="choose with --seed"):
-        run(table, "--arm", "x")
-    _, found = run(table, "--arm", "y", "--seed", "1")
-    assert (found["settings"]["arm"], found["settings"]["seed"]) == ("y", "1")
+    text, found = run(table)
+    plain = [row for row in found["measures"] if row["variant"] == "uncalibrated"]
+    assert [(row["arm"], row["seed"]) for row in plain] == [
+        ("x", "0"),
+        ("x", "1"),
+        ("y", "0"),
+        ("y", "1"),
+    ]
+    assert "y, seed 1, uncalibrated" in text
+    _, one = run(table, "--arm", "y", "--seed", "1")
+    assert (one["settings"]["arm"], one["settings"]["seed"]) == ("y", "1")
+    alone = [row for row in one["measures"] if row["variant"] == "uncalibrated"]
+    assert alone == plain[3:]
+
+
+def test_many_seeds_are_printed_as_their_mean(tmp_path: Path) -> None:
+    table = tmp_path / "seeds.csv"
+    scored = [predictions("mean", n=60).assign(arm="x", seed=s) for s in range(9)]
+    pd.concat(scored).to_csv(table, index=False)
+    text, found = run(table)
+    assert len(found["measures"]) == 27
+    assert "means over seeds" in text
+    assert text.count("uncalibrated") == 1
+
+
+def test_a_source_serves_the_arm_and_seed_of_its_own_name(tmp_path: Path) -> None:
+    source, target = tmp_path / "s.csv", tmp_path / "t.csv"
+    pd.concat(
+        predictions("source", temperature=t).assign(arm=a) for a, t in (("x", 2.0), ("y", 4.0))
+    ).to_csv(source, index=False)
+    pd.concat(predictions("target").assign(arm=a) for a in "xy").to_csv(target, index=False)
+    _, found = run(target, "--fit-on", source)
+    maps = {row["arm"]: row for row in found["maps"] if row["variant"] == "temperature_source"}
+    assert maps["y"]["temperature"] == pytest.approx(2 * maps["x"]["temperature"])
+    pd.concat(predictions("target").assign(arm=a) for a in "xz").to_csv(target, index=False)
+    with pytest.raises(TableError, match="has no scores of arm 'z'; it has arm 'x', arm 'y'"):
+        run(target, "--fit-on", source)
+
+
+def test_prevalence_is_estimated_without_labels_and_contradicted_where_scores_moved(
+    tmp_path: Path,
+) -> None:
+    source, target, moved = (tmp_path / f"{name}.csv" for name in ("s", "t", "moved"))
+    predictions("source", n=2000, temperature=1.0).to_csv(source, index=False)
+    frame = predictions("target", n=4000, temperature=1.0)
+    fewer = frame[(frame["label"] == 0) | (frame.index % 4 == 0)]
+    fewer.to_csv(target, index=False)
+    _, found = run(target, "--fit-on", source)
+    (row,) = found["prevalence"]
+    assert row["ci_low"] < row["share_of_labels"] < row["ci_high"]
+    assert row["mixture_p"] > 0.01
+    measures = {row["variant"]: row for row in found["measures"]}
+    assert measures["prior_shift_em"]["nll"] < measures["platt_source"]["nll"]
+    rng = np.random.default_rng(0)
+    far = frame.assign(score=0.4 * frame["score"] + rng.normal(1.0, 0.2, len(frame)))
+    far.to_csv(moved, index=False)
+    text, found = run(moved, "--fit-on", source)
+    assert found["prevalence"][0]["mixture_p"] < 1e-6
+    assert "more than the prevalence has" in text
+
+
+def test_flexible_maps_are_left_out_where_there_are_too_few_cases(tmp_path: Path) -> None:
+    few, many = tmp_path / "few.csv", tmp_path / "many.csv"
+    predictions("few", n=80).to_csv(few, index=False)
+    predictions("many", n=2000).to_csv(many, index=False)
+    _, found = run(few, "--maps", "beta,isotonic")
+    rows = {row["variant"]: row for row in found["measures"]}
+    assert "its three parameters are not known" in rows["beta_target_crossfit"]["note"]
+    assert "it follows their noise" in rows["isotonic_target_crossfit"]["note"]
+    text, found = run(many, "--maps", "platt,beta,isotonic")
+    rows = {row["variant"]: row for row in found["measures"]}
+    assert rows["beta_target_crossfit"]["nll"] < rows["uncalibrated"]["nll"]
+    assert rows["isotonic_target_crossfit"]["nll"] < rows["uncalibrated"]["nll"]
+    assert "isotonic target crossfit" in text
 
 
 def test_a_reversed_source_is_an_error_that_names_its_file(tmp_path: Path) -> None:
@@ -152,7 +223,10 @@ def test_a_reversed_source_is_an_error_that_names_its_file(tmp_path: Path) -> No
         run(target, "--fit-on", source)
 
 
-@pytest.mark.parametrize("arguments", [("--prevalence", "0.1"), ("--scale", "odds")])
+@pytest.mark.parametrize(
+    "arguments",
+    [("--prevalence", "0.1"), ("--scale", "odds"), ("--scores", "any"), ("--maps", "spline")],
+)
 def test_impossible_wishes_are_usage_errors(tmp_path: Path, arguments) -> None:
     table = tmp_path / "t.csv"
     predictions("usage").to_csv(table, index=False)

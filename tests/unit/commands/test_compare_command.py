@@ -15,7 +15,8 @@ from scipy.stats import false_discovery_control
 from typer.testing import CliRunner
 
 from mammoshift.commands.compare import compare
-from mammoshift.commands.compare_rows import Wishes, compare_predictions
+from mammoshift.commands.compare_report import Wishes
+from mammoshift.commands.compare_rows import compare_predictions
 from mammoshift.commands.compare_text import print_everything, print_headline
 from mammoshift.contracts.external_predictions import read_external_predictions
 from mammoshift.errors import MammoshiftError, StatisticsError, TableError
@@ -364,3 +365,70 @@ def test_probabilities_are_said_and_turned_into_log_odds(tmp_path):
     assert ensembles[0]["p"] == pytest.approx(ensembles[1]["p"])
     with pytest.raises(TableError, match="outside"):
         _run(tmp_path, frame, "--scores", "probability")
+
+
+@pytest.mark.parametrize(
+    "metric", ["auprc", "partial_auc", "sensitivity", "specificity", "brier", "nll", "calibration"]
+)
+def test_every_metric_is_compared_with_seeds_as_random(tmp_path, metric):
+    frame = _frame(
+        {"a": [0, 1, 2], "b": [0, 1, 2]}, datasets=("home", "away"), n=200, patients=True
+    )
+    options = ("--metric", metric, "--scores", "logit", "--source", "home", "--margin", "0.4")
+    found, printed = _run(tmp_path, frame, *options)
+    assert {row["method"] for row in found["headline"]} == {"seeds_random"}
+    assert len(found["headline"]) == 2 and len(found["drops"]) == 2
+    assert len(found["curves"]) == 12 and found["combined"] == []
+    for row in found["arms"]:
+        assert row["ci_low"] < row["value"] < row["ci_high"]
+    value = {(row["dataset"], row["arm"]): row["value"] for row in found["arms"]}
+    loss = value["home", "a"] - value["away", "a"]
+    drop = next(row for row in found["drops"] if row["arm_a"] == "a")
+    sign = -1.0 if metric in ("brier", "nll", "calibration") else 1.0
+    assert drop["estimate"] == pytest.approx(sign * loss)
+    assert "verdict" in drop and "By a margin of 0.4" in printed
+
+
+def test_metrics_are_those_of_their_definitions(tmp_path):
+    frame = _frame({"a": [None]}, n=120)
+    labels, scores = frame["label"].to_numpy(), frame["score"].to_numpy()
+    found, _ = _run(tmp_path, frame, "--metric", "brier", "--scores", "logit")
+    p = 1.0 / (1.0 + np.exp(-scores))
+    assert found["arms"][0]["value"] == pytest.approx(np.mean((p - labels) ** 2))
+    found, _ = _run(tmp_path, frame, "--metric", "sensitivity", "--threshold", "0.5")
+    assert found["arms"][0]["value"] == pytest.approx((scores[labels == 1] >= 0.5).mean())
+    found, _ = _run(tmp_path, frame, "--metric", "specificity", "--sensitivity", "0.8")
+    lowest = np.sort(scores[labels == 1])[-int(np.ceil(0.8 * labels.sum()))]
+    assert found["arms"][0]["value"] == pytest.approx((scores[labels == 0] < lowest).mean())
+
+
+def test_an_arm_against_itself_is_non_inferior_by_every_margin(tmp_path):
+    frame = _frame({"a": [None]}, n=300)
+    other = frame.assign(arm="b", score=frame["score"] + 1e-3 * np.arange(300) % 7)
+    for metric in ("auc", "brier"):
+        _, printed = _run(
+            tmp_path, pd.concat([frame, other]), "--metric", metric, "--scores", "logit",
+            "--reference", "a", "--margin", "0.1",
+        )  # fmt: skip
+        assert "By a margin of 0.1: b is non-inferior to a" in printed
+
+
+def test_roc_points_have_intervals(tmp_path):
+    frame = _frame({"a": [None], "b": [None]})
+    found, printed = _run(tmp_path, frame, "--roc")
+    assert len(found["roc"]) == 2 * 14
+    for row in found["roc"]:
+        assert row["sensitivity_ci_low"] <= row["sensitivity"] <= row["sensitivity_ci_high"]
+    assert "ROC: sensitivity at a specificity" in printed
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--metric", "accuracy"), ("--metric", "nll", "--scores", "any"), ("--specificity", "95")],
+)
+def test_impossible_metrics_are_usage_errors(tmp_path, options):
+    app = typer.Typer()
+    app.command()(compare)
+    table = tmp_path / "table.csv"
+    _frame({"a": [None]}).to_csv(table, index=False)
+    assert CliRunner().invoke(app, [str(table), *options]).exit_code == 2

@@ -92,3 +92,12 @@ def test_a_table_of_ones_own_needs_dotted_options(tmp_path: Path) -> None:
     flags = [flag for setting in settings for flag in ("--set", setting)]
     text = run("csv", tmp_path, *flags, "--set", 'label_values={"+": malignant}')
     assert "malignant" in text
+
+
+def test_a_contact_sheet_is_drawn_on_request(cmmd: Path, tmp_path: Path) -> None:
+    sheet = tmp_path / "sheet.png"
+    text = run("cmmd", cmmd, "--contact-sheet", sheet)
+    assert "16 of 16 images" in text
+    assert sheet.read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(ConfigurationError, match=r"must end in \.jpg or \.png"):
+        run("cmmd", cmmd, "--contact-sheet", tmp_path / "sheet.pdf")

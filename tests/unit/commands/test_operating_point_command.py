@@ -49,7 +49,7 @@ def test_a_transferred_threshold_shows_the_loss_of_specificity(tmp_path: Path) -
     rows = {row["provenance"]: row for row in found["points"]}
     expected = threshold_at_specificity(validation["label"], validation["score"])
     assert rows["transferred"]["threshold"] == expected.value
-    assert found["settings"]["threshold"]["specificity"] >= 0.95
+    assert found["thresholds"][0]["specificity"] >= 0.95
     assert rows["transferred"]["specificity"] < 0.9 < rows["reestimated"]["specificity"]
     assert rows["reestimated"]["specificity_ci_low"] is None
     fixed, both = rows["transferred"], rows["transferred_both_samples"]

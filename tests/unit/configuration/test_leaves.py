@@ -46,7 +46,8 @@ def _all_leaves(project: Project) -> dict[str, object]:
         "score resnet on cmmd": leaves.scoring_leaves(project, STUDY, "resnet", "cmmd"),
         "calibrate": result_leaves.calibration_settings(project, STUDY),
         "evaluate": result_leaves.evaluation_settings(project, STUDY),
-        "compare": result_leaves.comparison_settings(project, STUDY),
+        "compare": result_leaves.loss_settings(project, STUDY),
+        "combine": result_leaves.comparison_settings(project, STUDY),
         "report": result_leaves.report_settings(project, STUDY),
     }
 
@@ -61,7 +62,7 @@ def _all_leaves(project: Project) -> dict[str, object]:
             "datasets/twins.yaml",
             "title: Twin of CMMD",
             "tone: percentile\n  title: Twin of CMMD",
-            {"preprocess cmmd"},
+            {"preprocess cmmd", "report"},
         ),
         (
             f"studies/{STUDY}.yaml",
@@ -73,7 +74,19 @@ def _all_leaves(project: Project) -> dict[str, object]:
             f"studies/{STUDY}.yaml",
             "subgroups: [density, view]",
             "subgroups: [density]",
-            {"evaluate", "report"},
+            {"evaluate", "compare", "report"},
+        ),
+        (
+            f"studies/{STUDY}.yaml",
+            "transfer_drop_auc: 0.05",
+            "transfer_drop_auc: 0.1",
+            {"compare", "combine", "report"},
+        ),
+        (
+            f"studies/{STUDY}.yaml",
+            "case_mix: [density, view]",
+            "case_mix: [view]",
+            {"evaluate", "compare", "report"},
         ),
         (f"studies/{STUDY}.yaml", "seeds: [0, 1]", "seeds: [1, 0]", set()),
         (

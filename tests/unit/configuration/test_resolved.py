@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from mammoshift.configuration.leaves import scoring_leaves
 from mammoshift.configuration.load import Project, Settings, load_project
 from mammoshift.configuration.resolved import ResolvedStudy, resolve_study
+from mammoshift.configuration.result_leaves import judged_domains
 from mammoshift.configuration.study import Study
 from mammoshift.contracts.run import Run
 from mammoshift.errors import ConfigurationError
@@ -38,6 +40,12 @@ LONG: dict[str, Any] = {
 
 TAKEN = {"initialisation": {"arm": "base"}, "training": {"stages": []}}
 APPLIED = {"base": {"backbone": "tiny"}, "applied": TAKEN}
+ONE = {"base": {"backbone": "tiny"}}
+UNVALIDATED = {
+    "method": "patient_stratified",
+    "shares": {"train": 0.8, "validation": 0.0, "test": 0.2},
+}
+PATCHES = {"dataset": "mias", "unit": "patch", "task": "lesion_vs_rest", "patches": {}}
 MASKS = {"family": "mask", "on": "all", "factor": {"input.mask": ["none", "breast"]}}
 
 
@@ -89,6 +97,51 @@ def test_domains_with_one_split_have_the_same_folds() -> None:
     ):
         found = scoring_leaves(project, "study", "tuned", domain)
         assert (found["own"], found["own_fold"]) == (own, own_fold)
+
+
+@pytest.mark.parametrize(
+    ("unknown", "test_share", "subsets"),
+    [
+        ("unused", 0.2, ("out_of_fold", "test")),
+        ("unused", 0.0, ("out_of_fold",)),
+        ("test", 0.0, ("out_of_fold", "test")),
+    ],
+)
+def test_a_taken_split_is_reported_with_the_subsets_of_the_one_it_is_taken_from(
+    unknown: str, test_share: float, subsets: tuple[str, ...]
+) -> None:
+    folds = {"method": "k_fold", "folds": 3, "test_share": test_share}
+    taken = {"method": "same_as", "domain": "ffdm", "unknown": unknown}
+    domains = {
+        **LONG["domains"],
+        "ffdm": {"dataset": "inbreast", "split": folds},
+        "again": {"dataset": "clinic", "split": taken},
+    }
+    judged = {domain.name: domain for domain in judged_domains(_resolve(domains=domains))}
+    assert judged["again"].subsets == subsets
+
+
+def test_domains_of_one_archive_are_told_from_those_with_the_same_patients() -> None:
+    views = {
+        f"only_{view}": {"dataset": "clinic", "filter": {"view": [view.upper()]}}
+        for view in ("cc", "mlo")
+    }
+    domains = {**LONG["domains"], **views}
+    judged = {domain.name: domain for domain in judged_domains(_resolve(domains=domains))}
+    assert judged["only_cc"].same_patients_as is None
+    assert judged["only_cc"].shares_datasets_with == ("clinic", "only_mlo")
+    assert judged["film"].shares_datasets_with is None
+    domains["ffdm"] = {**domains["ffdm"], "same_patients_as": ["only_cc"]}
+    judged = {domain.name: domain for domain in judged_domains(_resolve(domains=domains))}
+    assert judged["ffdm"].same_patients_as == ("clinic", "only_cc", "only_mlo")
+    assert judged["only_mlo"].same_patients_as == ("ffdm", "clinic", "only_cc")
+    assert {domain.shares_datasets_with for domain in judged.values()} == {None}
+
+
+@pytest.mark.parametrize("margins", [{"transfer_drop_auc": 0.0}, {"transfer_drop": 0.1}])
+def test_a_margin_is_a_loss_that_the_study_knows(margins: dict[str, float]) -> None:
+    with pytest.raises(ValidationError, match="transfer_drop"):
+        _resolve(margins=margins)
 
 
 def test_an_arm_is_not_judged_where_its_ancestor_saw_one_of_the_folds() -> None:
@@ -228,6 +281,18 @@ def test_a_factor_pairs_arms_that_differ_in_it_alone_down_their_ancestry() -> No
             {"comparisons": [{**MASKS, "factor": {"initialisation.part": ["model", "features"]}}]},
             ["comparisons.0: factor initialisation.part", "no two arms differ"],
         ),
+        (
+            {"comparisons": [{**MASKS, "factor": {"input.musk": ["none", "breast"]}}]},
+            ["comparisons.0: factor input.musk", "no arm has a setting of that name"],
+        ),
+        (
+            {"domains": {"film": {**LONG["domains"]["film"], "split": UNVALIDATED}}, "arms": ONE},
+            ["arms.base.training.select", "film has none", "select: last_epoch"],
+        ),
+        (
+            {"domains": {**LONG["domains"], "patches": PATCHES}, "judged_on": ["film"]},
+            ["domains.patches.patches", "no arm that takes images"],
+        ),
         ({"arms": {"tables": {"backbone": "tiny"}}}, ["arms.tables", "rename it"]),
         ({"judged_on": ["flim"]}, ["judged_on", "'film'"]),
     ],
@@ -237,6 +302,14 @@ def test_what_cannot_be_resolved_is_named(changes: dict[str, Any], said: list[st
         _resolve(**changes)
     for part in ["study.yaml", *said]:
         assert part in str(caught.value)
+
+
+def test_a_factor_takes_0_for_the_0_point_0_of_a_setting() -> None:
+    weights = {"family": "f", "on": "all", "factor": {"training.augmentation.noise": [0, 0.1]}}
+    noisy = {"backbone": "tiny", "training": {"augmentation": {"noise": 0.1}}}
+    study = _resolve(arms={"base": {"backbone": "tiny"}, "noisy": noisy}, comparisons=[weights])
+    (family,) = study.families
+    assert [(pair.arm, pair.reference) for pair in family.pairs] == [("noisy", "base")]
 
 
 def _said(tmp_path: Path, study: dict[str, Any]) -> str:

@@ -50,6 +50,12 @@ def metrics(chain: Fabricated, grid: Grid) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
+def losses(chain: Fabricated, grid: Grid) -> pd.DataFrame:
+    settings = chain.losses(margins={"transfer_drop_auc": 0.05})
+    return as_table(compare_study(settings, grid), ComparisonRow)
+
+
+@pytest.fixture(scope="module")
 def calibration(chain: Fabricated, grid: Grid) -> pd.DataFrame:
     return as_table(calibrate_study(chain.calibration(), grid), MetricRow)
 
@@ -68,19 +74,34 @@ def test_metrics_hold_what_the_statistics_say(short: Fabricated, tmp_path: Path)
     assert row["value"] == pytest.approx(direct.auc[0], abs=1e-9)
     assert row["se"] == pytest.approx(direct.se[0], abs=1e-9)
     assert row["n_clusters"] == 80
-    drop = whole.loc["other", "target", "plain", "mean", "transfer_drop", "", ""]
-    means = [
-        whole.loc[d, s, "plain", "mean", "auc", "", ""]["value"]
-        for d, s in (("film", "test"), ("other", "target"))
-    ]
-    assert drop["value"] == pytest.approx(means[0] - means[1], abs=1e-8)
-    assert drop["ci_low"] > 0.0
     point = whole.sort_index().loc["digital", "target", "better", "ensemble"]
     reached = point.loc["specificity", "specificity_0.95", "reestimated"]["value"]
     assert reached >= 0.95
     counts = point.xs(("specificity_0.95", "own_validation"), level=(1, 2))["value"]
     assert counts["tp"] + counts["fn"] == point.loc["auc", "", ""]["n_pos"]
     assert counts["sensitivity"] == pytest.approx(counts["tp"] / (counts["tp"] + counts["fn"]))
+
+
+def test_one_half_is_a_threshold_and_the_best_of_the_test_is_optimistic(short: Fabricated) -> None:
+    grid = short.grid()
+    metrics = as_table(evaluate_study(short.evaluation(), grid), MetricRow)
+    cell = grid.cells["film", "test"]
+    mine = metrics[
+        (metrics["subgroup"] == "all")
+        & (metrics[["domain", "subset", "arm", "seed"]] == ["film", "test", "plain", "0"]).all(
+            axis=1
+        )
+    ]
+    half = mine[mine["criterion"] == "probability_0.5"].set_index("metric")["value"]
+    called = cell.of("plain")[0] >= 0.0
+    assert half["accuracy"] == pytest.approx(np.mean(called == cell.labels))
+    best = mine[mine["criterion"] == "g_mean"]
+    rates = best.pivot_table(index="threshold_from", columns="metric", values="value")
+    g_means = rates["sensitivity"] * rates["specificity"]
+    assert set(g_means.index) == {"judged_cases", "own_validation"}
+    assert g_means["judged_cases"] == g_means.max()
+    notes = best.loc[best["threshold_from"] == "judged_cases", "note"]
+    assert notes.str.contains("optimistic").all()
 
 
 def test_subgroups_have_their_own_rows_and_one_interaction(short: Fabricated) -> None:
@@ -102,23 +123,25 @@ def test_comparisons_are_adjusted_within_their_family_and_method(
     short: Fabricated, tmp_path: Path
 ) -> None:
     path = tmp_path / "comparisons.csv"
-    rows = compare_study(short.comparison(), short.grid())
+    rows = compare_study(short.losses(), short.grid())
     write_comparisons(as_table(rows, ComparisonRow), path)
     table = read_comparisons(path)
     delong = table[table["method"] == "delong_paired"]
     sizes = delong.groupby("family")["family_size"].first()
     assert sizes.to_dict() == {"away": "6", "home": "3"}
     assert (delong["p_adjusted"] >= delong["p"]).all()
-    assert set(table["method"]) == {"delong_paired", "difference_of_drops"}
+    assert set(table["method"]) == {"delong_paired", "seeds_random", "checkpoints_fixed"}
+    operating = table[(table["metric"] == "sensitivity") & (table["family"] == "away")]
+    assert set(operating["family_size"]) == {"2"}
 
 
 def test_seeds_are_combined_and_then_targets(short: Fabricated) -> None:
     table = as_table(combine_seeds(short.comparison(), short.grid()), ComparisonRow)
     headline = table[table["headline"]]
-    assert set(headline["method"]) == {"obuchowski_rockette_nested"}
-    assert headline["domain"].tolist() == ["film", "digital", "other"]
+    assert headline["domain"].tolist() == ["film", "digital", "other", "all_targets"]
+    assert headline["method"].tolist() == ["obuchowski_rockette_nested"] * 3 + ["equal_weights_t"]
     over = table[table["domain"] == "all_targets"]
-    assert set(over["method"]) == {"weighted_stouffer", "random_effects"}
+    assert set(over["method"]) == {"equal_weights_t", "weighted_stouffer", "random_effects"}
     at_home = table[table["domain"] == "film"].set_index("method")
     naive, exact = at_home.loc["stouffer_naive"], at_home.loc["exact_fixed"]
     assert abs(naive["statistic"]) > abs(exact["statistic"])
@@ -129,17 +152,21 @@ def test_one_seed_has_the_exact_test_as_its_headline(short: Fabricated) -> None:
     short.edit_predictions(lambda table: table[table["seed"] == 0])
     settings = short.comparison().model_copy(update={"seeds": (0,)})
     table = as_table(combine_seeds(settings, short.grid(seeds=[0])), ComparisonRow)
-    assert set(table.loc[table["headline"], "method"]) == {"exact_fixed"}
+    rows = table[table["headline"] & (table["domain"] != "all_targets")]
+    assert set(rows["method"]) == {"exact_fixed"}
+    assert rows["note"].str.contains("a statement about these models alone").all()
 
 
 def test_the_detectable_difference_counts_the_degrees_of_freedom(short: Fabricated) -> None:
     table = as_table(combine_seeds(short.comparison(), short.grid()), ComparisonRow)
-    rows = table[table["headline"]]
+    rows = table[table["headline"] & (table["domain"] != "all_targets")]
+    fixed = table[table["method"] == "exact_fixed"].set_index("domain")["se"]
     assert rows["df"].notna().all()
     for _, row in rows.iterrows():
-        expected = detectable_difference(row["se"], df=row["df"])
+        se = max(row["se"], fixed[row["domain"]])
+        expected = detectable_difference(se, df=row["df"])
         assert row["detectable_difference"] == pytest.approx(expected)
-        assert expected > detectable_difference(row["se"])
+        assert expected > detectable_difference(se)
 
 
 def test_targets_are_combined_by_the_differences_of_these_checkpoints(short: Fabricated) -> None:
@@ -157,9 +184,11 @@ def test_every_interval_of_unknown_patients_says_so(short: Fabricated) -> None:
     short.edit_cases(lambda table: table.assign(patient_id=None), ["digital", "other"])
     grid = short.grid()
     rows = [*evaluate_study(short.evaluation(), grid), *calibrate_study(short.calibration(), grid)]
+    losses = as_table(compare_study(short.losses(subgroups=[]), grid), ComparisonRow)
+    assert losses.loc[losses["domain"] != "film", "note"].str.contains("independence assumed").all()
     table = as_table(rows, MetricRow).dropna(subset=["ci_low"])
     said = table["note"].str.contains("independence assumed")
-    assert {"auc", "sensitivity", "transfer_drop", "brier"} <= set(table.loc[said, "metric"])
+    assert {"auc", "sensitivity", "brier"} <= set(table.loc[said, "metric"])
     assert said.equals(table["subset"] == "target")
 
 
@@ -231,6 +260,7 @@ def test_thresholds_and_temperatures_come_from_the_own_domain_of_each_arm(
         expected = threshold_at_specificity(validation.labels, validation.of(arm)[0], 0.95)
         assert film[arm] == pytest.approx(expected.value)
     fitted = calibration[(calibration["metric"] == "temperature") & (calibration["seed"] == "1")]
+    fitted = fitted[fitted["fitted_on"] == "own_validation"]
     of_arm = fitted[fitted["arm"] == "on_clinic"].set_index("domain")["value"]
     validation = grid.validation_of("on_clinic")
     assert validation is not None
@@ -246,7 +276,6 @@ def test_an_arm_that_is_not_judged_at_home_has_reasons_in_place_of_numbers(
     missing = own[own["value"].isna()]
     assert missing["note"].str.contains("not judged on its own domain elsewhere").all()
     assert {
-        ("transfer_drop", "", "", ""),
         ("sensitivity", "own_validation", "", ""),
         ("ece", "", "temperature", "own_validation"),
         ("ece", "", "prior_shift", "prevalence"),
@@ -258,9 +287,15 @@ def test_an_arm_that_is_not_judged_at_home_has_reasons_in_place_of_numbers(
     assert own.loc[own["threshold_from"] == "reestimated", "value"].notna().all()
 
 
-def test_a_drop_goes_from_the_own_domain_to_every_other_one(metrics: pd.DataFrame) -> None:
+def test_a_drop_goes_from_the_own_domain_to_every_other_one(
+    metrics: pd.DataFrame, losses: pd.DataFrame
+) -> None:
     table = metrics[metrics["subgroup"] == "all"]
-    drops = table[(table["metric"] == "transfer_drop") & table["value"].notna()]
+    drops = losses[(losses["family"] == "transfer_drops") & (losses["metric"] == "auc")]
+    unknown = drops[drops["arm"] == "imported"]
+    assert unknown["estimate"].isna().all()
+    assert unknown["note"].str.contains("not judged on its own domain elsewhere").all()
+    drops = drops[drops["estimate"].notna() & (drops["method"] == "seeds_random")]
     assert set(zip(drops["arm"], drops["domain"], strict=True)) == {
         ("on_film", "clinic"),
         ("on_film", "crops"),
@@ -271,20 +306,25 @@ def test_a_drop_goes_from_the_own_domain_to_every_other_one(metrics: pd.DataFram
     }
     means = table[(table["metric"] == "auc") & (table["seed"] == "mean")]
     auc = means.set_index(["arm", "domain", "subset"])["value"]
-    drop = drops.set_index(["arm", "domain"])["value"]
+    drop = drops.set_index(["arm", "domain"])["estimate"]
     expected = auc["on_clinic", "clinic", "out_of_fold"] - auc["on_clinic", "film", "test"]
     assert drop["on_clinic", "film"] == pytest.approx(expected)
 
 
 def test_numbers_of_a_declared_leak_say_so_and_lead_nowhere(
-    chain: Fabricated, grid: Grid, metrics: pd.DataFrame
+    chain: Fabricated, grid: Grid, metrics: pd.DataFrame, losses: pd.DataFrame
 ) -> None:
+    of_leak = losses[(losses["domain"] == "rows") | (losses["from_domain"] == "rows")]
+    known = of_leak[of_leak["estimate"].notna()]
+    assert known["note"].str.contains("declared leak: split by rows").all()
+    assert not of_leak["headline"].any()
+    assert not (of_leak["verdict"] != "").any()
     said = metrics["note"].str.contains("declared leak: split by rows")
     assert said[metrics["domain"] == "rows"].all()
     of_leaky = metrics[(metrics["arm"] == "on_rows") & (metrics["domain"] == "crops")]
-    drawn_from_it = of_leaky["metric"].eq("transfer_drop") | of_leaky["metric"].eq("sensitivity")
-    seeds = of_leaky["seed"].isin({"0", "1", "ensemble"}) | of_leaky["metric"].eq("transfer_drop")
-    transferred = of_leaky["threshold_from"] != "reestimated"
+    drawn_from_it = of_leaky["metric"].eq("sensitivity")
+    seeds = of_leaky["seed"].isin({"0", "1", "ensemble"})
+    transferred = of_leaky["threshold_from"] == "own_validation"
     assert said[of_leaky.index][drawn_from_it & seeds & transferred].all()
     assert not said[metrics["domain"] == "film"].any()
     combined = as_table(combine_seeds(chain.comparison(), grid), ComparisonRow)
@@ -294,8 +334,8 @@ def test_numbers_of_a_declared_leak_say_so_and_lead_nowhere(
     assert leaky["note"].str.contains("declared leak: split by rows").all()
 
 
-def test_a_factor_is_tested_reference_by_reference(chain: Fabricated, grid: Grid) -> None:
-    table = as_table(compare_study(chain.comparison(), grid), ComparisonRow)
+def test_a_factor_is_tested_reference_by_reference(losses: pd.DataFrame) -> None:
+    table = losses
     pairs = table[table["method"] == "delong_paired"][["domain", "arm", "reference"]]
     assert list(dict.fromkeys(pairs.itertuples(index=False, name=None))) == [
         ("clinic", "applied", "on_film"),
@@ -309,10 +349,10 @@ def test_a_factor_is_tested_reference_by_reference(chain: Fabricated, grid: Grid
 
 
 def test_drops_are_compared_where_arm_and_reference_have_one_own_domain(
-    chain: Fabricated, grid: Grid
+    losses: pd.DataFrame,
 ) -> None:
-    table = as_table(compare_study(chain.comparison(), grid), ComparisonRow)
-    drops = table[table["method"] == "difference_of_drops"]
+    drops = losses[(losses["from_domain"] != "") & (losses["reference"] != "")]
+    drops = drops[drops["method"] == "seeds_random"]
     assert drops[["domain", "arm", "reference"]].to_numpy().tolist() == [
         ["clinic", "applied", "on_film"]
     ]
@@ -344,8 +384,11 @@ def _again(tables: Fabricated) -> tuple[Fabricated, Grid]:
     return declared, declared.grid()
 
 
-def _drops(metrics: pd.DataFrame) -> pd.DataFrame:
-    return metrics[metrics["metric"] == "transfer_drop"].set_index(["arm", "domain"])
+def _drops(tables: Fabricated, grid: Grid) -> pd.DataFrame:
+    settings = tables.losses(families=[], subgroups=[], bootstrap_resamples=100)
+    table = as_table(compare_study(settings, grid), ComparisonRow)
+    table = table[(table["metric"] == "auc") & (table["method"] == "checkpoints_fixed")]
+    return table.set_index(["arm", "domain"]).drop(columns=["p_adjusted", "p_adjusted_all"])
 
 
 def test_a_drop_between_the_same_patients_counts_their_covariance(short: Fabricated) -> None:
@@ -364,14 +407,11 @@ def test_a_drop_between_the_same_patients_counts_their_covariance(short: Fabrica
             for seed, case in zip(foreign["seed"], foreign["case_id"], strict=True)
         ]
         write_predictions(foreign, path)
-    settings = {"subgroups": [], "bootstrap_resamples": 20}
-    before = _drops(as_table(evaluate_study(short.evaluation(**settings), short.grid()), MetricRow))
-    declared, grid = _again(short)
-    after = _drops(as_table(evaluate_study(declared.evaluation(**settings), grid), MetricRow))
+    before = _drops(short, short.grid())
+    after = _drops(*_again(short))
     here = ("plain", "digital")
-    assert after.loc[here, "value"] == pytest.approx(before.loc[here, "value"])
+    assert after.loc[here, "estimate"] == pytest.approx(before.loc[here, "estimate"])
     assert after.loc[here, "se"] < 0.8 * before.loc[here, "se"]
-    assert after.loc[here, "method"] == "paired_obuchowski"
     elsewhere = ("plain", "other")
     pd.testing.assert_series_equal(after.loc[elsewhere], before.loc[elsewhere])
 
@@ -382,7 +422,8 @@ def test_the_same_patients_are_not_combined_as_independent(short: Fabricated) ->
     declared = Fabricated({**short.judged, "domains": domains}, short.cases, short.predictions)
     table = as_table(combine_seeds(declared.comparison(), declared.grid()), ComparisonRow)
     over = table[table["domain"] == "all_targets"]
-    assert over["method"].tolist() == ["weighted_stouffer", "random_effects"]
+    methods = ["equal_weights_t", "weighted_stouffer", "random_effects"]
+    assert over["method"].tolist() == methods
     assert over[["estimate", "statistic", "p", "p_adjusted"]].isna().all(axis=None)
     assert over["note"].str.contains("digital and other hold the same patients").all()
     before = as_table(combine_seeds(short.comparison(), short.grid()), ComparisonRow)

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from mammoshift.configuration.dataset import Population, Scanner
 from mammoshift.imaging.decoded import DecodedImage
-from mammoshift.phantoms.anatomy import WINDOW_MM, geometry_of, project_breast
+from mammoshift.phantoms.anatomy import project_breast
 from mammoshift.phantoms.imaging import image_breast
+from mammoshift.phantoms.outline import WINDOW_MM, geometry_of
 from mammoshift.phantoms.patient import CaseMix, Patient, Side, View, draw_patient
 from mammoshift.phantoms.scanner import ScannerModel, quantise
 from mammoshift.phantoms.scanners import scanner_for
@@ -93,7 +94,10 @@ def _least_contrast(scanner: ScannerModel) -> float:
     """Return the contrast that the noise of a single pixel still lets through."""
     if scanner.tone != "film":
         return 0.004
-    return 8.0 / 65535.0 if scanner.digitiser == "transmission" else 0.4 * scanner.grain
+    if scanner.digitiser == "transmission":
+        return 8.0 / 65535.0
+    # Less than a grey step and a half cannot be told from air either.
+    return max(0.4 * scanner.grain, 1.5 / (2**scanner.bits - 1))
 
 
 def _truth(patient: Patient, side: Side, view: View, scanner: ScannerModel) -> tuple[Mask, Mask]:
@@ -114,8 +118,7 @@ def _truth(patient: Patient, side: Side, view: View, scanner: ScannerModel) -> t
     breast = depth > 0.0
     if view == "CC":
         return breast, np.zeros_like(breast)
-    across, along = geometry_of(patient, side, view).pectoral_mm
     y = top_mm + (np.arange(scanner.shape[0]) + 0.5) * scanner.pitch_mm
     x = (np.arange(scanner.shape[1]) + 0.5) * scanner.pitch_mm
-    edge = across * np.maximum(1.0 - (np.maximum(y, 0.0) / along) ** 1.15, -0.2)
+    edge = geometry_of(patient, side, view).pectoral_edge(y)
     return breast, breast & (x[None, :] < edge[:, None])

@@ -44,7 +44,8 @@ def test_per_image_range_ignores_brightness_and_survives_blank_images() -> None:
 
 def test_frozen_features_keep_weights_and_running_statistics() -> None:
     model = classifier(density=True)
-    model.freeze_features(True)
+    model.features.requires_grad_(False)
+    model.keep_still()
     model.train()
     before = {name: tensor.clone() for name, tensor in model.features.state_dict().items()}
     trained = [name for name, p in model.named_parameters() if p.requires_grad]
@@ -53,7 +54,8 @@ def test_frozen_features_keep_weights_and_running_statistics() -> None:
     (output.logit.sum() + output.density.sum()).backward()
     assert all(torch.equal(before[n], t) for n, t in model.features.state_dict().items())
     assert model.dropout.training
-    model.freeze_features(False)
+    model.features.requires_grad_(True)
+    model.keep_still()
     model.train()
     model(torch.rand(4, 1, 32, 32))
     assert any(not torch.equal(before[n], t) for n, t in model.features.state_dict().items())

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from mammoshift.configuration.model import Backbone, Head
 from mammoshift.errors import ConfigurationError, WeightsError
-from mammoshift.models.classifier import Classifier, build_classifier
+from mammoshift.models.classifier import Classifier, build_classifier, mean_probability
 
 GREY = {"channels": 1, "mean": (0.3,), "std": (0.25,)}
 TINY = Backbone(architecture="test_resnet", **GREY)
@@ -83,5 +83,40 @@ def test_heads_that_cannot_be_are_refused() -> None:
         build_classifier(vit, (64, 64), head=Head(kind="flatten_dense"))
     with pytest.raises(ConfigurationError, match="halves the feature map"):
         build_classifier(TINY, (32, 32), head=Head(kind="end2end_512x1"))
+    dct = Backbone(architecture="csatv2", **GREY)
+    with pytest.raises(ConfigurationError, match=r"csatv2: does not take images of \[96, 96\]"):
+        build_classifier(dct, (96, 96), head=Head(kind="flatten_dense"))
     with pytest.raises(ValidationError, match="units are for"):
         Head(kind="linear", units=3)
+
+
+def test_a_pyramid_of_patches_takes_what_is_no_square() -> None:
+    pyramid = build_classifier(Backbone(architecture="pvt_v2_b0", **GREY), (512, 448)).eval()
+    with torch.inference_mode():
+        assert pyramid(torch.rand(1, 512, 448)).logit.shape == (1,)
+
+
+def test_two_outputs_have_the_published_size_and_end_in_their_difference() -> None:
+    backbone = Backbone(architecture="vgg16", mean=(0.2,) * 3, std=(1.0,) * 3)
+    model = build_classifier(backbone, (128, 128), head=Head(kind="end2end_512x1", outputs=2))
+    assert numbers(model) == 19_439_426
+    for kind in ("linear", "mlp", "flatten_dense"):
+        tiny = build_classifier(TINY, (64, 64), head=Head(kind=kind, outputs=2)).eval()
+        image = torch.rand(2, 64, 64)
+        outputs: list[torch.Tensor] = []
+        tiny.head.register_forward_hook(lambda _m, _i, out, kept=outputs: kept.append(out))
+        logit = tiny(image).logit
+        assert torch.equal(logit, outputs[0][:, 1] - outputs[0][:, 0])
+
+
+def test_flips_at_test_time_average_probabilities() -> None:
+    model = build_classifier(TINY, (64, 64)).eval()
+    image = torch.rand(2, 1, 64, 64)
+    flips = [image, image.flip(3), image.flip(2), image.flip(2, 3)]
+    expected = torch.stack([model(i).logit.sigmoid() for i in flips]).mean(dim=0)
+    model.flips = "both"
+    found = model(image).logit
+    assert torch.allclose(found.sigmoid(), expected, atol=1e-6)
+    assert torch.allclose(model(image.flip(3)).logit, found, atol=1e-5)
+    far = torch.tensor([[80.0, -90.0], [100.0, -85.0]])
+    assert torch.isfinite(mean_probability(far)).all()

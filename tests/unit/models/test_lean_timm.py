@@ -9,7 +9,8 @@ NEEDLESS = ("torch._dynamo", "torchvision.models", "torchvision.transforms", "hu
 BACKBONE = """
 import sys
 import torch
-from mammoshift.configuration.model import Backbone, Stage
+from mammoshift.configuration.model import Backbone
+from mammoshift.configuration.training import Stage
 from mammoshift.models.classifier import build_classifier
 backbone = Backbone(architecture="test_resnet", channels=1, mean=(0.25,), std=(0.25,))
 model = build_classifier(backbone, (64, 48))

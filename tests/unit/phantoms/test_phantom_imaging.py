@@ -1,17 +1,20 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from pydantic import ValidationError
 from scipy.stats import mannwhitneyu
 
 from mammoshift.configuration.dataset import DensityShares, Population, Scanner
-from mammoshift.phantoms.anatomy import GLANDULAR_SHARE, Projection, project_breast
+from mammoshift.phantoms.anatomy import Projection, project_breast
 from mammoshift.phantoms.imaging import image_breast
+from mammoshift.phantoms.outline import geometry_of
 from mammoshift.phantoms.patient import CaseMix, Density, Patient, draw_patient
+from mammoshift.phantoms.registry import own_scanner
 from mammoshift.phantoms.scanner import (
     ScannerModel,
     Tone,
@@ -20,8 +23,9 @@ from mammoshift.phantoms.scanner import (
     expose,
     quantise,
 )
-from mammoshift.phantoms.scanners import OWN_SCANNERS, scanner_for
+from mammoshift.phantoms.scanners import scanner_for
 from mammoshift.phantoms.streams import stream
+from mammoshift.phantoms.tissue import GLANDULAR_SHARE
 
 MASSES = CaseMix(mass=1.0, calcification=0.0, both=0.0, normals=False)
 COARSE = scanner_for("cmmd", Scanner(), 10.6)
@@ -193,12 +197,12 @@ def test_blur_follows_the_mtf() -> None:
     assert measured == pytest.approx(float(expected), abs=0.08)
 
 
-@pytest.mark.parametrize("layout", sorted(OWN_SCANNERS))
+@pytest.mark.parametrize("layout", ["cbis_ddsm", "cmmd", "dmid", "mias"])
 @pytest.mark.parametrize("tone", ["linear", "sigmoid", "film"])
 def test_every_tone_is_bright_where_the_breast_is_dense(layout: str, tone: Tone) -> None:
     scanner = replace(scanner_for("cmmd", Scanner(), 10), tone=tone, grain=0.0)
     if layout != "cmmd":
-        scanner = replace(scanner, digitiser=OWN_SCANNERS[layout].digitiser)
+        scanner = replace(scanner, digitiser=own_scanner(layout).digitiser)
     exposure = np.geomspace(8, 0.3, 50, dtype=np.float32)[None, :].repeat(4, axis=0)
     grey = develop(exposure, scanner, stream(0, "film"))
     assert grey.min() >= 0
@@ -233,3 +237,83 @@ def test_quantise_fills_the_range() -> None:
     assert quantise(grey, 8).tolist() == [[0, 0, 128, 255, 255]]
     assert quantise(grey, 16).dtype == np.uint16
     assert quantise(grey, 16).max() == 65535
+
+
+@pytest.mark.parametrize("dose", [0.004, 0.02, 3.0])
+def test_a_patient_imaged_again_at_another_dose_has_the_same_draw_in_every_pixel(
+    dose: float,
+) -> None:
+    projection = project_breast(patient_of(2), "left", "CC", COARSE.halvings)
+    quiet = expose(projection, replace(COARSE, dose=1e8, electronic_noise=0.0), stream(0, "a"))
+    inner = (quiet > 0.5) & (quiet < 2)
+
+    def noise(scanner: ScannerModel) -> npt.NDArray[np.float32]:
+        return (expose(projection, scanner, stream(0, "a")) - quiet)[inner]
+
+    first, again = noise(COARSE), noise(replace(COARSE, dose=dose))
+    assert np.array_equal(first, noise(COARSE))
+    assert np.corrcoef(first, again)[0, 1] > 0.97
+
+
+def test_counts_have_the_mean_the_variance_and_the_skewness_of_quanta_and_electronics() -> None:
+    projection = project_breast(patient_of(2), "left", "CC", COARSE.halvings)
+    flat = replace(projection, optical_depth=np.zeros_like(projection.optical_depth), reference=0.0)
+    scanner = replace(COARSE, dose=0.01, electronic_noise=3.0)
+    counted = expose(flat, scanner, stream(0, "flat")).astype(np.float64) * scanner.quanta
+    variance = scanner.quanta + 9.0
+    assert counted.mean() == pytest.approx(scanner.quanta, rel=0.02)
+    assert counted.var() == pytest.approx(variance, rel=0.05)
+    skewness = ((counted - counted.mean()) ** 3).mean() / counted.std() ** 3
+    assert skewness == pytest.approx(scanner.quanta / variance**1.5, abs=0.05)
+
+
+def test_a_twin_takes_the_whole_scanner_of_another_archive() -> None:
+    like = scanner_for("csv", Scanner(like="mias", dose=0.5), 2)
+    film, own = own_scanner("mias"), own_scanner("csv")
+    assert (like.tone, like.digitiser, like.field_mm) == ("film", "density", film.field_mm)
+    assert (like.pixel_pitch_mm, like.grain) == (film.pixel_pitch_mm, film.grain)
+    assert (like.dose, like.bits, like.magnification) == (0.5, own.bits, 2)
+    with pytest.raises(ValidationError, match="no scanner like 'mia'; there are those of cbis"):
+        Scanner(like="mia")
+
+
+def test_every_parameter_of_a_scanner_can_be_configured() -> None:
+    kept = {"name", "bits", "magnification"}
+    parameters = {field.name for field in fields(ScannerModel)} - kept
+    assert parameters | {"like"} == set(Scanner.model_fields)
+
+
+def test_processing_for_display_lifts_the_periphery_and_enhances_edges() -> None:
+    projection = project_breast(patient_of(2), "left", "CC", COARSE.halvings)
+    plain = replace(COARSE, thickness_equalisation=0.0, edge_enhancement=0.0)
+    exposure = expose(projection, replace(COARSE, dose=1e6), stream(0, "clean"))
+
+    def grey(scanner: ScannerModel) -> npt.NDArray[np.float32]:
+        return develop(exposure, scanner, stream(0, "film"))
+
+    raw, lifted = grey(plain), grey(replace(plain, thickness_equalisation=0.8))
+    sharp = grey(replace(plain, edge_enhancement=1.0))
+    depth = -np.log(exposure)
+    air = depth < depth.min() + 0.1
+    edge = ~air & (depth < -0.8)
+    middle = np.abs(depth) < 0.2
+    assert np.abs(lifted - raw)[air].max() < 0.02
+    assert (lifted - raw)[edge].mean() > 0.1
+    assert np.abs((lifted - raw)[middle]).mean() < 0.05
+    assert np.diff(sharp, axis=1)[middle[:, 1:]].std() > 1.2 * np.diff(raw)[middle[:, 1:]].std()
+
+
+def test_the_muscle_is_curved_and_thins_towards_its_edge() -> None:
+    deviations, steps = [], []
+    for number in range(1, 7):
+        patient = patient_of(number, "a")
+        geometry = geometry_of(patient, "left", "MLO")
+        across, along = geometry.pectoral_mm
+        rows = np.linspace(0.0, along, 50)
+        straight = across * (1.0 - rows / along)
+        deviations.append(np.abs(geometry.pectoral_edge(rows) - straight).max())
+        depth = project_breast(patient, "left", "MLO", 0).optical_depth
+        edge = int(geometry.pectoral_edge(np.array([20.0]))[0])
+        steps.append(depth[18:23, 2:8].mean() - depth[18:23, edge - 8 : edge - 3].mean())
+    assert np.median(deviations) > 1.5
+    assert np.median(steps) > 0.05

@@ -6,7 +6,7 @@ import pytest
 
 from mammoshift.configuration.dataset import DensityShares, Population
 from mammoshift.errors import ConfigurationError
-from mammoshift.phantoms.anatomy import geometry_of, project_lesion
+from mammoshift.phantoms.outline import geometry_of, project_lesion
 from mammoshift.phantoms.patient import CaseMix, Patient, draw_patient, other_side
 
 MIX = CaseMix(mass=0.5, calcification=0.3, both=0.2, normals=True)
@@ -82,3 +82,38 @@ def test_an_empty_population_is_refused(population: Population, normals: bool, w
     mix = CaseMix(mass=1.0, calcification=0.0, both=0.0, normals=normals)
     with pytest.raises(ConfigurationError, match=word):
         draw_patient(1, 1, population, mix)
+
+
+def test_knobs_of_the_population_leave_every_label_as_it_is() -> None:
+    kinds = {
+        "malignant": {"mass": 0.0, "calcification": 0.2},
+        "benign": {"mass": 1.0, "calcification": 0.0},
+    }
+    before, after = (
+        draw(300, population)
+        for population in (
+            Population(),
+            Population.model_validate({"lesion_size": 0.5, "age_shift": -8.0, "kinds": kinds}),
+        )
+    )
+    assert [p.pathology for p in before] == [p.pathology for p in after]
+    assert [p.density for p in before] == [p.density for p in after]
+    kinds_of = {
+        p: {k for q in after if q.pathology == p for k in q.kinds_of(q.main_side)}
+        for p in ("malignant", "benign", "normal")
+    }
+    assert kinds_of == {"malignant": {"calcification"}, "benign": {"mass"}, "normal": set()}
+    ages = [new.age - old.age for old, new in zip(before, after, strict=True) if 35 < old.age < 86]
+    assert set(ages) == {-8}
+    same_kind = [
+        (old.lesions[0].radius_mm, new.lesions[0].radius_mm)
+        for old, new in zip(before, after, strict=True)
+        if old.lesions and old.lesions[0].kind == new.lesions[0].kind
+    ]
+    assert same_kind
+    assert all(new == pytest.approx(old / 2) for old, new in same_kind)
+
+
+def test_kinds_without_any_share_are_refused() -> None:
+    with pytest.raises(ValueError, match="all shares are zero; make one positive"):
+        Population.model_validate({"kinds": {"benign": {"mass": 0, "calcification": 0}}})

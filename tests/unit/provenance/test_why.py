@@ -1,63 +1,134 @@
-"""Reasons in words."""
+"""Reasons in words: what a result was made from, against what it would be made from now."""
 
 from __future__ import annotations
 
-from mammoshift.provenance.why import PlannedJob, explain, planned_jobs
+from pathlib import Path
+from typing import Any
 
-DRY_RUN = """\
-Building DAG of jobs...
-Job stats:
-job          count
----------  -------
-train_arm        1
+import pytest
 
-[Sat Nov 21 03:23:43 2026]
-rule train_arm:
-    input: results/split.parquet
-    output: results/a/model.safetensors, results/a/model.json
-    jobid: 2
-    reason: Params have changed since last execution: Union of exclusive params before and now \
-across all output: before: {'mammoshift.training.losses': '1', 'x': '2'},\
-{'arm': {'training': {'batch_size': 16}}} now: \
-{'arm': {'training': {'batch_size': 8}}},{'mammoshift.training.losses': '3', 'x': '2'}\x20
-    resources: tmpdir=<TBD>
-[Sat Nov 21 03:23:43 2026]
-rule infer_s:
-    input: results/a/model.safetensors
-    output: results/a/p.parquet
-    jobid: 1
-    reason: Input files updated by another job: results/a/model.safetensors
-[Sat Nov 21 03:23:43 2026]
-rule infer_s:
-    output: results/b/p.parquet
-    jobid: 4
-    reason: Input files updated by another job: results/a/model.safetensors
-localrule all:
-    input: results/a/p.parquet
-    jobid: 0
-    reason: Input files updated by another job: results/a/p.parquet
-"""
+from mammoshift.provenance.keys import Key, Output, code_name, keep_definitions, key_file, write_key
+from mammoshift.provenance.planned import Plan, PlannedJob
+from mammoshift.provenance.why import explain, version_notes
+
+CODE = {"mammoshift.training.losses": "1", "train.py": "2"}
+LEAVES = {"training": {"batch_size": 16, "stages": [{"epochs": 14}, {"epochs": 2}]}}
 
 
-def test_the_changed_leaf_and_the_changed_module_are_named() -> None:
-    sentences = explain(planned_jobs(DRY_RUN))
-    assert "train_arm would run: the code of mammoshift.training.losses changed." in sentences
-    assert "train_arm would run: arm.training.batch_size was 16 and is 8." in sentences
-    assert sentences[-1].startswith("infer_s (2 jobs) would follow")
-    assert len(sentences) == 3
+def _job(rule: str = "train_arm", **changes: Any) -> PlannedJob:
+    output = f"results/{rule}/model.safetensors"
+    given: dict[str, Any] = {
+        "rule": rule,
+        "wildcards": {},
+        "outputs": [output],
+        "inputs": ["results/cases.parquet"],
+        "benchmark": None,
+        "parameters": {"arm": LEAVES, "code": CODE},
+        "places": {},
+        "missing": [],
+        "updated": [],
+        "waits_for": [],
+        "is_forced": False,
+        "own": True,
+    }
+    return PlannedJob(**{**given, **changes})
 
 
-def test_nothing_to_do_is_said() -> None:
-    assert explain(planned_jobs("Nothing to be done.")) == [
-        "Nothing would run: everything is present and up to date."
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A finished training of two hours, whose loss is known."""
+    _finish(tmp_path, _job(), seconds=7200.0)
+    return tmp_path
+
+
+def _finish(folder: Path, job: PlannedJob, seconds: float) -> None:
+    output = folder / job.outputs[0]
+    output.parent.mkdir(parents=True)
+    output.write_bytes(b"x")
+    key = Key(
+        file=key_file(output),
+        rule=job.rule,
+        wildcards={},
+        outputs={output.name: Output("0")},
+        inputs=[(f"{folder}/{path}", None) for path in job.inputs],
+        parameters=job.parameters,
+        versions={"numpy": "0.1"},
+        seconds=seconds,
+    )
+    write_key(key, folder / "results")
+    code = job.parameters["code"]
+    before = {"mammoshift.training.losses:focal": "aaaa", "mammoshift.training.losses:bce": "b"}
+    keep_definitions(code, folder / "results" / ".code", lambda: before)
+
+
+def _plan(folder: Path, *jobs: PlannedJob, codes: dict[str, Any] | None = None) -> Plan:
+    return Plan(folder, Path("results"), jobs, codes or {})
+
+
+def test_the_changed_value_is_named_before_and_after(folder: Path) -> None:
+    leaves = {"training": {"batch_size": 8, "stages": [{"epochs": 15}, {"epochs": 2}]}}
+    job = _job(parameters={"arm": leaves, "code": CODE})
+    assert explain(_plan(folder, job)) == [
+        "train_arm would run: training.batch_size was 16 and is 8; training.stages.1.epochs was 14 "
+        "and is 15.",
+        "At stake: 1 job, 2.0 hours of work as it was measured.",
     ]
 
 
-def test_a_change_inside_a_list_of_records_is_named() -> None:
-    reason = (
-        "Params have changed since last execution: Union of exclusive params before and now "
-        "across all output: before: {'stages': [{'epochs': 14, 'lr': 0.1}, {'epochs': 2}]} "
-        "now: {'stages': [{'epochs': 15, 'lr': 0.1}, {'epochs': 2}]}"
+def test_the_changed_definition_is_named_with_its_file(folder: Path) -> None:
+    code = {**CODE, "mammoshift.training.losses": "3"}
+    now = {"mammoshift.training.losses:focal": "cccc", "mammoshift.training.losses:bce": "b"}
+    job = _job(parameters={"arm": LEAVES, "code": code})
+    (first, _) = explain(_plan(folder, job, codes={code_name(code): now}))
+    assert first == (
+        "train_arm would run: `focal` in src/mammoshift/training/losses.py changed (aaaa -> cccc)."
     )
-    jobs = [PlannedJob("train_arm", "model", reason)]
-    assert explain(jobs) == ["train_arm would run: stages.1.epochs was 14 and is 15."]
+
+
+def test_without_known_definitions_the_module_is_named(folder: Path) -> None:
+    code = {**CODE, "mammoshift.training.losses": "3"}
+    (first, _) = explain(_plan(folder, _job(parameters={"arm": LEAVES, "code": code})))
+    assert first.endswith("the code of src/mammoshift/training/losses.py changed (1 -> 3).")
+
+
+def test_what_only_follows_is_told_apart_and_counted(folder: Path) -> None:
+    follower = _job("score_arm", waits_for=["results/model.json"], own=False)
+    _finish(folder, follower, seconds=3600.0)
+    changed = _job(updated=["results/cases.parquet"])
+    first, second, third = explain(_plan(folder, changed, follower))
+    assert first == "train_arm would run: an input has another content: results/cases.parquet."
+    assert second.startswith("score_arm would start after that, since it reads what was written")
+    assert third.startswith("At stake: 2 jobs, 3.0 hours")
+
+
+def test_a_deleted_output_and_a_new_one_are_named_and_the_new_one_is_estimated(
+    folder: Path,
+) -> None:
+    (folder / "results/train_arm/model.safetensors").unlink()
+    new = _job(outputs=["results/other/model.safetensors"])
+    first, second, third = explain(_plan(folder, _job(), new))
+    assert first == "train_arm would run: deleted: results/train_arm/model.safetensors."
+    assert second == "train_arm would run: for the first time."
+    assert "4.0 hours" in third
+    assert "(of them 1 new" in third
+
+
+def test_a_replaced_weights_file_is_named(folder: Path) -> None:
+    before = _job("convert_weights", parameters={"state": "1", "code": CODE})
+    _finish(folder, before, seconds=1.0)
+    job = _job(
+        "convert_weights", parameters={"state": "2", "code": CODE}, places={"path": "w/a.pth"}
+    )
+    assert "the file w/a.pth has another content" in explain(_plan(folder, job))[0]
+
+
+def test_nothing_to_do_is_said(tmp_path: Path) -> None:
+    assert explain(_plan(tmp_path)) == ["Nothing would run: everything is present and up to date."]
+
+
+def test_other_versions_than_those_that_computed_are_noted(folder: Path) -> None:
+    from mammoshift.provenance.keys import all_keys
+
+    keys = [key for key in all_keys(folder / "results") if isinstance(key, Key)]
+    (note,) = version_notes(keys)
+    assert note.startswith("1 result was made with numpy 0.1, of which 2")

@@ -28,6 +28,7 @@ from mammoshift.evaluation.compare import compare_study
 from mammoshift.evaluation.evaluate import evaluate_study
 from mammoshift.evaluation.rows import ComparisonRow, MetricRow, as_table
 from mammoshift.report.build import build_report
+from mammoshift.report.finding import KINDS
 from mammoshift.report.inputs import ReportInputs, TrainingRun
 
 TRAINED = ("on_film", "on_clinic", "of_patients", "on_rows")
@@ -54,9 +55,7 @@ def report_inputs(study: Fabricated, folder: Path) -> ReportInputs:
     paths = {name: folder / f"{name}.csv" for name in ("metrics", "calibration", "tests", "seeds")}
     write_metrics(as_table(evaluate_study(evaluation, grid), MetricRow), paths["metrics"])
     write_metrics(as_table(calibrate_study(calibration, grid), MetricRow), paths["calibration"])
-    write_comparisons(
-        as_table(compare_study(study.comparison(), grid), ComparisonRow), paths["tests"]
-    )
+    write_comparisons(as_table(compare_study(study.losses(), grid), ComparisonRow), paths["tests"])
     write_comparisons(
         as_table(combine_seeds(study.comparison(), grid), ComparisonRow), paths["seeds"]
     )
@@ -152,11 +151,15 @@ def test_an_arm_without_predictions_has_no_number(report: Path) -> None:
 
 
 def test_a_drop_is_not_stated_at_home_and_says_why_it_is_undefined(report: Path) -> None:
-    drops = table(report, "transfer_drop").set_index("Arm")
-    assert drops.loc["on_film", "film (test)"] == "own domain"
-    assert drops.loc["on_clinic", "clinic (out of fold)"] == "own domain"
-    assert "not judged on its own domain elsewhere" in drops.loc["imported", "rows (test)"]
-    assert re.match(r"-?0\.\d+ \(", drops.loc["on_clinic", "film (test)"])
+    drops = table(report, "transfer_drop").set_index(["Arm", "Domain"])
+    assert ("on_film", "film (test)") not in drops.index
+    assert ("on_clinic", "clinic (out of fold)") not in drops.index
+    cell = "Drop of AUC (95% CI)"
+    assert "not judged on its own domain elsewhere" in drops.loc[("imported", "rows (test)"), cell]
+    assert re.match(r"-?0\.\d+ \(", drops.loc[("on_clinic", "film (test)"), cell])
+    leak = drops.loc[("on_film", "rows (test)")]
+    assert leak["Verdict"] == "declared leak: no verdict"
+    assert "declared leak: split by rows" in leak["Note"]
 
 
 def test_the_cohort_counts_patches_beside_images_and_folds_once(report: Path) -> None:
@@ -185,7 +188,7 @@ def test_every_fold_of_a_training_has_its_row(report: Path) -> None:
 
 def test_a_declared_leak_is_said_and_supports_nothing(report: Path) -> None:
     facts = json.loads((report / "reporting.json").read_text(encoding="utf-8"))
-    texts = {kind: [] for kind in ("supported", "not_supported", "caution")}
+    texts = {kind: [] for kind in KINDS}
     for finding in facts["findings"]:
         texts[finding["kind"]].append(finding["text"])
     assert any("in training and in test cases of rows (by rows)" in t for t in texts["caution"])

@@ -138,10 +138,10 @@ def test_sentences_follow_the_numbers(data: ReportData) -> None:
 
 
 def test_no_drop_is_called_supported_when_every_interval_holds_zero(data: ReportData) -> None:
-    metrics = data.metrics.copy()
-    drops = metrics["metric"] == "transfer_drop"
-    metrics.loc[drops, ["ci_low", "ci_high"]] = [-0.1, 0.5]
-    found = findings(replace(data, metrics=metrics))
+    tests = data.comparisons.copy()
+    drops = tests["family"] == "transfer_drops"
+    tests.loc[drops, ["ci_low", "ci_high"]] = [-0.1, 0.5]
+    found = findings(replace(data, comparisons=tests))
     assert not any("lower than at the source" in f.text for f in found)
     assert any("In 6 of 6 pairs" in f.text for f in found if f.kind == "not_supported")
 
@@ -161,7 +161,9 @@ def test_chance_is_judged_by_the_whole_interval(
     chosen = (metrics["metric"] == "auc") & (metrics["arm"] == "resnet")
     metrics.loc[chosen & (metrics["subset"] == "test"), ["ci_low", "ci_high"]] = interval
     (accuracy,) = (
-        f.text for f in findings(replace(data, metrics=metrics)) if "held-out patients" in f.text
+        f.text
+        for f in findings(replace(data, metrics=metrics))
+        if f.text.startswith("On held-out patients")
     )
     assert accuracy.endswith(sentence)
 
@@ -258,4 +260,4 @@ def test_a_criterion_is_put_into_words(criterion: str, words: str) -> None:
 def test_methods_are_known_without_their_counts() -> None:
     assert method_key("patient_bootstrap_2000") == "patient_bootstrap"
     assert method_key("15_equal_width_bins") == "equal_width_bins"
-    assert method_key("logit_obuchowski") == "logit_obuchowski"
+    assert method_key("logit_t_delong") == "logit_t_delong"

@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 sys.path.append(str(Path(__file__).parents[1]))
@@ -15,8 +16,9 @@ from toy_study import CountingKind, case_table, write_case_table, write_store
 from mammoshift.contracts.predictions import read_predictions
 from mammoshift.contracts.run import Run
 from mammoshift.errors import DamagedFileError
+from mammoshift.kinds._inputs import InputFiles
 from mammoshift.scoring import run
-from mammoshift.scoring.run import ScoringJob, run_scoring
+from mammoshift.scoring.run import ScoringJob, run_lending, run_scoring
 
 OWN, FOREIGN = {"own": True, "own_fold": True}, {"own": False, "own_fold": False}
 NAMES = [f"im{number}" for number in range(6)]
@@ -53,7 +55,7 @@ def job(tmp_path: Path, kind: CountingKind) -> ScoringJob:
         code={"score": "1"},
         models=models,
         cases=write_case_table(tmp_path / "cases", case_table("film", "a", NAMES, FOLDS)),
-        stores={"a": write_store(tmp_path, "a", NAMES)},
+        inputs=InputFiles({"a": write_store(tmp_path, "a", NAMES)}),
     )
 
 
@@ -114,6 +116,34 @@ def test_a_new_seed_is_scored_alone(job: ScoringJob, kind: CountingKind, tmp_pat
     run_scoring(job, output)
     assert sorted(models for models, _ in kind.scored) == [("7-0",), ("7-1",)]
     assert len(read_predictions(output)) == 4 * 5
+
+
+def test_scores_are_lent_of_all_cases_of_an_unseen_domain_with_folds_averaged(
+    job: ScoringJob, kind: CountingKind, tmp_path: Path
+) -> None:
+    output = tmp_path / "out" / "scores.parquet"
+    foreign = replace(job, settings={**job.settings, **FOREIGN, "whole": True})
+    run_lending(foreign, output)
+    table = pd.read_parquet(output)
+    assert table[table["seed"] == 7]["case_id"].tolist() == NAMES
+    assert set(table["arm"]) == {"toy"}
+    one = table[table["case_id"] == "im4"].set_index("seed")["logit"]
+    assert one[7] / one[0] == pytest.approx((8 + 18) / (1 + 11))
+    kind.scored.clear()
+    run_lending(foreign, output)
+    assert kind.scored == []
+    run_lending(replace(job, settings={**job.settings, **FOREIGN, "whole": False}), output)
+    assert set(pd.read_parquet(output)["case_id"]) == set(NAMES)
+
+
+def test_of_a_seen_domain_judged_cases_alone_are_lent(job: ScoringJob, tmp_path: Path) -> None:
+    subsets = [("train",), ("train",), ("validation",), ("test",), ("test",), ("unused",)]
+    cases = write_case_table(tmp_path / "split", case_table("film", "a", NAMES, subsets))
+    models = {run: folder for run, folder in job.models.items() if run.fold == 0}
+    settings = {**job.settings, "own": False, "own_fold": False, "whole": False}
+    output = tmp_path / "out" / "scores.parquet"
+    run_lending(replace(job, cases=cases, models=models, settings=settings), output)
+    assert set(pd.read_parquet(output)["case_id"]) == {"im3", "im4"}
 
 
 def test_a_changed_label_scores_nothing_again(

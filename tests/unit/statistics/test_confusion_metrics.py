@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,16 +9,13 @@ from sklearn import metrics as sk
 
 from mammoshift.errors import StatisticsError
 from mammoshift.statistics.confusion import (
-    DEGENERATE,
     NO_CALLED_POSITIVE,
     PERFECT_CORRELATION,
     ConfusionMatrix,
-    clustered_confusion_metrics,
     confusion_matrix,
     confusion_metrics,
 )
 from mammoshift.statistics.proportions import Estimate, mean_of_two, proportion, wilson_interval
-from mammoshift.statistics.seeding import generator_for
 
 counts = st.integers(0, 60)
 
@@ -90,38 +85,6 @@ def test_mover_of_two_equal_proportions() -> None:
     both = mean_of_two(one, one)
     assert both.value == pytest.approx(0.8)
     assert both.value - both.ci_low == pytest.approx((0.8 - one.ci_low) / np.sqrt(2))
-
-
-@pytest.mark.parametrize("name", ["f1", "mcc", "balanced_accuracy", "precision"])
-def test_intervals_agree_with_the_bootstrap_in_a_large_sample(name: str) -> None:
-    rng = generator_for("large")
-    labels = (rng.random(4000) < 0.3).astype(int)
-    decisions = np.where(rng.random(4000) < 0.15, 1 - labels, labels)
-    plain = asdict(confusion_metrics(confusion_matrix(labels, decisions)))[name]
-    resampled = asdict(
-        clustered_confusion_metrics(labels, decisions, np.arange(4000), generator_for("boot"))
-    )[name]
-    assert resampled["value"] == pytest.approx(plain["value"])
-    width = plain["ci_high"] - plain["ci_low"]
-    # The bootstrap keeps the numbers of positives and negatives, the delta method does not.
-    assert resampled["ci_low"] == pytest.approx(plain["ci_low"], abs=0.12 * width)
-    assert resampled["ci_high"] == pytest.approx(plain["ci_high"], abs=0.12 * width)
-
-
-def test_patients_widen_and_degenerate_falls_back() -> None:
-    rng = generator_for("repeat")
-    labels = (rng.random(100) < 0.5).astype(int)
-    decisions = np.where((labels == 0) & (rng.random(100) < 0.3), 1, labels)
-    five = [np.repeat(part, 5) for part in (labels, decisions, np.arange(100))]
-    found = clustered_confusion_metrics(*five, generator_for("again"))
-    plain = confusion_metrics(confusion_matrix(five[0], five[1]))
-    assert found.sensitivity.note == DEGENERATE
-    low, _ = wilson_interval(labels.sum(), labels.sum())
-    assert found.sensitivity.ci_low == pytest.approx(float(low))
-    ratio = (found.specificity.ci_high - found.specificity.ci_low) / (
-        plain.specificity.ci_high - plain.specificity.ci_low
-    )
-    assert 1.9 < ratio < 2.6
 
 
 @pytest.mark.parametrize(

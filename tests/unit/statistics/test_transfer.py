@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from mammoshift.errors import StatisticsError
 from mammoshift.statistics.auc import auc_covariance
 from mammoshift.statistics.comparisons import IDENTICAL, ONE_SIDED, paired
+from mammoshift.statistics.curve_values import ONE_RUN
 from mammoshift.statistics.multireader import obuchowski_rockette_nested
-from mammoshift.statistics.transfer import ONE_RUN, difference_of_arm_drops, drop_of_arm, drops_of
+from mammoshift.statistics.transfer import difference_of_arm_drops, drop_of_arm, drops_of
 
 A, B = [0, 1, 2], [3, 4, 5]
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mammoshift.configuration.model import Augmentation
+from mammoshift.configuration.training import Augmentation
 from mammoshift.training.augmentation import Changes, augment, draw_changes
 
 EVERYTHING = Augmentation(
@@ -22,7 +22,8 @@ EVERYTHING = Augmentation(
 
 
 def changes(count: int = 1, **values: float) -> Changes:
-    zeros = {name: np.zeros(count) for name in Changes.__dataclass_fields__}
+    drawn = {"symmetry", "displacement"}
+    zeros = {n: np.zeros(count) for n in Changes.__dataclass_fields__ if n not in drawn}
     zeros["zoom"], zeros["contrast"] = np.ones(count), np.ones(count)
     for name in ("flip_columns", "flip_rows"):
         zeros[name] = np.zeros(count, dtype=bool)
@@ -140,3 +141,39 @@ def test_drawn_changes_fill_their_ranges() -> None:
         assert abs(values.mean()) < 0.06 * limit, name
     assert abs(drawn.flip_rows.mean() - 0.5) < 0.05
     assert 0.8 <= drawn.zoom.min() < drawn.zoom.max() <= 1.2
+
+
+def test_the_four_published_symmetries_are_three() -> None:
+    batch = images(1, 6, 6)
+    names = ["flip_left_right", "rotate_180", "flip_top_bottom_rotate_180", "rotate_90"]
+    shown = {
+        name: augment(batch, settings, draw_changes(settings, 0, 0, np.array([0])))
+        for name in names
+        for settings in [Augmentation.model_validate({"symmetries": [name]})]
+    }
+    assert torch.equal(shown["flip_left_right"], batch.flip(3))
+    assert torch.equal(shown["flip_top_bottom_rotate_180"], shown["flip_left_right"])
+    assert torch.equal(shown["rotate_90"][0, 0], torch.rot90(batch[0, 0]))
+    assert torch.equal(shown["rotate_180"], batch.flip(2, 3))
+
+
+def test_symmetries_are_drawn_with_equal_chances() -> None:
+    settings = Augmentation.model_validate({"symmetries": ["as_is", "rotate_90", "rotate_180"]})
+    drawn = draw_changes(settings, 3, 1, np.arange(300)).symmetry
+    assert drawn is not None
+    assert np.bincount(drawn).min() > 70
+
+
+def test_elastic_deformation_is_smooth_has_its_size_and_is_the_image_s_own() -> None:
+    settings = Augmentation(elastic=0.05)
+    rows, columns = torch.meshgrid(
+        torch.linspace(0, 1, 64), torch.linspace(0, 1, 48), indexing="ij"
+    )
+    ramps = torch.stack([rows, columns])[:, None]
+    drawn = draw_changes(settings, 0, 0, np.array([7, 7]))
+    moved = augment(ramps, settings, drawn)
+    shift = (moved - ramps)[:, 0, 12:-12, 12:-12] * torch.tensor([64.0, 48.0])[:, None, None]
+    assert 0.2 < shift.std() / (0.05 * 48) < 2.0
+    assert shift.diff(dim=1).abs().max() < 1.5
+    alone = draw_changes(settings, 0, 0, np.array([7]))
+    assert torch.equal(augment(ramps[:1], settings, alone), moved[:1])

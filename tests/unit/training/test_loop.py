@@ -3,8 +3,8 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,8 @@ import torch
 from safetensors.torch import save_file
 from torch.nn.functional import interpolate
 
-from mammoshift.configuration.model import Arm, Backbone, Head, Loss, Normalisation, WeightsFile
+from mammoshift.configuration.model import Backbone, Head, Normalisation, WeightsFile
+from mammoshift.configuration.training import Loss
 from mammoshift.errors import ConfigurationError, TrainingError, WeightsError
 from mammoshift.execution.interruption import TrainingInterrupted
 from mammoshift.models.architectures import reference_state
@@ -22,65 +23,12 @@ from mammoshift.training import checkpoint
 from mammoshift.training.artefacts import write_artefacts
 from mammoshift.training.checkpoint import EVENTS, find_checkpoint, save_checkpoint
 from mammoshift.training.loop import train_arm
-from mammoshift.training.request import Cases, Execution, TrainingRequest, TrainingResult
+from mammoshift.training.request import Cases, Execution, TrainingRequest
 from mammoshift.training.start import current_versions
 
-SIZE = (32, 32)
-TRAIN, VALIDATION = 40, 20
-BACKBONE = Backbone(architecture="test_resnet", channels=1, mean=(0.25,), std=(0.25,))
+sys.path.append(str(Path(__file__).parent))
 
-
-@dataclass
-class ToyImages:
-    """Noise, with a bright square in images of an odd number."""
-
-    size: tuple[int, int] = SIZE
-    reads: int = 0
-    before_read: Callable[[int], None] = field(default=lambda _number: None)
-
-    def read(self, image_id: str) -> np.ndarray:
-        self.reads += 1
-        self.before_read(self.reads)
-        number = int(image_id.removeprefix("toy-"))
-        random = np.random.default_rng(number)
-        image = random.integers(0, 20000, self.size).astype(np.uint16)
-        if number % 2:
-            row, column = random.integers(0, 20, 2)
-            image[row : row + 12, column : column + 12] += 30000
-        return image
-
-
-def cases(first: int, count: int) -> Cases:
-    numbers = range(first, first + count)
-    densities = [("a", "b", "c", "d", None)[n % 5] for n in numbers]
-    return Cases.make([f"toy-{n}" for n in numbers], [n % 2 for n in numbers], densities)
-
-
-def request_for(folder: Path, *, start: Path | None = None, **changes: object) -> TrainingRequest:
-    training = {
-        "stages": [{"epochs": 3, "lr": 2e-3, "dropout": 0.2, "warmup_epochs": 1}],
-        "batch_size": 8,
-        "augmentation": {"horizontal_flip": 0.5, "rotation_degrees": 10, "brightness": 0.1},
-    }
-    arm = {
-        "name": "toy",
-        "backbone": "tiny",
-        "input": {"size": SIZE},
-        "initialisation": changes.pop("initialisation", "random"),
-        "loss": changes.pop("loss", {"name": "bce"}),
-        "training": {**training, **changes},
-    }
-    return TrainingRequest(
-        arm=Arm.model_validate(arm),
-        backbone=BACKBONE,
-        seed=1,
-        training=cases(0, TRAIN),
-        validation=cases(1000, VALIDATION),
-        pixels=ToyImages(),
-        execution=Execution(folder / "run", readers=0),
-        start=start,
-    )
-
+from toy_training import BACKBONE, TRAIN, VALIDATION, ToyImages, cases, model_bytes, request_for
 
 TWO_STAGES = [
     {"train": "head", "epochs": 1, "lr": 1e-2, "optimiser": "adam"},
@@ -91,11 +39,6 @@ TWO_STAGES = [
 def events(folder: Path) -> list[dict[str, object]]:
     lines = (folder / "run" / EVENTS).read_text().splitlines()
     return [json.loads(line) for line in lines]
-
-
-def model_bytes(folder: Path, request: TrainingRequest, result: TrainingResult) -> list[bytes]:
-    write_artefacts(folder / "model", request, result)
-    return [(folder / "model" / n).read_bytes() for n in ("model.safetensors", "model.json")]
 
 
 def test_learns_what_can_be_learnt(tmp_path: Path) -> None:
@@ -222,7 +165,7 @@ def crashed(tmp_path: Path) -> TrainingRequest:
     return request
 
 
-@pytest.mark.parametrize("kind", ["checkpoint", "selected"])
+@pytest.mark.parametrize("kind", ["checkpoint", "model"])
 def test_damage_falls_back_to_the_checkpoint_before(tmp_path: Path, kind: str) -> None:
     whole = request_for(tmp_path / "whole", **EVERY_STEP)
     expected = model_bytes(tmp_path / "whole", whole, train_arm(whole))
@@ -239,7 +182,7 @@ def test_damage_falls_back_to_the_checkpoint_before(tmp_path: Path, kind: str) -
 
 
 def selected_by(path: Path) -> Path:
-    return path.with_name(torch.load(path)["state"]["selected"])
+    return path.with_name(torch.load(path)["state"]["models"]["selected"])
 
 
 def test_the_selected_model_is_written_once_and_the_rest_by_time(tmp_path: Path) -> None:
@@ -254,7 +197,7 @@ def test_the_selected_model_is_written_once_and_the_rest_by_time(tmp_path: Path)
     result = train_arm(replace(request, pixels=images))
     losses = [record.validation_loss for record in result.history]
     bests = {min(losses[: number + 1]) for number in range(3)}
-    assert len({name for name in written if name.startswith("selected")}) == len(bests)
+    assert len({name for name in written if name.startswith("model")}) == len(bests)
     assert len({name for name in written if name.startswith("checkpoint")}) > 4
     written.clear()
     seldom = request_for(tmp_path / "seldom", stages=stages)

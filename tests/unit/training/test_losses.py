@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mammoshift.configuration.model import Loss
+from mammoshift.configuration.training import Loss
 from mammoshift.models.classifier import Output
 from mammoshift.training.losses import (
     binary_cross_entropy,

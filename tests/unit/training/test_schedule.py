@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mammoshift.configuration.model import Stage
+from mammoshift.configuration.training import Stage
 from mammoshift.training.schedule import build_optimiser, learning_rate
 from mammoshift.training.validation import rank_auc
 

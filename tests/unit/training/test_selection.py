@@ -6,7 +6,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from mammoshift.configuration.model import Selection
+from mammoshift.configuration.training import Selection
 from mammoshift.errors import TrainingError
 from mammoshift.training.request import EpochRecord
 from mammoshift.training.selection import POLICIES

@@ -14,8 +14,11 @@ sys.path.append(str(Path(__file__).parents[1]))
 
 from toy_study import ARM, BACKBONE, CountingKind, case_table, write_case_table, write_store
 
+from mammoshift.contracts.features import write_features, write_scores
 from mammoshift.contracts.run import Run
 from mammoshift.errors import TrainingError
+from mammoshift.kinds._inputs import InputFiles
+from mammoshift.provenance.reuse import Store
 from mammoshift.training import run
 from mammoshift.training.request import Cases
 from mammoshift.training.run import TrainingJob, run_training
@@ -39,7 +42,7 @@ def job(tmp_path: Path, kind: CountingKind) -> TrainingJob:
         leaves={"arm": {"input": [24, 16]}},
         code={"train": "1"},
         cases=write_case_table(tmp_path / "cases", _table()),
-        stores={"a": write_store(tmp_path, "a", NAMES)},
+        inputs=InputFiles({"a": write_store(tmp_path, "a", NAMES)}),
         start=None,
         folder=tmp_path / "toy" / "seed-3" / "fold-0",
     )
@@ -78,6 +81,17 @@ def test_a_finished_run_is_restored(job: TrainingJob, kind: CountingKind) -> Non
     assert (job.folder / "model.safetensors").read_bytes() == model
 
 
+def test_a_restored_run_shows_the_log_of_its_training(
+    job: TrainingJob, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "train_arm.log"
+    log.write_text("epoch 1 of 1\n", encoding="utf-8")
+    run_training(replace(job, log=log))
+    log.unlink()
+    run_training(replace(job, log=log))
+    assert "its own log:\nepoch 1 of 1\n" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("table", "trained"),
     [
@@ -102,13 +116,41 @@ def test_other_pixels_make_a_run_anew_and_a_new_test_image_does_not(
 ) -> None:
     run_training(job)
     more = [*NAMES, "im6"]
-    wider = replace(job, stores={"a": write_store(tmp_path / "wider", "a", more)})
+    wider = replace(job, inputs=InputFiles({"a": write_store(tmp_path / "wider", "a", more)}))
     table = case_table("film", "a", more, [*SUBSETS, ("test",)])
     run_training(_with_cases(wider, table))
     assert len(kind.fitted) == 1
     turned = [NAMES[-1], *NAMES[:-1]]
-    run_training(replace(job, stores={"a": write_store(tmp_path / "turned", "a", turned)}))
+    run_training(
+        replace(job, inputs=InputFiles({"a": write_store(tmp_path / "turned", "a", turned)}))
+    )
     assert len(kind.fitted) == 2
+
+
+def test_features_and_scores_that_are_read_decide_a_run_of_their_seed(
+    job: TrainingJob, kind: CountingKind, tmp_path: Path
+) -> None:
+    def with_values(rough: float, score: float, other_seed: float) -> TrainingJob:
+        features = pd.DataFrame({"item_id": NAMES, "pixel_hash": "0", "spacing_mm": 0.1})
+        write_features(features.assign(rough=rough), ["rough"], "a", tmp_path / "features")
+        scores = [
+            pd.DataFrame({"arm": "base", "seed": seed, "domain": "film", "case_id": NAMES})
+            for seed in (3, 4)
+        ]
+        values = [scores[0].assign(logit=score), scores[1].assign(logit=other_seed)]
+        write_scores(pd.concat(values), tmp_path / "scores")
+        files = InputFiles({}, [tmp_path / "features"], [tmp_path / "scores"])
+        return replace(job, inputs=files)
+
+    for values, fits in (((1, 2, 3), 1), ((1, 2, 9), 1), ((1, 5, 9), 2), ((7, 5, 9), 3)):
+        run_training(with_values(*values))
+        assert len(kind.fitted) == fits
+    request = kind.fitted[-1]
+    assert request.pixels is None
+    assert request.features is not None
+    assert request.scores is not None
+    assert request.features["rough"].tolist() == 5 * [7.0]
+    assert request.scores.loc["im1", "base"] == 5.0
 
 
 @pytest.mark.parametrize(
@@ -120,6 +162,27 @@ def test_settings_code_and_seed_make_a_run_anew(
     run_training(job)
     run_training(replace(job, **changes))
     assert len(kind.fitted) == 2
+
+
+def test_a_setting_that_is_taken_back_trains_nothing_again(
+    job: TrainingJob, kind: CountingKind
+) -> None:
+    run_training(job)
+    first = (job.folder / "model.safetensors").read_bytes()
+    run_training(replace(job, leaves={"arm": "other"}))
+    run_training(job)
+    assert len(kind.fitted) == 2
+    assert (job.folder / "model.safetensors").read_bytes() == first
+
+
+def test_two_clones_with_one_store_train_once(
+    job: TrainingJob, kind: CountingKind, tmp_path: Path
+) -> None:
+    shared = replace(job, store=Store(tmp_path / "shared"))
+    run_training(shared)
+    run_training(replace(shared, folder=tmp_path / "clone" / "toy" / "seed-3" / "fold-0"))
+    assert len(kind.fitted) == 1
+    assert (tmp_path / "clone" / "toy" / "seed-3" / "fold-0" / "model.safetensors").is_file()
 
 
 def test_a_domain_without_a_decoded_training_case_is_named(

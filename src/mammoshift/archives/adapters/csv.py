@@ -136,7 +136,7 @@ def read_records(archive: Archive, options: Options) -> Iterator[ImageRecord]:
     entries = {entry.path: entry for entry in read_entries(archive, options)}
     present: list[str] = []
     for path, entry in entries.items():
-        if not _is_file(archive.root / path):
+        if not is_there(archive.root / path):
             archive.lose(
                 _where(options, entry), "missing_file", "the file of a table's row is not there"
             )
@@ -173,7 +173,7 @@ def _fits(box: tuple[float, float, float, float], file: InspectedFile) -> bool:
 
 def _record(entry: Entry, file: InspectedFile, table: str) -> ImageRecord:
     laterality = entry.laterality or file.header.laterality
-    pathology = _pathology_of_image(entry, laterality)
+    pathology = pathology_of_image(entry, laterality)
     box = Region(
         shape="box",
         points=entry.box or (),
@@ -202,7 +202,7 @@ def _record(entry: Entry, file: InspectedFile, table: str) -> ImageRecord:
     )
 
 
-def _pathology_of_image(entry: Entry, laterality: str | None) -> str | None:
+def pathology_of_image(entry: Entry, laterality: str | None) -> str | None:
     """Return the label of the image; None where the patient's is known and the side is not."""
     if entry.lesion_side in {None, "both"} or entry.label == "normal":
         return entry.label
@@ -350,7 +350,8 @@ class _RowReader:
         )
 
 
-def _is_file(path: Path) -> bool:
+def is_there(path: Path) -> bool:
+    """Tell whether a row's file is there."""
     try:
         return path.is_file()
     except OSError:  # a name that is too long for the file system

@@ -23,8 +23,10 @@ SCANNER = ScannerModel(
     mtf_exponent=1.2,
     tone="sigmoid",
     bits=BITS,
-    window=2.4,
-    centre=0.3,
+    window=1.8,
+    centre=0.15,
+    thickness_equalisation=0.75,
+    edge_enhancement=0.7,
 )
 """Plausible values for a selenium detector."""
 

@@ -25,8 +25,8 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset
 
 from mammoshift.configuration.dataset import Twin
-from mammoshift.phantoms.anatomy import LesionSite
 from mammoshift.phantoms.imaging import image_breast
+from mammoshift.phantoms.outline import LesionSite
 from mammoshift.phantoms.patient import (
     CaseMix,
     Lesion,
@@ -37,10 +37,26 @@ from mammoshift.phantoms.patient import (
     draw_patient,
 )
 from mammoshift.phantoms.scanner import ScannerModel, detector_position, quantise
-from mammoshift.phantoms.scanners import scanner_for
+from mammoshift.phantoms.scanners import changed_scanner
 from mammoshift.phantoms.streams import stream, synthetic_uid
 from mammoshift.phantoms.twins.layout import Layout
 from mammoshift.phantoms.twins.output import NBIA_COLUMNS, delimited_table, write_dicom
+
+SCANNER = ScannerModel(
+    name="screen-film, transmission digitiser",
+    pixel_pitch_mm=0.05,
+    field_mm=(236.0, 148.0),
+    mtf_frequency_per_mm=4.0,
+    mtf_exponent=1.2,
+    tone="film",
+    bits=16,
+    electronic_noise=0.0,
+    digitiser="transmission",
+    grain=0.03,
+    label_share=0.8,
+    dust_per_cm2=0.015,
+)
+"""Plausible values for a screen and a transmission digitiser; none are published."""
 
 Subset = Literal["Training", "Test"]
 Table = tuple[LesionKind, Subset]
@@ -221,7 +237,7 @@ def _film_of(twin: Twin, number: int) -> ScannerModel:
     optical density, one in transmission.
     """
     rng = stream(twin.seed, "cbis_ddsm", "film", number)
-    own = scanner_for("cbis_ddsm", twin.scanner, twin.magnification_of_pitch)
+    own = changed_scanner(SCANNER, twin.scanner, twin.magnification_of_pitch)
     height, width = rng.uniform(0.93, 1.0), rng.uniform(0.90, 1.10)
     linear = rng.random() >= _TRANSMISSION_SHARE
     return replace(

@@ -34,8 +34,10 @@ SCANNER = ScannerModel(
     mtf_exponent=1.57,
     tone="sigmoid",
     bits=8,
-    window=2.4,
-    centre=0.3,
+    window=1.7,
+    centre=0.1,
+    thickness_equalisation=0.75,
+    edge_enhancement=0.6,
 )
 """A fit to the measured MTF of a GE Senographe Essential; the other values are plausible."""
 

@@ -17,7 +17,7 @@ from mammoshift.configuration.dataset import Twin
 from mammoshift.phantoms.imaging import image_breast
 from mammoshift.phantoms.patient import CaseMix, Patient, Side, View, draw_patient, other_side
 from mammoshift.phantoms.scanner import ScannerModel, quantise
-from mammoshift.phantoms.scanners import scanner_for
+from mammoshift.phantoms.scanners import changed_scanner
 from mammoshift.phantoms.streams import stream, synthetic_uid
 from mammoshift.phantoms.twins.layout import Layout
 from mammoshift.phantoms.twins.output import (
@@ -26,6 +26,21 @@ from mammoshift.phantoms.twins.output import (
     write_dicom,
     write_workbook,
 )
+
+SCANNER = ScannerModel(
+    name="caesium iodide on amorphous silicon",
+    pixel_pitch_mm=0.094090909,
+    field_mm=(2294 * 0.094090909, 1914 * 0.094090909),
+    mtf_frequency_per_mm=4.8,
+    mtf_exponent=1.45,
+    tone="sigmoid",
+    bits=8,
+    window=1.7,
+    centre=0.12,
+    thickness_equalisation=0.75,
+    edge_enhancement=0.7,
+)
+"""A fit to the measured MTF of a GE Senographe DS; the other values are plausible."""
 
 Part = Literal["D1", "D2"]
 
@@ -58,7 +73,7 @@ def write_patient(twin: Twin, number: int, root: Path) -> CmmdRows:
     """Write the two or four images of one patient and return the table rows."""
     part = _part(twin, number)
     patient = draw_patient(twin.seed, number, twin.population, _mix(number, part))
-    scanner = scanner_for("cmmd", twin.scanner, twin.magnification_of_pitch)
+    scanner = changed_scanner(SCANNER, twin.scanner, twin.magnification_of_pitch)
     if number == _SIXTEEN_BIT_PATIENT:
         scanner = replace(scanner, bits=16)
     patient_id = f"{part}-{number:04d}"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mammoshift.configuration.dataset import Twin
 from mammoshift.phantoms.patient import CaseMix, Side, View, draw_patient
-from mammoshift.phantoms.twins._images_and_table import scanner_of, write_view
+from mammoshift.phantoms.twins._images_and_table import SCANNER, scanner_of, write_view
 from mammoshift.phantoms.twins.layout import Layout
 from mammoshift.phantoms.twins.output import delimited_table
 
@@ -55,3 +55,5 @@ def write_tables(twin: Twin, patients: Iterator[PatientRows], root: Path) -> Non
 
 
 LAYOUT = Layout(write_patient, write_tables)
+
+__all__ = ["LAYOUT", "SCANNER"]

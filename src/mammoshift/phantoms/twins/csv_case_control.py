@@ -17,7 +17,7 @@ from pathlib import Path
 from mammoshift.configuration.dataset import Twin
 from mammoshift.phantoms.patient import CaseMix, Patient, Side, View, draw_patient
 from mammoshift.phantoms.streams import stream
-from mammoshift.phantoms.twins._images_and_table import scanner_of, write_view
+from mammoshift.phantoms.twins._images_and_table import SCANNER, scanner_of, write_view
 from mammoshift.phantoms.twins.layout import Layout
 from mammoshift.phantoms.twins.output import delimited_table
 
@@ -62,6 +62,8 @@ def write_tables(twin: Twin, patients: Iterator[PatientRows], root: Path) -> Non
 
 
 LAYOUT = Layout(write_patient, write_tables)
+
+__all__ = ["LAYOUT", "SCANNER"]
 
 
 def draw_member(twin: Twin, number: int) -> Patient:

@@ -17,8 +17,8 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from mammoshift.configuration.dataset import Twin
-from mammoshift.phantoms.anatomy import LesionSite
 from mammoshift.phantoms.imaging import image_breast
+from mammoshift.phantoms.outline import LesionSite
 from mammoshift.phantoms.patient import CaseMix, Patient, Side, View, draw_patient
 from mammoshift.phantoms.scanner import ScannerModel, detector_position, quantise
 from mammoshift.phantoms.scanners import changed_scanner
@@ -32,8 +32,12 @@ SCANNER = ScannerModel(
     field_mm=(4084 * 0.07, 3328 * 0.07),
     mtf_frequency_per_mm=6.0,
     mtf_exponent=1.2,
-    tone="linear",
+    tone="sigmoid",
     bits=12,
+    window=2.2,
+    centre=0.1,
+    thickness_equalisation=0.8,
+    edge_enhancement=0.5,
 )
 """Plausible values for a selenium detector; none are published for this archive."""
 

@@ -28,8 +28,10 @@ SCANNER = ScannerModel(
     mtf_exponent=1.2,
     tone="sigmoid",
     bits=8,
-    window=2.6,
-    centre=0.4,
+    window=1.7,
+    centre=0.12,
+    thickness_equalisation=0.75,
+    edge_enhancement=0.8,
 )
 """Plausible values for a digital unit; none are published for this archive."""
 

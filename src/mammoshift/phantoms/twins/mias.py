@@ -17,10 +17,27 @@ import numpy.typing as npt
 from mammoshift.configuration.dataset import Twin
 from mammoshift.phantoms.imaging import image_breast
 from mammoshift.phantoms.patient import CaseMix, Density, Patient, Side, draw_patient
-from mammoshift.phantoms.scanner import detector_position, quantise
-from mammoshift.phantoms.scanners import scanner_for
+from mammoshift.phantoms.scanner import ScannerModel, detector_position, quantise
+from mammoshift.phantoms.scanners import changed_scanner
 from mammoshift.phantoms.streams import stream
 from mammoshift.phantoms.twins.layout import Layout
+
+SCANNER = ScannerModel(
+    name="screen-film, density digitiser",
+    pixel_pitch_mm=0.2,
+    field_mm=(204.8, 204.8),
+    mtf_frequency_per_mm=2.5,
+    mtf_exponent=1.3,
+    tone="film",
+    bits=8,
+    electronic_noise=0.0,
+    digitiser="density",
+    grain=0.015,
+    label_share=0.9,
+    border_share=0.3,
+    dust_per_cm2=0.01,
+)
+"""Plausible values for a screen and a density digitiser; none are published."""
 
 _TISSUE: dict[Density, str] = {"a": "F", "b": "G", "c": "D", "d": "D"}
 _MIX = CaseMix(mass=0.76, calcification=0.24, both=0.0, normals=True)
@@ -83,7 +100,7 @@ def write_patient(twin: Twin, number: int, root: Path) -> MiasRows:
     """Write one pair of films and return its lines of `Info.txt`."""
     mix = replace(_MIX, bilateral=number % 23 == 11, second_lesion=number % 18 == 2)
     patient = draw_patient(twin.seed, number, twin.population, mix)
-    own = scanner_for("mias", twin.scanner, twin.magnification_of_pitch)
+    own = changed_scanner(SCANNER, twin.scanner, twin.magnification_of_pitch)
     strip = float(stream(twin.seed, "mias", "film width", number).uniform(22, 45))
     film = replace(own, field_mm=(own.field_mm[0], min(own.field_mm[1], patient.depth_mm + strip)))
     lines: list[str] = []

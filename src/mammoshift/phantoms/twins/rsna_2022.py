@@ -31,8 +31,10 @@ SCANNER = ScannerModel(
     mtf_exponent=1.2,
     tone="sigmoid",
     bits=12,
-    window=2.6,
-    centre=0.4,
+    window=1.8,
+    centre=0.15,
+    thickness_equalisation=0.8,
+    edge_enhancement=0.6,
 )
 """Plausible values for a screening unit; none are published for this archive."""
 

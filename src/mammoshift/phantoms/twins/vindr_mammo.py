@@ -17,8 +17,8 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from mammoshift.configuration.dataset import Twin
-from mammoshift.phantoms.anatomy import LesionSite
 from mammoshift.phantoms.imaging import image_breast
+from mammoshift.phantoms.outline import LesionSite
 from mammoshift.phantoms.patient import CaseMix, Patient, Side, View, draw_patient
 from mammoshift.phantoms.scanner import ScannerModel, detector_position, quantise
 from mammoshift.phantoms.scanners import changed_scanner
@@ -34,8 +34,10 @@ SCANNER = ScannerModel(
     mtf_exponent=1.25,
     tone="sigmoid",
     bits=12,
-    window=2.8,
-    centre=0.4,
+    window=1.6,
+    centre=0.15,
+    thickness_equalisation=0.8,
+    edge_enhancement=0.8,
 )
 """Plausible values for a screening unit; none are published for this archive."""
 

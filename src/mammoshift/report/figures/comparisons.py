@@ -30,6 +30,7 @@ from mammoshift.report.vocabulary import spoken
 
 _ROW = 0.21
 _NAME_CHARACTERS = 30
+SUMMARY_WIDTH = 5.0
 _DROP_COLOURS = LinearSegmentedColormap.from_list("drop", ["#ffffff", "#7fa3c7"])
 _SEED_MARKERS = "osD^vP*XdphH"
 
@@ -170,6 +171,36 @@ def seed_strip(data: pd.DataFrame) -> ReportFigure:
     return ReportFigure("seeds", "seeds", "", svg, data)
 
 
+def summary_strip(data: pd.DataFrame) -> ReportFigure:
+    """Draw the AUC of each arm where it was trained and where it was applied, one row each (F0).
+
+    Columns `domain, subset, own, arm, value, ci_low, ci_high`; `own` tells the arm's own domain.
+    """
+    arms = list(dict.fromkeys(data["arm"]))
+    left = text_width(max(len(shortened(arm, _NAME_CHARACTERS)) for arm in arms) + 4)
+    lines = sum(len(rows) + 1.3 for _, rows in data.groupby("arm", sort=False))
+    figure, ax = _row_figure(lines, left, text_width(24), 0.42, 0.05, width=SUMMARY_WIDTH)
+    y = 0.0
+    for arm, rows in data.groupby("arm", sort=False):
+        _left_text(ax, y, shortened(str(arm), _NAME_CHARACTERS), left, bold=True)
+        for _, row in rows.iterrows():
+            y += 1.0
+            name = cohort_name(row["domain"], row["subset"])
+            _left_text(ax, y, shortened(name, _NAME_CHARACTERS), left, indent=0.12)
+            _interval(
+                ax, y, row["value"], row["ci_low"], row["ci_high"], "s" if row["own"] else "o"
+            )
+            _right_columns(ax, y, (_auc_text(row), "", ""), text_width(24))
+        y += 1.3
+    _auc_axis(ax, data)
+    description = (
+        f"The AUC of {counted(len(arms), 'arm')} with its 95% interval on held-out cases of the "
+        "arm's own domain (square) and on the other domains (circle)."
+    )
+    svg = to_svg(figure, "summary", "AUC by arm and domain", description)
+    return ReportFigure("summary", "summary", "", svg, data)
+
+
 def subgroup_plot(data: pd.DataFrame, key: str, cohort: str, subgroup: str) -> ReportFigure:
     """Draw the AUC in each value of a subgroup, arm by arm, for one cohort (F8)."""
     groups = list(data.groupby("arm", sort=False))
@@ -208,13 +239,13 @@ def subgroup_plot(data: pd.DataFrame, key: str, cohort: str, subgroup: str) -> R
 
 
 def _row_figure(
-    lines: float, left: float, right: float, bottom: float, top: float
+    lines: float, left: float, right: float, bottom: float, top: float, width: float = PAGE_WIDTH
 ) -> tuple[Figure, Axes]:
     """Return axes whose rows are one unit high and run down from y = 0; sizes in inches."""
     height = lines * _ROW
-    size = (PAGE_WIDTH, height + bottom + top)
+    size = (width, height + bottom + top)
     figure = Figure(figsize=size)
-    width = PAGE_WIDTH - left - right
+    width = width - left - right
     ax = figure.add_axes((left / size[0], bottom / size[1], width / size[0], height / size[1]))
     ax.set_ylim(lines - 0.6, -0.7)
     ax.set_yticks([])

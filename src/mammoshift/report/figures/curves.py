@@ -79,7 +79,12 @@ def roc_panels(
         f"mean over the seeds as a bold line with a 95% band. AUC: {_listed(auc_texts, arms)}."
     )
     svg = to_svg(figure, key, f"ROC curves: {cohort}", description)
-    return ReportFigure(key, "roc", cohort, svg, data)
+    drawn = set()
+    if len(set(data["seed"]) - {"mean"}) > 1:
+        drawn.add("seeds")
+    if reference in arms and len(arms) > 1:
+        drawn.add("reference")
+    return ReportFigure(key, "roc", cohort, svg, data, frozenset(drawn))
 
 
 def reliability_panels(data: pd.DataFrame, key: str, cohort: str) -> ReportFigure:
@@ -130,14 +135,19 @@ def reliability_panels(data: pd.DataFrame, key: str, cohort: str) -> ReportFigur
             )
         ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
         _share_ticks(ax)
+    drawn = _scaled(data)
+    after = (
+        " and after temperature scaling on own validation (filled circles, Wilson 95% bars)"
+        if drawn
+        else " recalibration"
+    )
     description = (
         f"Reliability diagrams of {counted(len(arms), 'arm')} on {cohort}, before (open circles, "
-        "dashed) and after temperature scaling on own validation (filled circles, Wilson 95% "
-        "bars), with a histogram of the probabilities along the bottom. The table of calibration "
-        "states ECE, intercept and slope."
+        f"dashed){after}, with a histogram of the probabilities along the bottom. The table of "
+        "calibration states ECE, intercept and slope."
     )
     svg = to_svg(figure, key, f"Reliability: {cohort}", description)
-    return ReportFigure(key, "reliability", cohort, svg, data)
+    return ReportFigure(key, "reliability", cohort, svg, data, drawn)
 
 
 def decision_panels(data: pd.DataFrame, key: str, cohort: str) -> ReportFigure:
@@ -169,13 +179,14 @@ def decision_panels(data: pd.DataFrame, key: str, cohort: str) -> ReportFigure:
         ax.plot(after["threshold"], after["net_benefit"], color=ACCENT, **_BOLD)
         ax.set_xticks([0.0, 0.2, 0.4])
         ax.set(xlim=(0.0, 0.6), ylim=(-0.25 * max(top, 0.05), 1.1 * max(top, 0.05)))
+    drawn = _scaled(data)
+    after = " and after temperature scaling on own validation (solid)" if drawn else ""
     description = (
-        f"Decision curves of {counted(len(arms), 'arm')} on {cohort}: net benefit before (dashed) "
-        "and after temperature scaling on own validation (solid), against treating all (dotted) "
-        "and none (zero)."
+        f"Decision curves of {counted(len(arms), 'arm')} on {cohort}: net benefit before "
+        f"recalibration (dashed){after}, against treating all (dotted) and none (zero)."
     )
     svg = to_svg(figure, key, f"Decision curves: {cohort}", description)
-    return ReportFigure(key, "decision", cohort, svg, data)
+    return ReportFigure(key, "decision", cohort, svg, data, drawn)
 
 
 def learning_panels(data: pd.DataFrame) -> ReportFigure:
@@ -223,6 +234,11 @@ def _histogram(ax: Axes, rows: pd.DataFrame, colour: str, *, filled: bool) -> No
         linewidth=0.5,
         zorder=1,
     )
+
+
+def _scaled(data: pd.DataFrame) -> frozenset[str]:
+    """Return `temperature` where curves after temperature scaling are drawn."""
+    return frozenset({"temperature"} & set(data["recalibration"]))
 
 
 def _share_ticks(ax: Axes) -> None:

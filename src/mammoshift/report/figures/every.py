@@ -14,6 +14,7 @@ from mammoshift.report.figure_data import (
     roc_data,
     seed_data,
     subgroup_data,
+    summary_data,
     temperatures_of,
 )
 from mammoshift.report.figures.comparisons import (
@@ -21,6 +22,7 @@ from mammoshift.report.figures.comparisons import (
     forest_plot,
     seed_strip,
     subgroup_plot,
+    summary_strip,
 )
 from mammoshift.report.figures.curves import (
     decision_panels,
@@ -40,6 +42,7 @@ from mammoshift.report.rows import (
 )
 
 PAGE_ORDER = (
+    "summary",
     "roc",
     "seeds",
     "transfer_drop",
@@ -66,6 +69,8 @@ def all_figures(data: ReportData) -> tuple[ReportFigure, ...]:
 def _interval_figures(data: ReportData) -> list[ReportFigure]:
     settings = data.settings
     figures: list[ReportFigure] = []
+    if len(summary := summary_data(data)):
+        figures.append(summary_strip(summary))
     if len(differences := difference_data(data)):
         figures.append(forest_plot(differences))
     if len(drops := drop_data(data)):

@@ -94,6 +94,8 @@ class ReportFigure:
         A whole `<svg>` element with a title and a description.
     data
         The tidy table.
+    drawn
+        Names of what its caption explains only where it is drawn.
     """
 
     key: str
@@ -101,6 +103,7 @@ class ReportFigure:
     cohort: str
     svg: str
     data: pd.DataFrame
+    drawn: frozenset[str] = frozenset()
 
 
 def write_figure(figure: ReportFigure, folder: Path) -> tuple[Path, Path]:

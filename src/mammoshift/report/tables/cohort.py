@@ -81,8 +81,10 @@ def _cohort_column(cohort: pd.DataFrame, domain: str, subset: str) -> dict[tuple
     def single(name: str) -> int:
         return int(known[name].iloc[0]) if name in known else 0
 
+    patients = single("patients")
+    unknown = images > 0 and single("images_without_patient") == images
     cells = {
-        ("Patients", "all"): f"{single('patients'):,}",
+        ("Patients", "all"): "not named" if unknown else f"{patients:,}",
         ("Images", "all"): f"{images:,}",
     }
     of_cases, total = "Images", images

@@ -5,14 +5,31 @@ from __future__ import annotations
 import pandas as pd
 
 from mammoshift.configuration.judged import ReportSettings
+from mammoshift.evaluation.families import BETWEEN_0_AND_1
 from mammoshift.report.formatting import format_estimate, format_number, format_p, is_null
 from mammoshift.report.inputs import ReportData
 from mammoshift.report.publication import PublicationTable
-from mammoshift.report.rows import class_counts, cohort_name, headline, places
-from mammoshift.report.vocabulary import COMPARISON_METHODS, CORRECTIONS, spoken
+from mammoshift.report.rows import (
+    class_counts,
+    cohort_name,
+    differences,
+    first_of_each,
+    headline,
+    leading,
+    of_checkpoints,
+    places,
+)
+from mammoshift.report.vocabulary import (
+    COMPARISON_METHODS,
+    CORRECTIONS,
+    METRIC_LABELS,
+    spoken,
+    threshold_words,
+)
 
 MANY_DEGREES = 1000
-_SHOWN_APART = ("delong_paired", "omnibus", "difference_of_drops")
+NOTHING_FOUND = "no possible difference"
+_SHOWN_APART = ("delong_paired", "omnibus")
 
 
 def headline_comparison_table(data: ReportData) -> PublicationTable | None:
@@ -22,7 +39,8 @@ def headline_comparison_table(data: ReportData) -> PublicationTable | None:
 
 def combined_comparison_table(data: ReportData) -> PublicationTable | None:
     """Return every test that combines the seeds or the domains, the headline method first."""
-    rows = data.comparisons[~data.comparisons["method"].isin(_SHOWN_APART)]
+    rows = differences(data.comparisons)
+    rows = rows[~rows["method"].isin(_SHOWN_APART)]
     return _comparison_table("comparisons_all_methods", rows, data.settings, method=True)
 
 
@@ -50,8 +68,60 @@ def omnibus_table(data: ReportData) -> PublicationTable | None:
 
 def drop_difference_table(data: ReportData) -> PublicationTable | None:
     """Return the drop of each arm minus the drop of its reference, domain by domain."""
-    rows = data.comparisons[data.comparisons["method"] == "difference_of_drops"]
-    return _comparison_table("transfer_drop_difference", rows, data.settings, method=False)
+    rows = data.comparisons
+    rows = rows[(rows["from_domain"] != "") & (rows["reference"] != "")]
+    return _comparison_table("transfer_drop_difference", rows, data.settings, method=True)
+
+
+def operating_point_comparison_table(data: ReportData) -> PublicationTable | None:
+    """Return the tests of arms' sensitivity and specificity at the study's operating point."""
+    rows = differences(data.comparisons, ("sensitivity", "specificity"))
+    return _measure_table("comparisons_operation", rows, data.settings)
+
+
+def proper_score_comparison_table(data: ReportData) -> PublicationTable | None:
+    """Return the tests of arms' Brier score, likelihood and calibration error."""
+    rows = differences(data.comparisons, ("brier", "nll", "squared_calibration_error"))
+    return _measure_table("comparisons_calibration", rows, data.settings)
+
+
+def subgroup_comparison_table(data: ReportData) -> PublicationTable | None:
+    """Return the difference of each arm to its reference inside every subgroup."""
+    rows = differences(data.comparisons, subgroup="any")
+    return _measure_table("subgroup_differences", rows, data.settings)
+
+
+def _measure_table(
+    key: str, rows: pd.DataFrame, settings: ReportSettings
+) -> PublicationTable | None:
+    """Return tests with what they are of, and the same with the models held fixed in a column."""
+    first = first_of_each(rows)
+    if first.empty:
+        return None
+    records = []
+    for _, row in comparisons_in_order(first, settings).iterrows():
+        record = _comparison_record(row, method=False, seeds=False)
+        if is_null(row["estimate"]):
+            said = ("Statistic", "p", "p adj.", "p adj., all families")
+            record |= dict.fromkeys(said, "")
+        fixed = of_checkpoints(rows, row)
+        of: dict[str, str] = {}
+        if row["subgroup"] != "all":
+            of = {"Subgroup": spoken(row["subgroup"]), "Value": row["subgroup_value"]}
+        else:
+            of = {"Measure": METRIC_LABELS[row["metric"]]}
+        if row["threshold_from"]:
+            of["Threshold"] = threshold_words(row["criterion"], row["threshold_from"])
+        names = ("Family", "Domain", "Arm minus reference")
+        records.append(
+            {name: record[name] for name in names}
+            | of
+            | {"Difference (95% CI)": record["Difference (95% CI)"]}
+            | {"These models alone (95% CI)": "" if fixed.empty else _difference(fixed.iloc[0])}
+            | {name: cell for name, cell in record.items() if name not in names}
+        )
+    text = frozenset({"Measure", "Subgroup", "Value", "Threshold", "Note"})
+    return PublicationTable(key, _without_empty(records), row_headers=3, text_columns=text)
 
 
 def per_seed_comparison_table(data: ReportData) -> PublicationTable | None:
@@ -73,11 +143,13 @@ def _comparison_table(
         return None
     rows = comparisons_in_order(rows, settings)
     records = [_comparison_record(row, method, seeds) for _, row in rows.iterrows()]
+    text = frozenset({"Method", "Verdict", "Note"})
+    return PublicationTable(key, _without_empty(records), row_headers=3, text_columns=text)
+
+
+def _without_empty(records: list[dict[str, str]]) -> pd.DataFrame:
     cells = pd.DataFrame(records)
-    empty = [name for name in cells if (cells[name] == "").all()]
-    cells = cells.drop(columns=empty)
-    text = frozenset({"Method", "Note"})
-    return PublicationTable(key, cells, row_headers=3, text_columns=text)
+    return cells.drop(columns=[name for name in cells if (cells[name] == "").all()])
 
 
 def _comparison_record(row: pd.Series, method: bool, seeds: bool) -> dict[str, str]:
@@ -95,22 +167,36 @@ def _comparison_record(row: pd.Series, method: bool, seeds: bool) -> dict[str, s
     if method:
         record["Method"] = COMPARISON_METHODS.get(row["method"], spoken(row["method"]))
     record |= {
-        "Difference (95% CI)": format_estimate(
-            row["estimate"], row["ci_low"], row["ci_high"], signed=True, reason=note
-        ),
+        "Difference (95% CI)": _difference(row),
         "Statistic": format_number(row["statistic"], 2, note),
         "df": _degrees_of_freedom(row["df"]),
         "p": format_p(row["p"], note),
         "p adj.": adjusted_cell(row, "p_adjusted"),
         "Correction, m": f"{correction}, {row['family_size'] or 'unknown'}",
         "p adj., all families": adjusted_cell(row, "p_adjusted_all"),
-        "Detectable with 80% power": ""
-        if is_null(row["detectable_difference"])
-        else format_number(row["detectable_difference"]),
+        "Detectable with 80% power": detectable(row),
+        "Margin": "" if is_null(row["margin"]) else format_number(row["margin"]),
+        "Verdict": row["verdict"],
         "Pos. / neg.": class_counts(row),
         "Note": "" if is_null(row["p"]) or is_null(row["estimate"]) else note,
     }
     return record
+
+
+def _difference(row: pd.Series) -> str:
+    return format_estimate(
+        row["estimate"], row["ci_low"], row["ci_high"], signed=True, reason=row["note"]
+    )
+
+
+def detectable(row: pd.Series) -> str:
+    """Return the difference that the test would have found; a share cannot differ by 1 or more."""
+    value = row["detectable_difference"]
+    if is_null(value):
+        return ""
+    if value >= 1.0 and row["metric"] in BETWEEN_0_AND_1:
+        return NOTHING_FOUND
+    return format_number(value)
 
 
 def _degrees_of_freedom(df: float | None) -> str:
@@ -130,7 +216,7 @@ def adjusted_cell(row: pd.Series, column: str) -> str:
 def comparisons_in_order(rows: pd.DataFrame, settings: ReportSettings) -> pd.DataFrame:
     """Sort by family, domain, arm, method (the headline first) and seed."""
     families = [family.family for family in settings.families]
-    leads = set(headline(rows).index)
+    leads = set(leading(rows).index)
     methods = list(COMPARISON_METHODS)
     keys = pd.DataFrame(
         {
@@ -138,6 +224,9 @@ def comparisons_in_order(rows: pd.DataFrame, settings: ReportSettings) -> pd.Dat
             "domain": places(rows["domain"], settings.domain_names),
             "arm": places(rows["arm"], settings.arm_names),
             "headline": [index not in leads for index in rows.index],
+            "subgroup": rows["subgroup"] + " " + rows["subgroup_value"],
+            "metric": places(rows["metric"], METRIC_LABELS),
+            "threshold": rows["threshold_from"],
             "method": places(rows["method"], methods),
             "seed": places(rows["seed"], [str(seed) for seed in settings.seeds]),
         },

@@ -1,4 +1,4 @@
-"""AUC by arm and domain, and what it loses at transfer."""
+"""AUC by arm and domain."""
 
 from __future__ import annotations
 
@@ -17,9 +17,6 @@ from mammoshift.report.rows import (
     select,
     summarised,
 )
-
-OWN_DOMAIN = "own domain"
-"""What stands in place of a drop where the arm was trained."""
 
 
 def auc_table(data: ReportData) -> PublicationTable | None:
@@ -42,6 +39,7 @@ def auc_detail_table(data: ReportData) -> PublicationTable | None:
     settings = data.settings
     aucs = select(data.metrics, metric="auc")
     spreads = select(data.metrics, metric="seed_sd")
+    models = select(data.metrics, metric="auc_of_models")
     records = []
     for domain, subset in settings.cohorts:
         for arm in settings.arm_names:
@@ -55,6 +53,11 @@ def auc_detail_table(data: ReportData) -> PublicationTable | None:
                     "Domain": cohort_name(domain, subset),
                     "Arm": arm,
                     "AUC, mean over seeds (95% CI)": first_estimate(rows[rows["seed"] == "mean"]),
+                    "These models alone (95% CI)": first_estimate(
+                        of_arm(models, domain, subset, arm)
+                    )
+                    if len(settings.seeds) > 1
+                    else "",
                     "SD over seeds": first_number(spread),
                     "AUC by seed": seed_values(rows),
                     "AUC of ensemble (95% CI)": first_estimate(rows[rows["seed"] == "ensemble"]),
@@ -64,24 +67,6 @@ def auc_detail_table(data: ReportData) -> PublicationTable | None:
             )
     if not records:
         return None
-    return PublicationTable("auc_detail", pd.DataFrame(records), row_headers=2)
-
-
-def transfer_table(data: ReportData) -> PublicationTable | None:
-    """Return the transfer drops, AUC on an arm's own domain minus AUC on another, arm by domain."""
-    rows = select(data.metrics, metric="transfer_drop")
-    if rows.empty:
-        return None
-    settings = data.settings
-    cells = pd.DataFrame({"Arm": settings.arm_names})
-    for domain, subset in settings.cohorts:
-        here = rows[(rows["domain"] == domain) & (rows["subset"] == subset)]
-        if here.empty:
-            continue
-        cells[cohort_name(domain, subset)] = [
-            OWN_DOMAIN
-            if settings.arm(arm).own_domain == domain
-            else first_estimate(summarised(here[here["arm"] == arm]), signed=True)
-            for arm in settings.arm_names
-        ]
-    return PublicationTable("transfer_drop", cells)
+    cells = pd.DataFrame(records)
+    empty = [name for name in cells if (cells[name] == "").all()]
+    return PublicationTable("auc_detail", cells.drop(columns=empty), row_headers=2)

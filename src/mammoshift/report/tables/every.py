@@ -13,21 +13,27 @@ from mammoshift.report.tables.comparisons import (
     drop_difference_table,
     headline_comparison_table,
     omnibus_table,
+    operating_point_comparison_table,
     per_seed_comparison_table,
+    proper_score_comparison_table,
+    subgroup_comparison_table,
 )
-from mammoshift.report.tables.discrimination import (
-    auc_detail_table,
-    auc_table,
-    transfer_table,
-)
+from mammoshift.report.tables.discrimination import auc_detail_table, auc_table
 from mammoshift.report.tables.operation import (
     budget_table,
     calibration_table,
+    map_table,
     operating_point_count_table,
     operating_point_table,
 )
+from mammoshift.report.tables.published import contradiction_table, published_table
 from mammoshift.report.tables.subgroups import interaction_table, subgroup_table
 from mammoshift.report.tables.training import audit_table, training_table
+from mammoshift.report.tables.transfer import (
+    operating_point_drop_table,
+    standardised_drop_table,
+    transfer_table,
+)
 
 
 def all_tables(data: ReportData) -> tuple[PublicationTable, ...]:
@@ -38,17 +44,25 @@ def all_tables(data: ReportData) -> tuple[PublicationTable, ...]:
         auc_table,
         auc_detail_table,
         transfer_table,
+        standardised_drop_table,
         drop_difference_table,
         headline_comparison_table,
         combined_comparison_table,
         omnibus_table,
         per_seed_comparison_table,
         operating_point_table,
+        operating_point_drop_table,
+        operating_point_comparison_table,
         operating_point_count_table,
         calibration_table,
+        proper_score_comparison_table,
+        map_table,
         budget_table,
         interaction_table,
+        subgroup_comparison_table,
         subgroup_table,
+        published_table,
+        contradiction_table,
         training_table,
         exclusion_table,
         audit_table,

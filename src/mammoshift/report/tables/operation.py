@@ -10,6 +10,7 @@ from mammoshift.report.inputs import ReportData
 from mammoshift.report.publication import PublicationTable
 from mammoshift.report.rows import (
     NOT_EVALUATED,
+    SUMMARIES,
     at_thresholds,
     class_counts,
     cohort_name,
@@ -154,6 +155,40 @@ _CALIBRATION_MEASURES = (
     ("calibration_intercept", "Intercept", 2),
     ("calibration_slope", "Slope", 2),
 )
+
+
+def map_table(data: ReportData) -> PublicationTable | None:
+    """Return every map that recalibrates the logits: logit' = scale * logit + shift."""
+    settings = data.settings
+    rows = data.metrics[data.metrics["metric"].isin(("scale", "shift", "temperature"))]
+    rows = rows[rows["labelled_patients"].isna() & ~rows["seed"].isin(SUMMARIES)]
+    records = []
+    keys = ["domain", "subset", "arm", "recalibration", "fitted_on", "seed", "fold"]
+    for _, part in in_study_order(rows, settings).groupby(keys, sort=False):
+        first = part.iloc[0]
+        value = part.set_index("metric")["value"]
+        label = RECALIBRATIONS.get((first["recalibration"], first["fitted_on"]))
+        records.append(
+            {
+                "Domain": cohort_name(first["domain"], first["subset"]),
+                "Arm": first["arm"],
+                "Recalibration": label or spoken(first["recalibration"]),
+                "Seed": first["seed"],
+                "Fold": first["fold"],
+                "Scale": format_number(value.get("scale"), 4, "not stored"),
+                "Shift": format_number(value.get("shift"), 4, "not stored"),
+                "T": "" if "temperature" not in value else format_number(value["temperature"], 4),
+                "Note": first["note"],
+            }
+        )
+    if not records:
+        return None
+    cells = pd.DataFrame(records)
+    empty = [name for name in ("Fold", "T", "Note") if (cells[name] == "").all()]
+    text = frozenset({"Recalibration", "Note"})
+    return PublicationTable(
+        "recalibration_maps", cells.drop(columns=empty), row_headers=2, text_columns=text
+    )
 
 
 def budget_table(data: ReportData) -> PublicationTable | None:

@@ -74,9 +74,13 @@ def interaction_table(data: ReportData) -> PublicationTable | None:
                 "Is the same": against,
                 "Over": "all values" if value == "all" else f"{value} against the rest",
                 "Interaction p": format_p(row["value"], row["note"]),
+                "Note": "" if is_null(row["value"]) else row["note"],
             }
         )
     if not records:
         return None
-    text = frozenset({"Is the same", "Over"})
-    return PublicationTable("interactions", pd.DataFrame(records), row_headers=3, text_columns=text)
+    cells = pd.DataFrame(records)
+    if (cells["Note"] == "").all():
+        cells = cells.drop(columns="Note")
+    text = frozenset({"Is the same", "Over", "Note"})
+    return PublicationTable("interactions", cells, row_headers=3, text_columns=text)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pandas as pd
 
-from mammoshift.report.formatting import format_count, format_number
+from mammoshift.report.cohort import images_without_patient
+from mammoshift.report.formatting import format_count, format_number, joined
 from mammoshift.report.inputs import ReportData, TrainedModel
 from mammoshift.report.publication import PublicationTable
 from mammoshift.report.vocabulary import spoken
+
+UNKNOWN = "patient_unknown"
 
 
 def training_table(data: ReportData) -> PublicationTable | None:
@@ -50,11 +53,21 @@ def audit_table(data: ReportData) -> PublicationTable | None:
     if data.audit is None or data.audit.empty:
         return None
     audit = data.audit
+    without = images_without_patient(data.cohort)
+    named = [f"{domain} {count}" for domain, count in without.items()]
+    coverage = (
+        f". Images without a patient, which no check of patients covers: {joined(named)}"
+        if named
+        else ". Every image of every domain has a patient"
+    )
     cells = pd.DataFrame(
         {
             "Check": audit["check"].map(spoken),
             "Outcome": audit["outcome"],
-            "Detail": audit["detail"],
+            "Detail": [
+                f"{detail}{coverage if check == UNKNOWN else ''}"
+                for check, detail in zip(audit["check"], audit["detail"], strict=True)
+            ],
         }
     )
     return PublicationTable("audit", cells, text_columns=frozenset({"Outcome", "Detail"}))

@@ -1,9 +1,10 @@
-"""The predictions of one arm and seed, chosen from anyone's table."""
+"""The curves, each an arm with a seed, that are chosen from anyone's table of predictions."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from scipy.special import logit
 
 from mammoshift.commands.options import INDEPENDENCE, Row
 from mammoshift.contracts.external_predictions import DatasetScores, read_external_predictions
+from mammoshift.contracts.prediction_file import quoted
 from mammoshift.contracts.shared_cases import IdentifiedScores, overlap
 from mammoshift.errors import TableError
 from mammoshift.statistics.inputs import FloatArray
@@ -32,78 +34,126 @@ LARGEST_LOGIT = 1e9
 
 
 @dataclass(frozen=True)
-class OneArm:
-    """The cases of one dataset as one arm scores them.
+class Curve:
+    """The cases of one dataset as one arm with one seed scores them.
 
     Attributes
     ----------
-    dataset
-        Its name; None when the table has no such column.
-    labels
-        [N], 0 or 1.
+    source
+        The dataset as it was read.
+    arm, seed
+        Which of its curves; the arm is "" and the seed None where the table has no such column.
     scores
         [N], finite.
-    patients
-        [N] codes; None when every case counts as independent.
-    identity
-        The scores as they were read, and who the cases are.
     note
         What was done to the scores; empty otherwise.
     """
 
-    dataset: str | None
-    labels: NDArray[np.int8]
+    source: DatasetScores
+    arm: str
+    seed: str | None
     scores: FloatArray
-    patients: NDArray[np.intp] | None
-    identity: IdentifiedScores
     note: str = ""
+
+    @property
+    def dataset(self) -> str | None:
+        """Its name; None when the table has no such column."""
+        return self.source.dataset
+
+    @property
+    def labels(self) -> NDArray[np.int8]:
+        """[N], 0 or 1."""
+        return self.source.labels
+
+    @property
+    def patients(self) -> NDArray[np.intp] | None:
+        """[N] codes; None when every case counts as independent."""
+        return self.source.patients
+
+    @cached_property
+    def identity(self) -> IdentifiedScores:
+        """The scores as they were read, and who the cases are."""
+        return self.source.identified(self.source.curves.index((self.arm, self.seed)))
+
+    @property
+    def named(self) -> Row:
+        """The columns that say in a row which curve it is of."""
+        return {"dataset": self.dataset, "arm": self.arm or None, "seed": self.seed}
 
 
 @dataclass(frozen=True)
-class OneArmTable:
-    """A table reduced to one arm and seed."""
+class CurveTable:
+    """A table of predictions, reduced to the curves that were chosen."""
 
     path: Path
-    parts: tuple[OneArm, ...]
-    arm: str
-    seed: str | None
+    parts: tuple[Curve, ...]
     cluster_column: str | None
     warning: str = ""
 
+    @property
+    def curves(self) -> tuple[tuple[str, str | None], ...]:
+        """The arms and seeds, each once."""
+        return tuple(dict.fromkeys((part.arm, part.seed) for part in self.parts))
+
     def settings(self, level: float) -> Row:
         """Return what a report says of this table."""
+        arms = list(dict.fromkeys(arm for arm, _ in self.curves))
+        seeds = list(dict.fromkeys(seed for _, seed in self.curves))
         return {
             "table": self.path.name,
-            "arm": self.arm or None,
-            "seed": self.seed,
+            "arm": arms[0] or None if len(arms) == 1 else None,
+            "seed": seeds[0] if len(seeds) == 1 else None,
             "cluster": self.cluster_column,
             "level": level,
             "warning": self.warning,
             "note": "" if self.cluster_column else INDEPENDENCE,
         }
 
-    def generator(self, command: str, part: OneArm, what: str) -> np.random.Generator:
-        """Return the random stream of one purpose, the same in every run of the command."""
-        return generator_for(command, part.dataset or "", self.arm, self.seed or "", what)
-
-    def where(self, part: OneArm) -> str:
+    def where(self, part: Curve) -> str:
         """Name one dataset of the table, for messages."""
         return f"{self.path}, dataset {part.dataset}" if part.dataset else str(self.path)
 
-    def only(self, option: str) -> OneArm:
-        """Return the single dataset, or raise `TableError` that names `option`."""
-        first, *others = self.parts
-        if others:
-            names = ", ".join(str(part.dataset) for part in self.parts)
+    def curve_like(self, other: Curve, option: str) -> Curve:
+        """Return the curve of this table that serves another one: the same arm and seed.
+
+        A table with a single curve serves any.
+
+        Raises
+        ------
+        TableError
+            If the table has several datasets, or lacks the arm and seed; it names `option`.
+        """
+        names = list(dict.fromkeys(part.dataset for part in self.parts))
+        if len(names) > 1:
             raise TableError(
-                f"{self.path}: column dataset: {len(self.parts)} datasets ({names}); {option} "
-                "needs a table with one"
+                f"{self.path}: column dataset: {len(names)} datasets "
+                f"({', '.join(str(name) for name in names)}); {option} needs a table with one"
             )
-        return first
+        if len(self.curves) == 1:
+            return self.parts[0]
+        for part in self.parts:
+            if (part.arm, part.seed) == (other.arm, other.seed):
+                return part
+        raise TableError(
+            f"{self.path}: {option} has no scores of {curve_text(other.arm, other.seed)}; it has "
+            f"{', '.join(curve_text(*curve) for curve in self.curves)}. Choose with --arm, or add "
+            "the scores"
+        )
+
+
+def generator(command: str, part: Curve, what: str) -> np.random.Generator:
+    """Return the random stream of one purpose, the same in every run of the command."""
+    return generator_for(command, part.dataset or "", part.arm, part.seed or "", what)
+
+
+def curve_text(arm: str, seed: str | None) -> str:
+    """Name a curve in a message."""
+    named = f"arm {quoted(arm)}" if arm else "the arm"
+    return f"{named}, seed {quoted(seed)}" if seed is not None else named
 
 
 def refuse_shared_cases(
-    reported: OneArmTable, other: OneArm, where: Path, option: str, other_patients: bool
+    reported: CurveTable, other: CurveTable, option: str, other_patients: bool
 ) -> None:
     """Raise when cases or patients would be fitted on and reported at once.
 
@@ -112,9 +162,7 @@ def refuse_shared_cases(
     Parameters
     ----------
     reported, other
-        The table that is reported, and the cases of `option`.
-    where
-        The table of `other`, for messages.
+        The table that is reported, and that of `option`.
     other_patients
         Whether the caller says that equal patient identifiers mean different patients.
 
@@ -123,12 +171,13 @@ def refuse_shared_cases(
     TableError
         If the two share cases or patients.
     """
+    where = other.path
     why = (
         "what is fitted on a case says nothing about that case. Give other patients' predictions, "
         "or leave the option out"
     )
     for part in reported.parts:
-        shared = overlap(part.identity, other.identity)
+        shared = overlap(part.identity, other.curve_like(part, option).identity)
         if shared.same_content:
             raise TableError(
                 f"{where}: {option} holds the same labels and scores as {reported.where(part)}; "
@@ -147,31 +196,36 @@ def refuse_shared_cases(
             )
 
 
-def read_one_arm(
+def read_curves(
     path: Path, cluster: str | None = None, arm: str | None = None, seed: str | None = None
-) -> OneArmTable:
-    """Read a table and choose one arm and seed.
+) -> CurveTable:
+    """Read a table and choose its curves: all of them, or those of one arm, of one seed.
 
     Raises
     ------
     TableError
-        If the table cannot be used (see `read_external_predictions`), or the arm or seed that
-        is meant is not clear.
+        If the table cannot be used (see `read_external_predictions`), or has no such arm or seed.
     """
     predictions = read_external_predictions(path, cluster, single_arm=True)
-    names = {curve for part in predictions.datasets for curve in part.curves}
-    chosen_arm = _choice(path, "arm", sorted({name for name, _ in names}), arm)
-    seeds = sorted({s or "" for name, s in names if name == chosen_arm})
-    chosen_seed = _choice(path, "seed", seeds, seed) or None
-    parts = tuple(_part(path, part, chosen_arm, chosen_seed) for part in predictions.datasets)
-    return OneArmTable(path, parts, chosen_arm, chosen_seed, predictions.cluster_column)
+    curves = dict.fromkeys(curve for part in predictions.datasets for curve in part.curves)
+    _check_there(path, "arm", arm, dict.fromkeys(name for name, _ in curves))
+    curves = [curve for curve in curves if arm is None or curve[0] == arm]
+    _check_there(path, "seed", seed, dict.fromkeys(s or "" for _, s in curves))
+    curves = [curve for curve in curves if seed is None or (curve[1] or "") == seed]
+    parts = tuple(
+        Curve(part, *curve, part.scores[part.curves.index(curve)])
+        for part in predictions.datasets
+        for curve in curves
+        if curve in part.curves
+    )
+    return CurveTable(path, parts, predictions.cluster_column)
 
 
-def as_logits(table: OneArmTable, scores: str | None) -> OneArmTable:
+def as_logits(table: CurveTable, scores: str | None) -> CurveTable:
     """Return the table with logits as scores.
 
     Probabilities of exactly 0 or 1 have no logit; they are moved to 2^-24 and 1 - 2^-24, and
-    the note of the dataset says how many.
+    the note of the curve says how many.
 
     Parameters
     ----------
@@ -186,6 +240,10 @@ def as_logits(table: OneArmTable, scores: str | None) -> OneArmTable:
     TableError
         If a probability lies outside [0, 1], or a logit beyond `LARGEST_LOGIT`; the row is named.
     """
+    if scores == "any":
+        raise typer.BadParameter(
+            "any: this command needs to know what the scores are: logit or probability"
+        )
     if scores is not None and scores not in SCALES:
         raise typer.BadParameter(f"{scores!r}: the scores are one of {', '.join(SCALES)}")
     if scores != "probability":
@@ -226,7 +284,7 @@ def look_like_probabilities(scores: Sequence[FloatArray]) -> bool:
     return low >= 0.0 and high <= 1.0 and not decisions
 
 
-def _as_logits(part: OneArm) -> OneArm:
+def _as_logits(part: Curve) -> Curve:
     certain = int(np.count_nonzero((part.scores == 0.0) | (part.scores == 1.0)))
     note = (
         f"probabilities of exactly 0 or 1 ({certain} of {part.scores.size}) were moved by "
@@ -234,31 +292,15 @@ def _as_logits(part: OneArm) -> OneArm:
         if certain
         else ""
     )
-    inside = np.clip(part.scores, NEAREST_TO_CERTAIN, 1.0 - NEAREST_TO_CERTAIN)
-    return replace(part, scores=np.asarray(logit(inside)), note=note)
+    return replace(part, scores=as_probable_logits(part.scores, ""), note=note)
 
 
-def _choice(path: Path, column: str, names: list[str], wanted: str | None) -> str:
-    if wanted is None and len(names) == 1:
-        return names[0]
-    if wanted is not None and wanted in names:
-        return wanted
-    known = ", ".join(repr(name) for name in names)
-    if wanted is None:
+def _check_there(path: Path, column: str, wanted: str | None, names: Sequence[str] | dict) -> None:
+    if wanted is not None and wanted not in names:
+        known = ", ".join(quoted(name) for name in names)
         raise TableError(
-            f"{path}: column {column}: there are {len(names)} ({known}); choose with --{column}"
+            f"{path}: column {column}: there is no {quoted(wanted)}; it has {known or 'none'}"
         )
-    raise TableError(f"{path}: column {column}: there is no {wanted!r}; it has {known}")
-
-
-def _part(path: Path, part: DatasetScores, arm: str, seed: str | None) -> OneArm:
-    try:
-        k = part.curves.index((arm, seed))
-    except ValueError:
-        raise TableError(
-            f"{path}: dataset {part.dataset}: it has no scores of arm {arm!r}, seed {seed!r}"
-        ) from None
-    return OneArm(part.dataset, part.labels, part.scores[k], part.patients, part.identified(k))
 
 
 def _first_row_outside(path: Path, low: float, high: float) -> str:

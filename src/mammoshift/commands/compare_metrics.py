@@ -1,0 +1,159 @@
+"""What `mammoshift compare --metric` can compare, and its rows: any measure, tested alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mammoshift.contracts.external_predictions import DatasetScores
+from mammoshift.statistics.auc import auc_covariance
+from mammoshift.statistics.auprc import auprc_covariance
+from mammoshift.statistics.curve_values import CurveValues
+from mammoshift.statistics.inputs import FloatArray
+from mammoshift.statistics.paired_operating_points import (
+    rates_of_decisions,
+    sensitivities_at_specificity,
+)
+from mammoshift.statistics.paired_proper_scores import (
+    brier_scores,
+    likelihoods,
+    squared_calibration_errors,
+)
+from mammoshift.statistics.partial_auc import partial_auc
+from mammoshift.statistics.seeding import generator_for
+
+
+@dataclass(frozen=True)
+class At:
+    """Where operating points are measured.
+
+    Attributes
+    ----------
+    specificity
+        Of the sensitivity, and the lowest one of the partial AUC.
+    sensitivity
+        Of the specificity.
+    threshold
+        On the scale of the scores, for sensitivity and specificity instead; None for none.
+    """
+
+    specificity: float = 0.95
+    sensitivity: float = 0.9
+    threshold: float | None = None
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One measure of curves.
+
+    Attributes
+    ----------
+    title
+        What a table calls it; `at` says where.
+    values
+        From a dataset, where it is measured and the scores [K, N], its values with covariance.
+    lower_is_better
+        Whether a larger value is a loss.
+    bounded
+        Whether it is a share, whose interval is best made on the logit scale.
+    needs_logits
+        Whether scores must be log-odds.
+    """
+
+    title: str
+    values: Callable[[DatasetScores, At], CurveValues]
+    lower_is_better: bool = False
+    bounded: bool = True
+    needs_logits: bool = False
+
+
+def _auc(part: DatasetScores, _at: At) -> CurveValues:
+    found = auc_covariance(part.labels, part.scores, part.patients)
+    return CurveValues(found.auc, found.covariance, found.parts)
+
+
+def _auprc(part: DatasetScores, _at: At) -> CurveValues:
+    found = auprc_covariance(part.labels, part.scores, part.patients)
+    return CurveValues(found.auprc, found.covariance, found.parts)
+
+
+def _partial_auc(part: DatasetScores, at: At) -> CurveValues:
+    found = partial_auc(part.labels, part.scores, at.specificity, part.patients)
+    return CurveValues(found.mean_sensitivity, found.covariance, found.parts)
+
+
+def _sensitivity(part: DatasetScores, at: At) -> CurveValues:
+    if at.threshold is not None:
+        return rates_of_decisions(part.labels, _called(part, at.threshold), part.patients)[0]
+    return _matched(part, part.labels, part.scores, at.specificity, "sensitivity")
+
+
+def _specificity(part: DatasetScores, at: At) -> CurveValues:
+    if at.threshold is not None:
+        return rates_of_decisions(part.labels, _called(part, at.threshold), part.patients)[1]
+    # With labels and scores turned round a specificity is a sensitivity.
+    return _matched(part, 1 - part.labels, -part.scores, at.sensitivity, "specificity")
+
+
+def _called(part: DatasetScores, threshold: float) -> FloatArray:
+    return (part.scores >= threshold).astype(np.float64)
+
+
+def _matched(
+    part: DatasetScores, labels: np.ndarray, scores: FloatArray, rate: float, name: str
+) -> CurveValues:
+    rng = generator_for("compare", part.dataset or "", name)
+    return sensitivities_at_specificity(labels, scores, rate, rng, patients=part.patients)
+
+
+METRICS: dict[str, Metric] = {
+    "auc": Metric("AUC", _auc),
+    "auprc": Metric("average precision", _auprc),
+    "partial_auc": Metric(
+        "mean sensitivity at specificities from {specificity:g} to 1", _partial_auc
+    ),
+    "sensitivity": Metric("sensitivity at {where}", _sensitivity),
+    "specificity": Metric("specificity at {where}", _specificity),
+    "brier": Metric(
+        "Brier score",
+        lambda part, _at: brier_scores(part.labels, part.scores, part.patients),
+        lower_is_better=True,
+        bounded=False,
+        needs_logits=True,
+    ),
+    "nll": Metric(
+        "negative log-likelihood",
+        lambda part, _at: likelihoods(part.labels, part.scores, part.patients),
+        lower_is_better=True,
+        bounded=False,
+        needs_logits=True,
+    ),
+    "calibration": Metric(
+        "squared calibration error, debiased",
+        lambda part, _at: squared_calibration_errors(part.labels, part.scores, part.patients),
+        lower_is_better=True,
+        bounded=False,
+        needs_logits=True,
+    ),
+}
+
+
+def title_of(name: str, at: At) -> str:
+    """Return what a table calls a metric, with where it is measured."""
+    where = {
+        "sensitivity": f"a re-estimated specificity of {at.specificity:g}",
+        "specificity": f"a re-estimated sensitivity of {at.sensitivity:g}",
+    }.get(name, "")
+    if at.threshold is not None:
+        where = f"the threshold {at.threshold:g}"
+    return METRICS[name].title.format(specificity=at.specificity, where=where)
+
+
+def positions_of(curves: Sequence[tuple[str, str | None]]) -> dict[str, list[int]]:
+    """Return where the curves of each arm are, in the order of the arms."""
+    arms: dict[str, list[int]] = {}
+    for k, (arm, _) in enumerate(curves):
+        arms.setdefault(arm, []).append(k)
+    return arms

@@ -1,0 +1,161 @@
+"""A few images of each dataset decoded, and the cases of a user's own table, before any job."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+import pyarrow as pa
+
+from mammoshift.archives.adapters.csv import Entry, Options, is_there, pathology_of_image
+from mammoshift.archives.listing import iterate_files
+from mammoshift.cases.make import make_cases
+from mammoshift.configuration.load import Project
+from mammoshift.contracts.cases import ALL_SUBSETS
+from mammoshift.contracts.manifest import MANIFEST_SCHEMA
+from mammoshift.errors import ConfigurationError, MammoshiftError, UnreadableImageError
+from mammoshift.imaging.decode import decode_image
+from mammoshift.imaging.header import DICOM_SUFFIXES, RASTER_SUFFIXES
+from mammoshift.project.findings import Finding, table_entries
+
+FEW_POSITIVE = 10
+"""Fewer positive patients than this leave a subset's intervals too wide to say much."""
+
+
+def check_images(project: Project, dataset: str, count: int) -> Iterator[Finding]:
+    """Yield what decoding `count` images of a dataset, evenly spread over it, has shown."""
+    record = project.datasets[dataset]
+    root = project.archive_root(dataset, Path())
+    if record.twin is not None or not root.is_dir():
+        return
+    try:
+        paths = _image_paths(project, dataset, root)
+    except MammoshiftError:
+        return  # the table's own check says it
+    if not paths:
+        yield Finding("error", f"images {dataset}", f"{root}: there is no image of a known suffix")
+        return
+    step = max(1, len(paths) // count)
+    sample = paths[::step][:count]
+    sizes: Counter[str] = Counter()
+    refused: Counter[str] = Counter()
+    flat = 0
+    for path in sample:
+        try:
+            pixels = decode_image(root / path).pixels
+        except UnreadableImageError as error:
+            refused[str(error)] += 1
+            continue
+        sizes[f"{pixels.shape[0]} x {pixels.shape[1]}"] += 1
+        flat += int(pixels.min() == pixels.max())
+    what = f"images {dataset}"
+    shown = ", ".join(size for size, _ in sizes.most_common(3))
+    for reason, number in refused.items():
+        level = "error" if not sizes else "warning"
+        yield Finding(level, what, f"{number} of a sample of {len(sample)}: {reason}")
+    if flat:
+        yield Finding("warning", what, f"{flat} of a sample of {len(sample)} are of one value")
+    if sizes:
+        yield Finding(
+            "ok", what, f"{sizes.total()} of a sample of {len(sample)} decoded: {shown} pixels"
+        )
+
+
+def check_cases(project: Project, study: str) -> Iterator[Finding]:
+    """Yield the cases of each domain of users' own tables: classes, patients, subsets.
+
+    The split is made as the run makes it; a domain with a filter or with patches, which may hang
+    on what headers say, is left to the run.
+    """
+    for name, domain in project.studies[study].domains.items():
+        own = [isinstance(project.datasets[d].options, Options) for d in domain.datasets]
+        if not all(own) or domain.patches is not None or domain.filter or domain.needs:
+            continue
+        what = f"domain {study}.{name}"
+        try:
+            manifests = {d: _manifest(project, d) for d in domain.datasets}
+            cases, notes = make_cases(name, domain, manifests, {}, None, {})
+        except FileNotFoundError:
+            continue
+        except ConfigurationError as error:
+            yield Finding("error", what, str(error).removeprefix(f"domain {name}: "))
+            continue
+        except MammoshiftError:
+            said = "its cases cannot be made; the log of the job make_cases names the row"
+            yield Finding("error", what, said)
+            continue
+        yield from _classes(what, cases)
+        yield from (Finding("warning", what, said) for said in _unnamed(notes, domain.datasets))
+
+
+def _unnamed(notes: Iterable[str], datasets: Collection[str]) -> Iterator[str]:
+    """Yield the notes of a split without the names of patients or images that end them."""
+    for note in notes:
+        if note.partition(":")[0] in datasets:
+            yield note
+        elif "is unknown" not in note:  # the count of unknown patients has its own line
+            yield note.rpartition(": ")[0] or note
+
+
+def _classes(what: str, cases: pd.DataFrame) -> Iterator[Finding]:
+    """Yield the counts of a domain and of the subsets of its first fold."""
+    patients = cases["patient_id"].fillna(cases["case_id"])
+    positive = cases["label"] == 1
+    unknown = int(cases["patient_id"].isna().sum())
+    said = (
+        f"{len(cases)} cases, {int(positive.sum())} positive, of {patients.nunique()} patients, "
+        f"{patients[positive].nunique()} of them with a positive"
+    )
+    yield Finding("ok", what, said)
+    if unknown:
+        yield Finding(
+            "warning",
+            what,
+            f"{unknown} cases without a patient: independence assumed, so that two of one patient "
+            "may be in different subsets and intervals may be too narrow",
+        )
+    subset = pd.Series([subsets[0] for subsets in cases["subsets"]], index=cases.index)
+    for name in (name for name in ALL_SUBSETS if (subset == name).any()):
+        own = patients[positive & (subset == name)].nunique()
+        rest = patients[~positive & (subset == name)].nunique()
+        level = "warning" if min(own, rest) < FEW_POSITIVE else "ok"
+        few = "; so few that its intervals will be wide" if level == "warning" else ""
+        yield Finding(level, what, f"{name}: {own} positive and {rest} negative patients{few}")
+
+
+def _manifest(project: Project, dataset: str) -> pd.DataFrame:
+    """Return the manifest as far as a user's table says it; no image is looked at."""
+    options = project.datasets[dataset].options
+    root = project.archive_root(dataset, Path())
+    if not isinstance(options, Options) or not root.is_dir():
+        raise FileNotFoundError(root)
+    entries = [e for e in table_entries(dataset, root, options) if is_there(root / e.path)]
+    rows = [_row(entry, dataset) for entry in entries]
+    return pa.Table.from_pylist(rows, schema=MANIFEST_SCHEMA).to_pandas()
+
+
+def _row(entry: Entry, dataset: str) -> dict[str, object]:
+    known = asdict(entry)
+    return {name: known.get(name) for name in MANIFEST_SCHEMA.names} | {
+        "dataset": dataset,
+        "pathology": pathology_of_image(entry, entry.laterality),
+        "patient_pathology": entry.label if entry.lesion_side else None,
+        "density_scale": "birads" if entry.density else None,
+        "content_key": "",
+    }
+
+
+def _image_paths(project: Project, dataset: str, root: Path) -> list[str]:
+    options = project.datasets[dataset].options
+    if isinstance(options, Options):
+        entries = table_entries(dataset, root, options)
+        return [entry.path for entry in entries if is_there(root / entry.path)]
+    suffixes = RASTER_SUFFIXES | DICOM_SUFFIXES
+    return [
+        file.path
+        for file in iterate_files(root, options.links_may_leave)
+        if PurePosixPath(file.path).suffix.lower() in suffixes
+    ]

@@ -1,0 +1,1 @@
+"""Sets of features: one module each, found by its name, with `NAMES` and `compute`."""

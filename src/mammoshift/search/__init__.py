@@ -1,0 +1,1 @@
+"""Settings of an arm, chosen by trials on its own validation cases."""

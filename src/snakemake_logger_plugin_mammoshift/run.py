@@ -1,0 +1,153 @@
+"""A run as a whole: what is done, what runs, what failed, and how long the rest will take."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from snakemake_logger_plugin_mammoshift.job import RunningJob, cause, duration, tail
+
+FAILURES_SHOWN = 3
+LONGEST_LINE = 300
+_WITHOUT_WORK = frozenset({"all"})
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A job that failed for good, the message of its log, and the log."""
+
+    name: str
+    message: tuple[str, ...]
+    log: str
+
+
+@dataclass
+class Run:
+    """The state of a run, which events change; times are seconds of a steady clock.
+
+    Attributes
+    ----------
+    planned
+        Rule -> number of jobs, as they were planned.
+    done
+        Rule -> seconds of each finished job.
+    running
+        Job id -> job.
+    failed
+        Job id -> failure; a job that is started again is none.
+    """
+
+    began: float
+    planned: Counter[str] = field(default_factory=Counter)
+    done: dict[str, list[float]] = field(default_factory=dict)
+    running: dict[int, RunningJob] = field(default_factory=dict)
+    failed: dict[int, Failure] = field(default_factory=dict)
+
+    @property
+    def total(self) -> int:
+        """The number of jobs that do something."""
+        return self.planned.total()
+
+    @property
+    def finished(self) -> int:
+        """The number of jobs that are done."""
+        return sum(map(len, self.done.values()))
+
+    def plan(self, stats: Mapping[str, int]) -> None:
+        """Take over the numbers of jobs that Snakemake planned."""
+        self.planned = Counter(
+            {rule: n for rule, n in stats.items() if rule not in _WITHOUT_WORK | {"total"}}
+        )
+
+    def start(self, number: int, job: RunningJob) -> None:
+        """Note a job that was started, or started again."""
+        self.failed.pop(number, None)
+        self.running[number] = job
+
+    def finish(self, number: int, now: float) -> str | None:
+        """Note a job that is done, and return its line; None for one that does nothing."""
+        job = self.running.pop(number, None)
+        if job is None or job.rule in _WITHOUT_WORK:
+            return None
+        self.failed.pop(number, None)
+        took = now - job.started
+        self.done.setdefault(job.rule, []).append(took)
+        return f"{self.place(now)} {job.name}: {duration(took)}"
+
+    def fail(self, number: int, rule: str, logs: Sequence[str], message: str | None) -> str:
+        """Note a job that failed, and return its line."""
+        job = self.running.pop(number, None)
+        name = job.name if job is not None else rule.replace("_", " ")
+        said = cause(tail(logs)) or ([message] if message else ["its log says nothing"])
+        self.failed[number] = Failure(name, tuple(said), next(iter(logs), ""))
+        return shorter(f"FAILED {name}: {said[0]}")
+
+    def place(self, now: float) -> str:
+        """Return `[12 of 57, 3 min left]`."""
+        left = self.seconds_left(now)
+        rest = "" if left is None or self.finished >= self.total else f", {duration(left)} left"
+        return f"[{self.finished} of {self.total}{rest}]"
+
+    def seconds_left(self, now: float) -> float | None:
+        """Return the seconds that the rest will take, None before anything is known.
+
+        A job takes as long as those of its rule did, or else as any did; as many run at once as
+        have until now.
+        """
+        times = [seconds for rule in self.done.values() for seconds in rule]
+        busy, elapsed = sum(times), now - self.began
+        if not times or elapsed <= 0:
+            return None
+        typical = busy / len(times)
+        running = Counter(job.rule for job in self.running.values())
+        rest = 0.0
+        for rule, planned in self.planned.items():
+            own = self.done.get(rule, [])
+            each = sum(own) / len(own) if own else typical
+            rest += max(0, planned - len(own) - running[rule]) * each
+            rest += sum(
+                max(0.1 * each, each - (now - job.started))
+                for job in self.running.values()
+                if job.rule == rule
+            )
+            busy += sum(now - job.started for job in self.running.values() if job.rule == rule)
+        return rest / max(1.0, busy / elapsed)
+
+    def now_running(self, now: float) -> list[str]:
+        """Return each running job with how far it is, those that began first in front."""
+        jobs = sorted(self.running.values(), key=lambda job: job.started)
+        lines = []
+        for job in jobs:
+            progress = job.progress(now)
+            lines.append(f"{job.name}: {progress or duration(now - job.started)}")
+        return lines
+
+    def summary(self, now: float) -> list[str]:
+        """Return how the run ended; after failures what failed, why, and what to do."""
+        if not self.failed:
+            done = "The 1 job is" if self.finished == 1 else f"All {self.finished} jobs are"
+            return [f"{done} done, in {duration(now - self.began)}."]
+        kept = self.total - self.finished - len(self.failed)
+        were = "was" if kept == 1 else "were"
+        waiting = f"; {kept} {were} not run, for want of what failed" if kept > 0 else ""
+        done = f"{self.finished} {'is' if self.finished == 1 else 'are'} done"
+        lines = [f"{len(self.failed)} of {self.total} jobs failed, {done}{waiting}."]
+        for failure in list(self.failed.values())[:FAILURES_SHOWN]:
+            lines.append(shorter(f"  {failure.name}: {failure.message[0]}"))
+            if len(self.failed) == 1:
+                lines += [shorter(f"    {line}") for line in failure.message[1:]]
+            if failure.log:
+                lines.append(f"    log: {failure.log}")
+        if len(self.failed) > FAILURES_SHOWN:
+            more = len(self.failed) - FAILURES_SHOWN
+            lines.append(f"  and {more} more, named above")
+        lines.append(
+            "Mend what the message names and give the same command again: what is done stays done."
+        )
+        return lines
+
+
+def shorter(line: str) -> str:
+    """Return a line that the end of a run has room for."""
+    return line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE - 4]} ..."

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import yaml
+from own_folder import write_folder
+from typer.testing import CliRunner
+
+from mammoshift.commands.check import check
+from mammoshift.commands.init import init
+from mammoshift.configuration.load import read_yaml
+from mammoshift.errors import ConfigurationError
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+app = typer.Typer()
+app.command()(init)
+app.command()(check)
+CONFIGURATION = "config/clinic/config.yaml"
+
+
+@pytest.fixture
+def clinic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of a hospital for which files were written; the project is the current folder."""
+    folder = write_folder(tmp_path / "clinic", patients=40)
+    (tmp_path / "project" / "config").mkdir(parents=True)
+    for name in ("config.yaml", "backbones.yaml"):
+        shutil.copy(REPOSITORY / "config" / name, tmp_path / "project" / "config")
+    monkeypatch.chdir(tmp_path / "project")
+    CliRunner().invoke(app, ["init", str(folder)], catch_exceptions=False)
+    return folder
+
+
+def run(*arguments: str, code: int = 0) -> str:
+    options = ["--configfile", CONFIGURATION, "--no-time", *arguments]
+    result = CliRunner().invoke(app, ["check", *options], catch_exceptions=False)
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def edit(file: str, change: Callable[[Any], object]) -> None:
+    path = Path("config/clinic") / file
+    content = read_yaml(path)
+    change(content)
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+
+
+def test_each_thing_has_a_line(clinic: Path) -> None:
+    text = run()
+    assert "ok       table clinic:" in text
+    assert "80 rows, each understood" in text
+    assert "all 80 files are there" in text
+    assert "timm has test_resnet" in text
+    assert "8 of a sample of 8 are of one value" in text
+    assert "80 cases, 40 positive, of 40 patients, 20 of them with a positive" in text
+    assert "validation: 3 positive and 3 negative patients; so few that its intervals" in text
+    assert "0 errors and 4 warnings. A run can start." in text
+    for line in text.splitlines():
+        assert "p17" not in line.replace(str(clinic), "")
+        assert "017L" not in line
+
+
+def test_what_a_run_would_fail_on(clinic: Path, tmp_path: Path) -> None:
+    edit("datasets.yaml", lambda d: d["clinic"]["csv"]["columns"].update(age="years"))
+    text = Path("config/backbones.yaml").read_text(encoding="utf-8")
+    Path("config/backbones.yaml").write_text(
+        text.replace("test_resnet", "test_resnte"), encoding="utf-8"
+    )
+    edit("clinic.yaml", lambda s: s["arms"].update(other={"backbone": "resnet50"}))
+    edit("clinic.yaml", lambda s: s["arms"]["other"].update(initialisation="pretrained"))
+    edit("clinic.yaml", lambda s: s["arms"].update(vit={"backbone": "tiny_vit"}))
+    edit("clinic.yaml", lambda s: s["input"].update(size=[190, 128]))
+    text = run(code=1)
+    assert "the header lacks 'years'; it has 'file', 'patient', 'side', 'finding'" in text
+    assert "architecture 'test_resnte' is not known to timm; did you mean test_resnet" in text
+    assert "weights/resnet50.a1_in1k.safetensors: there is no such file; download timm/" in text
+    assert "the input 190 x 128 is not a multiple of 16, which tiny_vit needs" in text
+    assert "A run would fail" in text
+
+
+def test_files_that_are_not_there_or_not_readable(clinic: Path) -> None:
+    (clinic / "images" / "000L.png").unlink()
+    (clinic / "images" / "000R.png").write_bytes(b"no image")
+    text = run()
+    assert "warning  files clinic: 1 of 80 files are not there" in text
+    assert "warning  images clinic: 1 of a sample of 8:" in text
+    for name in range(8):
+        (clinic / "images" / f"{name:03}R.png").unlink()
+    assert "9 of 80 files (11.2%) are not there, more than maximum_lost_share: 5.0%" in run(code=1)
+    shutil.rmtree(clinic)
+    assert "there is no such folder; set `archives` in the configuration" in run(code=1)
+
+
+def test_a_split_that_cannot_be_made(clinic: Path) -> None:
+    edit(
+        "clinic.yaml",
+        lambda s: s["source"].update(shares={"train": 0.9, "validation": 0.02, "test": 0.08}),
+    )
+    assert "the subset validation has no positive case" in run(code=1)
+
+
+def test_patients_that_are_not_known(clinic: Path) -> None:
+    edit("datasets.yaml", lambda d: d["clinic"]["csv"]["columns"].pop("patient_id"))
+    assert "80 cases without a patient: independence assumed" in run()
+
+
+def test_patients_that_a_split_lists_are_counted_and_not_named(clinic: Path) -> None:
+    lines = (clinic / "images.csv").read_text(encoding="utf-8").splitlines()
+    parts = ["part", *("test" if row // 4 % 4 == 3 else "train" for row in range(len(lines) - 1))]
+    parts[9] = "test"
+    rows = [f"{line},{part}" for line, part in zip(lines, parts, strict=True)]
+    (clinic / "images.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    columns = {"official_split": "part"}
+    edit("datasets.yaml", lambda d: d["clinic"]["csv"]["columns"].update(columns))
+    shares = {"train": 0.5, "validation": 0.3, "test": 0.2}
+    edit("clinic.yaml", lambda s: s["source"].update(split="official", shares=shares))
+    text = run()
+    assert "1 patients are in both official parts (crossing: " in text
+    assert not [line for line in text.splitlines() if re.search(r"\bp\d+\b", line)]
+
+
+def test_a_file_or_a_study_that_is_not_there(clinic: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"config/no\.yaml: there is no such file"):
+        run("--configfile", "config/no.yaml")
+    with pytest.raises(ConfigurationError, match=r"there is no study 'x' in .* it has: clinic"):
+        run("x")
+    edit("config.yaml", lambda s: s.update(archives="/nowhere"))
+    assert "80 rows, each understood" in run("--config", f"archives={clinic.parent}")

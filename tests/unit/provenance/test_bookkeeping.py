@@ -1,0 +1,180 @@
+"""Snakemake's records come from the keys beside results, and go there."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy  # noqa: F401 - one of the libraries whose version is noted
+import pytest
+
+from mammoshift.errors import DamagedFileError
+from mammoshift.provenance import bookkeeping
+from mammoshift.provenance.bookkeeping import with_keys
+from mammoshift.provenance.inputs import check_inputs, note_outputs
+from mammoshift.provenance.keys import all_keys, kept_definitions, key_file, read_key
+from mammoshift.provenance.versions import RERUN, SETTING
+
+CODE = {"mammoshift.training.losses": "1"}
+LEAVES = {"lr": 0.1, "size": [64, 48], "name": "é"}
+
+
+class Records:
+    """What is extended of Snakemake's class, with records in memory."""
+
+    def __init__(self, dag: Any) -> None:
+        self.dag = dag
+        self.records: dict[str, Any] = {}
+
+    def _read_record(self, key: str) -> Any:
+        return self.records.get(key)
+
+    def _delete_record(self, key: str) -> bool:
+        return self.records.pop(key, None) is not None
+
+    def _clear_cache(self) -> None:
+        pass
+
+    async def finished(self, job: Any) -> None:
+        for output in job.output:
+            self.records[output] = SimpleNamespace(
+                input=list(job.input),
+                input_checksums=dict.fromkeys(job.input, "sha256:1"),
+                starttime=1.0,
+                endtime=Path(output).stat().st_mtime,
+                params=sorted(map(repr, job.non_derived_params)),
+            )
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    return tmp_path / "results"
+
+
+def _kept(results: Path) -> Any:
+    workflow = SimpleNamespace(
+        execution_settings=SimpleNamespace(keep_metadata=True), is_main_process=True
+    )
+    made = with_keys(Records, SimpleNamespace, results, lambda _: {"losses:focal": "1"})
+    return made(SimpleNamespace(workflow=workflow))
+
+
+def _job(results: Path) -> Any:
+    folder = results / "film" / "plain"
+    folder.mkdir(parents=True)
+    outputs = [folder / "model.safetensors", folder / "model.json"]
+    for output in outputs:
+        output.write_text(f"content of {output.name}", encoding="utf-8")
+    leaves, code, place = dict(LEAVES), dict(CODE), "/somewhere"
+    return SimpleNamespace(
+        rule=SimpleNamespace(name="train_arm"),
+        wildcards_dict={"arm": "plain"},
+        output=[str(path) for path in outputs],
+        input=[f"{results}/cases.parquet", f"{results}/cases.parquet"],
+        params={"arm": leaves, "place": place, "code": code},
+        non_derived_params=[leaves, code],
+    )
+
+
+def _finish(results: Path) -> tuple[Any, Any]:
+    kept, job = _kept(results), _job(results)
+    asyncio.run(kept.finished(job))
+    return kept, job
+
+
+def test_a_record_is_read_from_the_key_as_it_was_written(results: Path) -> None:
+    kept, job = _finish(results)
+    for output in job.output:
+        found, known = _kept(results)._read_record(output), kept.records[output]
+        assert found.params == known.params == sorted([repr(LEAVES), repr(CODE)])
+        assert found.input == sorted(job.input)
+        assert found.input_checksums == known.input_checksums
+        assert found.incomplete is False
+    assert kept_definitions(CODE, [results / ".code"]) == {"losses:focal": "1"}
+
+
+def test_moved_results_are_known_under_their_new_path(results: Path) -> None:
+    _, job = _finish(results)
+    moved = results.parent / "moved"
+    results.rename(moved)
+    output = job.output[0].replace(str(results), str(moved))
+    assert _kept(moved)._read_record(output).input == [f"{moved}/cases.parquet"] * 2
+
+
+def test_the_key_of_results_that_were_exchanged_is_believed_before_an_old_record(
+    results: Path,
+) -> None:
+    _, job = _finish(results)
+    other = _kept(results)
+    other.records[job.output[0]] = SimpleNamespace(endtime=1.0, params=["old"])
+    assert other._read_record(job.output[0]).params != ["old"]
+
+
+def test_a_record_of_the_very_file_is_believed_before_an_older_key(results: Path) -> None:
+    _, job = _finish(results)
+    os.utime(job.output[0], (9.0, 9.0))
+    other = _kept(results)
+    other.records[job.output[0]] = SimpleNamespace(endtime=9.0, params=["new"])
+    assert other._read_record(job.output[0]).params == ["new"]
+
+
+def test_without_a_key_or_with_a_damaged_one_snakemakes_record_holds(results: Path) -> None:
+    kept, job = _finish(results)
+    file = key_file(Path(job.output[0]))
+    file.write_text(file.read_text("utf-8").replace("train_arm", "train_ark"), encoding="utf-8")
+    assert [type(found) for found in all_keys(results)] == [DamagedFileError]
+    other = _kept(results)
+    assert other._read_record(job.output[0]) is None
+    other.records = kept.records
+    other._clear_cache()
+    assert other._read_record(job.output[0]) is kept.records[job.output[0]]
+
+
+def test_forgetting_a_record_forgets_the_key(results: Path) -> None:
+    kept, job = _finish(results)
+    assert kept._delete_record(job.output[1])
+    assert list(all_keys(results)) == []
+    assert kept._read_record(job.output[1]) is None
+
+
+def test_other_versions_make_a_result_invalid_only_where_the_setting_says_so(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = _job(results)
+    note_outputs([Path(path) for path in job.output])
+    file = key_file(Path(job.output[0]))
+    content = json.loads(file.read_text("utf-8"))
+    assert content["versions"]["numpy"]
+    kept = _kept(results)
+    asyncio.run(kept.finished(job))
+    monkeypatch.setattr(bookkeeping, "differing", lambda versions: dict.fromkeys(versions, ("1",)))
+    assert len(_kept(results)._read_record(job.output[0]).params) == 2
+    monkeypatch.setenv(SETTING, RERUN)
+    assert len(_kept(results)._read_record(job.output[0]).params) == 3
+
+
+def test_what_a_job_noted_of_its_outputs_is_in_the_key_and_kept_when_they_are_touched(
+    results: Path,
+) -> None:
+    job = _job(results)
+    note_outputs([Path(path) for path in job.output])
+    for _ in range(2):
+        asyncio.run(_kept(results).finished(job))
+        key = read_key(key_file(Path(job.output[0])), results)
+        assert key is not None
+        assert key.versions["numpy"]
+        assert key.seconds is not None
+        assert set(key.outputs) == {"model.safetensors", "model.json"}
+
+
+def test_a_job_does_not_start_on_an_input_that_is_not_what_was_written(results: Path) -> None:
+    _, job = _finish(results)
+    record = Path(job.output[1])
+    check_inputs([record, results.parent / "from_outside.csv"])
+    record.write_text("content of model.jsom", encoding="utf-8")
+    with pytest.raises(DamagedFileError, match=r"model\.json: the content is not .*\(`rm "):
+        check_inputs([record])

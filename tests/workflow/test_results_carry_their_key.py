@@ -1,0 +1,82 @@
+"""What results were made from lies beside them: without `.snakemake` every edit is still seen."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+
+import pytest
+from miniature import Project, write_weights
+
+pytestmark = pytest.mark.workflow
+
+LOSSES = "src/mammoshift/training/losses.py"
+
+
+def _forget(project: Project) -> None:
+    shutil.rmtree(project.folder / ".snakemake")
+
+
+def _why(project: Project, *arguments: str) -> list[str]:
+    done = project.mammoshift("why", *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_results_that_were_copied_without_their_times_rerun_nothing(project: Project) -> None:
+    _forget(project)
+    files = sorted(path for path in (project.folder / "results").rglob("*") if path.is_file())
+    random.Random(0).shuffle(files)
+    for second, path in enumerate(files):
+        os.utime(path, (1.8e9 + second, 1.8e9 + second))
+    assert _why(project) == ["Nothing would run: everything is present and up to date."]
+
+
+def test_a_loss_and_a_seed_are_named_and_run_their_jobs_alone(project: Project) -> None:
+    _forget(project)
+    project.edit(LOSSES, "    return ", "    return 1.0 * ")
+    project.edit_study(lambda study: study.update(seeds=[0, 1, 7]))
+    lines = _why(project)
+    (loss,) = [line for line in lines if LOSSES in line]
+    assert loss.startswith("train_arm (4 jobs) would run: `")
+    assert " changed (" in loss
+    (first,) = [line for line in lines if line.endswith("would run: for the first time.")]
+    assert first.startswith("train_arm (2 jobs)")
+    assert any("score_arm" in line and "runs gained" in line for line in lines)
+    assert not any("ingest_dataset" in line or "preprocess" in line for line in lines)
+    assert lines[-1].startswith("At stake: ")
+    assert " new, taken as the mean of their rule)" in lines[-1]
+
+
+def test_a_leaf_files_from_outside_and_a_deleted_output_are_named(project: Project) -> None:
+    _forget(project)
+    project.edit_study(
+        lambda study: study["arms"]["plain"].update(training={"batch_size": 4}),
+    )
+    film = sorted((project.folder / "archives" / "mias").rglob("*.pgm"))[3]
+    content = bytearray(film.read_bytes())
+    content[-50] ^= 1
+    film.write_bytes(content)
+    write_weights(project.folder / "weights" / "tiny.safetensors", seed=1)
+    (project.folder / "results/small/report/index.html").unlink()
+    lines = _why(project, "--configfile", "config/config.yaml")
+    assert "train_arm (2 jobs) would run: arm.training.batch_size was 8 and is 4." in lines
+    (replaced,) = [line for line in lines if line.startswith("ingest_dataset would run: ")]
+    assert replaced.startswith("ingest_dataset would run: replaced in archives/mias: ")
+    assert film.name in replaced
+    assert (
+        "convert_weights would run: the file weights/tiny.safetensors has another content." in lines
+    )
+    assert any(
+        line.startswith("report_study would run: deleted: results/small/report/index.html")
+        for line in lines
+    )
+
+
+def test_a_target_or_a_configuration_that_is_not_there_is_an_error(project: Project) -> None:
+    for arguments in (["nonsense.txt"], ["--configfile", "config/none.yaml"]):
+        done = project.mammoshift("why", *arguments)
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"Error: {arguments[-1]}: ")
+        assert len(done.stderr.splitlines()) == 1

@@ -1,0 +1,8 @@
+from pathlib import Path
+
+from mammoshift.execution.job import running
+from mammoshift.report.overview import write_overview
+
+with running(snakemake):
+    pages = tuple(Path(page) for page in snakemake.input)
+    write_overview(pages, Path(snakemake.params.assets), Path(snakemake.output[0]))

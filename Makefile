@@ -26,8 +26,8 @@ $(BUILT):
 	touch $@
 	@echo "Done. In each new shell: . .venv/bin/activate"
 
-demo: $(BUILT)          ## the cross-sensor study in miniature, on synthetic twins
-	$(BIN)/snakemake
+demo: $(BUILT)          ## the four studies in miniature, on synthetic twins
+	$(BIN)/snakemake --configfile config/demo.yaml
 
 real-images: $(BUILT)   ## two studies on real images: make real-images ARCHIVES=/where/they/are
 	$(BIN)/snakemake --configfile config/real_images.yaml --config archives=$(ARCHIVES)

@@ -63,8 +63,8 @@ def explain_files(
         if arrays:
             with deterministic_torch(scoring.device, training.threads, "fast"):
                 found = [heat_maps(m, s, arrays) for m, s in zip(models, sources, strict=True)]
-            heat = np.asarray(np.mean([one for one, _ in found], axis=0, dtype=np.float32))
-            logits = np.asarray(np.mean([one for _, one in found], axis=0))
+            heat = np.stack([one for one, _ in found]).mean(axis=0)
+            logits = np.stack([one for _, one in found]).mean(axis=0)
             for one, array, warm, logit in zip(usable, arrays, heat, logits, strict=True):
                 picture = out / names.of(one.file)
                 write_picture(overlay(array, one.shown, warm), picture)

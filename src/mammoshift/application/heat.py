@@ -47,10 +47,11 @@ def find_heat_source(classifier: Classifier, size: tuple[int, int]) -> HeatSourc
     embedding = getattr(features, "patch_embed", None)
     blocks = getattr(features, "blocks", None)
     grid = getattr(embedding, "grid_size", None)
-    if grid is not None and isinstance(blocks, nn.Sequential) and hasattr(blocks[-1], "norm1"):
-        prefix = int(getattr(features, "num_prefix_tokens", 0))
-        last: Any = blocks[-1]
-        return HeatSource(last.norm1, (int(grid[0]), int(grid[1])), prefix)
+    if grid is not None and isinstance(blocks, nn.Sequential | nn.ModuleList):
+        norm: Any = getattr(blocks[-1], "norm1", None)
+        if norm is not None:
+            prefix = int(getattr(features, "num_prefix_tokens", 0))
+            return HeatSource(norm, (int(grid[0]), int(grid[1])), prefix)
     layer = _last_map(classifier, size)
     if layer is None:
         name = type(features).__name__
@@ -99,7 +100,13 @@ def heat_maps(
         found = LayerGradientXActivation(logit, source.layer).attribute(images)
         maps = _tensor(found).sum(dim=-1)
         if source.grid is not None:
-            maps = maps[:, source.prefix :].reshape(-1, *source.grid)
+            maps = maps[:, source.prefix :]
+            if maps.shape[1] != source.grid[0] * source.grid[1]:
+                raise ConfigurationError(
+                    f"{type(classifier.features).__name__}: its last block has {maps.shape[1]} "
+                    f"tokens for a grid of {list(source.grid)}, so that no heat map can be drawn"
+                )
+            maps = maps.reshape(-1, *source.grid)
     return _spread(maps.detach().float().cpu().numpy(), arrays[0].shape), logits
 
 

@@ -45,7 +45,7 @@ def overlay(
     share = (_STRONGEST * wide)[..., None]
     mixed = np.rint((1.0 - share) * plain + share * colours).astype(np.uint8)
     gap = np.full((height, _GAP, 3), 255, np.uint8)
-    return np.hstack([plain, gap, mixed]).astype(np.uint8, copy=False)
+    return np.hstack([np.asarray(plain, np.uint8), gap, mixed])
 
 
 def write_picture(picture: NDArray[np.uint8], path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 import torch
 from torch import nn
 
@@ -101,6 +102,43 @@ def test_every_family_of_networks_has_a_map(
     np.testing.assert_allclose(logits, own.numpy(), atol=1e-5)
     alone, _ = heat_maps(classifier, source, arrays[1:])
     np.testing.assert_allclose(heat[1], alone[0], atol=1e-3)
+
+
+def test_tokens_lie_where_their_patches_are() -> None:
+    """Gradient times activation by hand, token by token in the order of the rows."""
+    torch.manual_seed(0)
+    classifier = build_classifier(ONE.model_copy(update={"architecture": "test_vit"}), (160, 160))
+    classifier.eval()
+    source = find_heat_source(classifier, (160, 160))
+    array = np.random.default_rng(0).integers(0, 65536, (160, 160)).astype(np.uint16)
+    kept: list[torch.Tensor] = []
+    hook = source.layer.register_forward_hook(lambda _m, _i, output: kept.append(output))
+    logit = classifier(torch.from_numpy(array)[None]).logit
+    hook.remove()
+    (gradient,) = torch.autograd.grad(logit.sum(), kept[0])
+    tokens = (gradient * kept[0]).sum(dim=-1)[0, source.prefix :].detach().numpy()
+    heat, _ = heat_maps(classifier, source, [array])
+    centres = heat[0][8::16, 8::16] * max(tokens.max(), 0.0)
+    hottest = np.unravel_index(np.argmax(tokens), (10, 10))
+    assert source.prefix == 1
+    assert tokens.shape == (100,)
+    assert np.unravel_index(np.argmax(centres), centres.shape) == hottest
+
+
+def test_a_map_with_channels_last_is_summed_over_them() -> None:
+    torch.manual_seed(0)
+    options = {"img_size": 64, "embed_dim": 12, "depths": (1, 1), "num_heads": (1, 2)}
+    features = timm.create_model(
+        "swin_tiny_patch4_window7_224", in_chans=1, num_classes=0, window_size=4, **options
+    )
+    classifier = Classifier(features, ONE, density_head=False, size=(64, 64)).eval()
+    source = find_heat_source(classifier, (64, 64))
+    assert source.channels_last
+    array = np.random.default_rng(0).integers(0, 65536, (64, 64)).astype(np.uint16)
+    heat, _ = heat_maps(classifier, source, [array])
+    assert heat.shape == (1, 64, 64)
+    assert heat.max() == 1.0
+    assert np.ptp(heat[0, ::8, ::8]) > 0.1
 
 
 def test_an_overlay_shows_the_breast_alone_and_heat_everywhere() -> None:

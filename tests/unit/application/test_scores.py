@@ -53,8 +53,10 @@ def test_logits_are_those_of_scoring_a_store(tmp_path: Path, precision: str) -> 
     folder = write_toy(tmp_path / "toy", scoring_precision=precision)
     files = write_images(tmp_path, 11)
     scoring = scoring_of(folder, batch_size=4)
-    found = [score.logit for score in score_files(files, scoring)]
-    expected = score_images(folder, OfFiles(scoring.recipe), [str(f) for f in files], 32, CPU)
+    # In bfloat16 oneDNN reads memory that nobody wrote, for maps of 3 x 2 places: NaN now and then.
+    with torch.backends.mkldnn.flags(enabled=precision == "float32"):
+        found = [score.logit for score in score_files(files, scoring)]
+        expected = score_images(folder, OfFiles(scoring.recipe), [str(f) for f in files], 32, CPU)
     assert np.std(expected) > 1e-4
     tolerance = 1e-5 if precision == "float32" else 0.02 * float(np.abs(expected).max())
     np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance)

@@ -97,8 +97,8 @@ def test_a_new_function_touches_nothing(project: Path, before: dict[str, str], f
 @pytest.mark.parametrize(
     ("file", "old", "new"),
     [
-        ("configuration/model.py", "gamma: Anno", "delta: float | None = None\n    gamma: Anno"),
-        ("configuration/model.py", "is only for the loss", "goes with the loss"),
+        ("configuration/training.py", "gamma: Anno", "delta: float | None = None\n    gamma: Anno"),
+        ("configuration/training.py", "is only for the loss", "goes with the loss"),
         ("execution/gpu_claim.py", "LONGEST_PAUSE = 2.0", "LONGEST_PAUSE = 3.0"),
         ("execution/job.py", "YOUNG_OBJECTS = 50_000", "YOUNG_OBJECTS = 70_000"),
         ("execution/device.py", "but no GPU is visible", "and no GPU is visible"),
@@ -130,7 +130,7 @@ def test_what_only_executes_or_speaks_touches_nothing(
             "execution/determinism.py",
             "ORDER = 2",
             "ORDER = 7",
-            {"train_arm.py"},
+            {"search_trial.py", "train_arm.py"},
         ),
         (
             "execution/determinism.py",
@@ -156,7 +156,10 @@ def test_a_change_of_what_is_computed_touches_what_computes_it(
     ("file", "scripts"),
     [
         ("training/losses.py", {"train_arm.py"}),
-        ("statistics/calibration.py", {"calibrate_study.py", "report_study.py"}),
+        (
+            "statistics/calibration.py",
+            {"calibrate_study.py", "compare_arms.py", "evaluate_study.py"},
+        ),
         ("archives/adapter.py", {"ingest_dataset.py"}),
         ("configuration/study.py", set()),
     ],

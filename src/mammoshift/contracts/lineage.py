@@ -20,8 +20,10 @@ class LearnedFrom(Strict):
 class Lineage(Strict):
     """All trainings behind a model, its own and those of its ancestors.
 
-    `third_party` names the adapters of the archives that weights from elsewhere were trained on.
+    `third_party` names the adapters of the archives that weights from elsewhere were trained on,
+    `recipes` by dataset the hashes of how the images that were learned from became arrays.
     """
 
     steps: tuple[LearnedFrom, ...] = ()
     third_party: tuple[str, ...] = ()
+    recipes: dict[str, tuple[str, ...]] | None = None

@@ -20,6 +20,7 @@ from toy_study import case_table
 from mammoshift.configuration.model import ArmBase
 from mammoshift.contracts.run import Run
 from mammoshift.errors import TrainingError, WeightsError
+from mammoshift.evaluation.card import RecordOfAnyKind
 from mammoshift.kinds import combined, radiomics
 from mammoshift.kinds._protocol import FitRequest, ScoreRequest
 from mammoshift.radiomics.boosting import fit_boosting
@@ -237,3 +238,19 @@ def test_combined_scores_are_those_of_each_patients_images(
         assert found[1, number] == pytest.approx(2.0 * own.agg(how))
     assert found.shape == (2, PATIENTS)
     assert pd.read_csv(tmp_path / "history.csv")["validation_auc"].notna().all()
+
+
+def test_a_card_reads_the_records_of_these_kinds(
+    tmp_path: Path, cases: pd.DataFrame, features: pd.DataFrame, scores: pd.DataFrame
+) -> None:
+    lineage = {"steps": [], "third_party": [], "recipes": {"clinic": ["0123456789ab"]}}
+    request = _request(tmp_path / "one", _arm(), cases, features, scores)
+    radiomics.fit(replace(request, lineage=lineage))
+    arm = combined.CombinedArm.model_validate({"name": "baseline", "scores_of": ["base"]})
+    combined.fit(replace(request, arm=arm, folder=tmp_path / "two", lineage=lineage))
+    for folder in ("one", "two"):
+        content = (tmp_path / folder / "model.json").read_bytes()
+        found = RecordOfAnyKind.model_validate_json(content)
+        assert found.training_cases == 40
+        assert found.lineage is not None
+        assert found.lineage.recipes == {"clinic": ("0123456789ab",)}

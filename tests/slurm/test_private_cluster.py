@@ -61,6 +61,8 @@ def test_an_interrupted_or_killed_owner_leaves_nothing_for_long(
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)},
         stdout=subprocess.PIPE,
         text=True,
+        # What was started in the background ignores SIGINT, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         assert owner.stdout is not None

@@ -22,7 +22,8 @@ GOLDEN = {
     "mias": ("cdbcdd31e1c3", "9b3711ca6ea2"),
     "cdd_cesm": ("059df13bc2d3", "e07888b9574a"),
     "inbreast": ("c1961df408a2", "d15a97d91f06"),
-    "mexbreast": ("814aff2a0d58", "50cf92650938"),
+    "mexbreast_fine": ("6db3dc3ebf5e", "c6472ca3dea5"),
+    "mexbreast_coarse": ("fd996d385319", "6f562b32d68b"),
     "case_control": ("2147443dd2c4", "063b84a6feca"),
 }
 

@@ -25,7 +25,7 @@ T, A, S, K = range({targets}), range({arms}), range({seeds}), range({bundles})
 wildcard_constraints:
     k="[0-9]+",
 rule all:
-    input: "r/report"
+    input: "r/report", expand("r/m{{a}}/{{s}}/card", a=A, s=S)
 rule ingest:
     output: "r/d{{t}}/manifest", "r/d{{t}}/annotations", "r/d{{t}}/files", "r/d{{t}}/lost"
     shell: "true"
@@ -36,6 +36,10 @@ rule preprocess:
 rule collect:
     input: expand("r/p{{{{t}}}}/{{k}}.json", k=K)
     output: "r/p{{t}}/store.json", "r/p{{t}}/lost"
+    shell: "true"
+rule sheet:
+    input: "r/p{{t}}/store.json", "r/d{{t}}/files", "r/d{{t}}/annotations", "r/d{{t}}/manifest"
+    output: "r/p{{t}}/sheet", "r/p{{t}}/picture"
     shell: "true"
 rule cases:
     input: "r/d{{t}}/manifest", "r/d{{t}}/annotations"
@@ -76,6 +80,13 @@ rule score:
         "r/c{{t}}/lineage",
     output: "r/m{{a}}/d{{t}}/predictions"
     shell: "true"
+rule card:
+    input:
+        expand("r/m{{{{a}}}}/{{s}}/json", s=S),
+        "r/m{{a}}/d0/predictions",
+        "r/c0/cases",
+    output: "r/m{{a}}/{{s}}/card"
+    shell: "true"
 rule table:
     input:
         expand("r/m{{a}}/d{{t}}/predictions", a=A, t=T),
@@ -90,6 +101,7 @@ rule report:
         expand("r/m{{a}}/{{s}}/history", a=A, s=S),
         expand("r/d{{t}}/manifest", t=T),
         expand("r/c{{t}}/cases", t=T),
+        expand("r/p{{t}}/sheet", t=range({sheets})),
         "r/audit",
         "r/predictions_audit",
     output: "r/report"
@@ -160,10 +172,10 @@ def main() -> None:
         published["studies"] = ["config/studies/cross_sensor.yaml"]
         (folder / "config/published.yaml").write_text(yaml.safe_dump(published), encoding="utf-8")
         for name, file, shape in (
-            ("published study", "config/published.yaml", (4, 9, 3, 10)),
-            ("20 x 10 x 10", "config/large.yaml", (11, 20, 10, 4)),
+            ("published study", "config/published.yaml", (4, 9, 3, 10, 3)),
+            ("20 x 10 x 10", "config/large.yaml", (11, 20, 10, 4, 11)),
         ):
-            keys = ("targets", "arms", "seeds", "bundles")
+            keys = ("targets", "arms", "seeds", "bundles", "sheets")
             snakefile = BARE.format(**dict(zip(keys, shape, strict=True)))
             (bare / "Snakefile").write_text(snakefile, encoding="utf-8")
             ours = [dry_run(folder, "--configfile", file) for _ in range(3)]

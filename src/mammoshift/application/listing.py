@@ -49,7 +49,9 @@ def _expanded(names: Iterable[str]) -> Iterator[Path]:
             continue
         path = Path(name)
         if os.path.isdir(name):  # noqa: PTH112 - a name with a null byte is no folder, not an error
-            yield from _below(path)
+            files = _below(path)
+            yield next(files, path)
+            yield from files
         else:
             yield path
 

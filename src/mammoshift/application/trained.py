@@ -14,8 +14,16 @@ import torch
 from pydantic import ValidationError
 
 from mammoshift.configuration.model import InputRecipe
-from mammoshift.errors import ConfigurationError, WeightsError
-from mammoshift.models.card import INTENDED_USE, ModelCard, OperatingPoint, Reading, read_card
+from mammoshift.errors import ConfigurationError, DamagedFileError, WeightsError
+from mammoshift.files import sha256_of_file
+from mammoshift.models.card import (
+    CARD_NAME,
+    INTENDED_USE,
+    ModelCard,
+    OperatingPoint,
+    Reading,
+    read_card,
+)
 from mammoshift.models.classifier import Classifier
 from mammoshift.models.saved_model import (
     RECORD_NAME,
@@ -24,6 +32,7 @@ from mammoshift.models.saved_model import (
     load_model,
     weights_digest,
 )
+from mammoshift.provenance.keys import key_file, read_key
 
 _RUNS = "seed-*/fold-*"
 _NUMBERS = re.compile(r"\d+")
@@ -192,6 +201,7 @@ def _open(folder: Path, device: torch.device) -> Trained:
     check_record(folder)
     if not (folder / WEIGHTS_NAME).is_file():
         raise WeightsError(f"{folder}: there is no {WEIGHTS_NAME} beside the record")
+    _check_keys(folder)
     classifier, record = load_model(folder, device)
     card = read_card(folder)
     if card is not None and card.weights_sha256 != weights_digest(folder):
@@ -200,6 +210,29 @@ def _open(folder: Path, device: torch.device) -> Trained:
             "again, or delete the card to use the model without it"
         )
     return Trained(folder, classifier, record, card)
+
+
+def _check_keys(folder: Path) -> None:
+    """Compare a model's record and card with what the workflow wrote, where it says so beside them.
+
+    Raises
+    ------
+    WeightsError
+        If one was changed since.
+    """
+    for first in (WEIGHTS_NAME, CARD_NAME):
+        try:
+            key = read_key(key_file(folder / first), folder)
+        except DamagedFileError:
+            continue
+        for name in (RECORD_NAME, CARD_NAME):
+            written = key.outputs.get(name) if key is not None else None
+            path = folder / name
+            if written is not None and path.is_file() and sha256_of_file(path) != written.sha256:
+                raise WeightsError(
+                    f"{path}: is not as the workflow wrote it: it was changed or is damaged. "
+                    "Delete it and run the workflow again"
+                )
 
 
 def _reading(models: Sequence[Trained]) -> tuple[Reading | None, str]:

@@ -48,14 +48,14 @@ def compare_predictions(predictions: ExternalPredictions, wishes: Wishes, table:
         If a dataset lacks the reference, the source is none of the datasets, or two datasets
         hold the same cases.
     """
-    refuse_one_dataset_twice(predictions, table)
+    alike = refuse_one_dataset_twice(predictions, table)
     report = Report(
         {
             "table": table,
             **wishes.described,
             "cluster": predictions.cluster_column,
             "warning": "",
-            "note": "" if predictions.cluster_column else INDEPENDENCE,
+            "note": "; ".join([*([] if predictions.cluster_column else [INDEPENDENCE]), *alike]),
         },
         *([] for _ in range(8)),
     )
@@ -151,14 +151,15 @@ def _limits(test: Combined, bounded: bool, level: float) -> tuple[float | None, 
     return float(low[0]), float(high[0])
 
 
-def refuse_one_dataset_twice(predictions: ExternalPredictions, table: str) -> None:
-    """Raise when two datasets of a table hold the same cases, which would count them twice.
+def refuse_one_dataset_twice(predictions: ExternalPredictions, table: str) -> list[str]:
+    """Return what to beware of where two datasets of a table may hold the same patients.
 
     Raises
     ------
     TableError
-        Datasets are combined as independent; the message names the two.
+        If two datasets hold the same cases, which would count them twice; names the two.
     """
+    warnings: list[str] = []
     for first, second in itertools.combinations(predictions.datasets, 2):
         for curve in first.curves:
             if curve not in second.curves:
@@ -174,7 +175,14 @@ def refuse_one_dataset_twice(predictions: ExternalPredictions, table: str) -> No
                     f"{what} (arm {curve[0]!r}); datasets have different patients, so that they "
                     "can be combined. Keep one of the two"
                 )
+            if shared.patients:
+                warnings.append(
+                    f"{first.dataset} and {second.dataset} have {shared.patients} patient "
+                    "identifiers in common and are taken for different patients; if they are the "
+                    "same, what combines or compares the two is wrong"
+                )
             break
+    return warnings
 
 
 def _curve(row: Any) -> Row:

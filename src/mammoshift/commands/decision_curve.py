@@ -18,6 +18,7 @@ from mammoshift.commands.options import (
 )
 
 DEFAULT_THRESHOLDS = "0.02,0.05,0.1,0.2,0.3,0.5"
+MOST_THRESHOLDS = 1000
 
 
 def decision_curve(
@@ -71,8 +72,16 @@ def checked_thresholds(text: str) -> list[float]:
     try:
         if ":" in text:
             first, last, step = (float(part) for part in text.split(":"))
-            count = round((last - first) / step) + 1 if step > 0 else 0
-            found = [round(first + i * step, 12) for i in range(min(count, 1001))]
+            if not 0.0 < step <= last - first:
+                raise typer.BadParameter(
+                    f"{text!r}: a range goes up from its first to its last value in steps above 0"
+                )
+            count = int((last - first) / step + 1e-9) + 1
+            if count > MOST_THRESHOLDS:
+                raise typer.BadParameter(
+                    f"{text!r}: {count} thresholds, more than {MOST_THRESHOLDS}; take wider steps"
+                )
+            found = [round(first + i * step, 12) for i in range(count)]
         else:
             found = sorted({float(part) for part in text.split(",")})
     except ValueError as error:

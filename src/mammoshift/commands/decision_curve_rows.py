@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 from rich.console import Console
 
@@ -24,6 +25,7 @@ from mammoshift.statistics.proportions import checked_level
 
 BETTER, WORSE, UNDECIDED = "better", "worse", "undecided"
 COLUMNS = ("net_benefit", "treat_all", "advantage")
+TOO_FEW = "no interval: fewer than two independent patients"
 
 
 @dataclass(frozen=True)
@@ -103,18 +105,22 @@ def _rows(
             **part.named,
             "threshold": float(curve.thresholds[i]),
             "net_benefit": float(curve.net_benefit[i]),
-            "net_benefit_ci_low": float(curve.ci_low[i]),
-            "net_benefit_ci_high": float(curve.ci_high[i]),
+            "net_benefit_ci_low": _known(curve.ci_low[i]),
+            "net_benefit_ci_high": _known(curve.ci_high[i]),
             "treat_all": float(curve.treat_all[i]),
             "advantage": float(curve.advantage[i]),
-            "advantage_ci_low": float(curve.advantage_low[i]),
-            "advantage_ci_high": float(curve.advantage_high[i]),
+            "advantage_ci_low": _known(curve.advantage_low[i]),
+            "advantage_ci_high": _known(curve.advantage_high[i]),
             "prevalence": curve.prevalence,
             "verdict": _verdict(float(curve.advantage_low[i]), float(curve.advantage_high[i])),
-            "note": part.note,
+            "note": part.note or ("" if isfinite(curve.ci_low[i]) else TOO_FEW),
         }
         for i in range(curve.thresholds.size)
     ]
+
+
+def _known(value: float) -> float | None:
+    return float(value) if isfinite(value) else None
 
 
 def _verdict(low: float, high: float) -> str:

@@ -149,6 +149,8 @@ def read_yaml(path: Path) -> Any:
         raise ConfigurationError(f"{path}: there is no such file") from None
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path}: not UTF-8 text: {error}") from None
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from None
     except yaml.YAMLError as error:
         raise ConfigurationError(f"{path}: not valid YAML: {error}") from None
 

@@ -12,6 +12,7 @@ from mammoshift.configuration.dataset import Datasets
 from mammoshift.configuration.load import Backbones, Settings
 from mammoshift.configuration.published import PublishedStudy
 from mammoshift.configuration.study import Study
+from mammoshift.errors import ConfigurationError
 
 LIMITS = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"})
 FORMS = {
@@ -33,9 +34,12 @@ def schema_texts() -> dict[str, str]:
 
 def write_schemas(folder: Path) -> None:
     """Write all schemas into `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in schema_texts().items():
-        (folder / name).write_text(text, encoding="utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in schema_texts().items():
+            (folder / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{folder}: cannot be written: {error.strerror}") from None
 
 
 def _plain(schema: Any) -> Any:

@@ -170,6 +170,10 @@ def table_entries(dataset: str, root: Path, options: Options) -> list[Entry]:
     return list(read_entries(archive, options))
 
 
+def _is_there_with_content(path: Path) -> bool:
+    return is_there(path) and path.stat().st_size > 0
+
+
 def _check_table(
     dataset: str, root: Path, options: Options, maximum_lost_share: float
 ) -> Iterator[Finding]:
@@ -183,7 +187,7 @@ def _check_table(
         yield Finding("error", what, f"{root / options.table}: no row below the header")
         return
     yield Finding("ok", what, f"{root / options.table}: {len(entries)} rows, each understood")
-    missing = sum(not is_there(root / entry.path) for entry in entries)
+    missing = sum(not _is_there_with_content(root / entry.path) for entry in entries)
     share = missing / len(entries)
     what = f"files {dataset}"
     if not missing:
@@ -192,8 +196,8 @@ def _check_table(
         yield Finding(
             "error",
             what,
-            f"{missing} of {len(entries)} files ({share:.1%}) are not there, more than "
+            f"{missing} of {len(entries)} files ({share:.1%}) are not there or empty, more than "
             f"maximum_lost_share: {maximum_lost_share:.1%}; paths are relative to {root}",
         )
     else:
-        yield Finding("warning", what, f"{missing} of {len(entries)} files are not there")
+        yield Finding("warning", what, f"{missing} of {len(entries)} files are not there or empty")

@@ -56,6 +56,13 @@ def check_images(project: Project, dataset: str, count: int) -> Iterator[Finding
     for reason, number in refused.items():
         level = "error" if not sizes else "warning"
         yield Finding(level, what, f"{number} of a sample of {len(sample)}: {reason}")
+    if sizes and refused.total() > record.maximum_lost_share * len(paths):
+        yield Finding(
+            "error",
+            what,
+            f"{refused.total()} of {len(paths)} files are known to be unreadable, more than "
+            f"maximum_lost_share: {record.maximum_lost_share:.1%}; mend or remove them",
+        )
     if flat:
         yield Finding("warning", what, f"{flat} of a sample of {len(sample)} are of one value")
     if sizes:

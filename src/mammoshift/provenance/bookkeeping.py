@@ -97,7 +97,8 @@ def with_keys(
             settings = self.dag.workflow.execution_settings
             if not self.dag.workflow.is_main_process or not settings.keep_metadata:
                 return
-            if not len(job.output):
+            # Snakemake calls this for failed jobs too, before it removes what they left.
+            if not len(job.output) or not all(Path(str(out)).exists() for out in job.output):
                 return
             first = Path(str(job.output[0]))
             self._clear_cache()

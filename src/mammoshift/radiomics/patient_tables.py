@@ -24,6 +24,8 @@ MISSING = frozenset({"", "na", "n/a", "nan", "null", "none"})
 POSITIVE = frozenset({"1", "true", "yes", "positive", "malignant", "cancer", "case"})
 NEGATIVE = frozenset({"0", "false", "no", "negative", "benign", "normal", "control"})
 MAXIMUM_BYTES = 1024**3
+LARGEST = 1e30
+"""Features beyond it leave the range of the trees' single precision, or mean a broken table."""
 _LISTED = 5
 _SHOWN = 40
 _TELLING_VALUES, _TELLING_COLUMNS = 10, 3
@@ -205,6 +207,9 @@ def _check_named(raw: dict[str, _Raw], columns: Columns) -> None:
                         f"{table.path}: there is no column {quoted(name)}, named by {option}; "
                         f"the table has {_listed(table.header)}"
                     )
+    for option, names in (("--scores", columns.scores), ("--drop", columns.drop)):
+        if len(set(names)) < len(names):
+            raise TableError(f"{option} names a column twice; name each once")
     if columns.identifier == columns.label:
         raise TableError(f"{quoted(columns.label)} is given as --label and as --id; name two")
     for option, names in (("--drop", columns.drop), ("--scores", columns.scores)):
@@ -398,6 +403,10 @@ def _numbers(table: _Raw, names: Sequence[str]) -> NDArray[np.float64]:
                 )
             if not math.isfinite(number):
                 table.fail(row, name, "is infinite", "correct it, or leave it empty")
+            if abs(number) > LARGEST:
+                table.fail(
+                    row, name, f"is larger than {LARGEST:g}", "correct it, or --drop the column"
+                )
             found[row, place] = number
     return found
 

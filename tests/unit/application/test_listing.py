@@ -29,3 +29,7 @@ def test_folders_lists_and_standard_input_stand_for_files(
 def test_a_list_that_is_not_there_is_named() -> None:
     with pytest.raises(TableError, match=r"absent\.txt: the list cannot be read"):
         list(named_files(["@absent.txt"]))
+
+
+def test_a_folder_without_images_is_named_in_their_place(tmp_path: Path) -> None:
+    assert list(named_files([str(tmp_path)])) == [tmp_path]

@@ -87,13 +87,21 @@ def test_files_that_are_not_there_or_not_readable(clinic: Path) -> None:
     (clinic / "images" / "000L.png").unlink()
     (clinic / "images" / "000R.png").write_bytes(b"no image")
     text = run()
-    assert "warning  files clinic: 1 of 80 files are not there" in text
+    assert "warning  files clinic: 1 of 80 files are not there or empty" in text
     assert "warning  images clinic: 1 of a sample of 8:" in text
     for name in range(8):
         (clinic / "images" / f"{name:03}R.png").unlink()
-    assert "9 of 80 files (11.2%) are not there, more than maximum_lost_share: 5.0%" in run(code=1)
+    said = "9 of 80 files (11.2%) are not there or empty, more than maximum_lost_share: 5.0%"
+    assert said in run(code=1)
     shutil.rmtree(clinic)
     assert "there is no such folder; set `archives` in the configuration" in run(code=1)
+
+
+def test_unreadable_files_of_a_sample_count_as_lost(clinic: Path) -> None:
+    for path in (clinic / "images").iterdir():
+        if path.name < "030":
+            path.write_bytes(b"no image")
+    assert "files are known to be unreadable, more than maximum_lost_share" in run(code=1)
 
 
 def test_a_split_that_cannot_be_made(clinic: Path) -> None:

@@ -78,12 +78,31 @@ def test_net_benefit_of_a_case_control_table_takes_the_prevalence(tmp_path: Path
     assert row["treat_all"] == pytest.approx(0.01 - 0.99 * 0.02 / 0.98)
 
 
-@pytest.mark.parametrize("thresholds", ["0.1,1.2", "a,b", "0.1:0.3", "0.1:0.3:-1", ""])
+@pytest.mark.parametrize(
+    "thresholds", ["0.1,1.2", "a,b", "0.1:0.3", "0.1:0.3:-1", "0.5:0.1:0.1", "0.01:0.99:1e-9", ""]
+)
 def test_wrong_thresholds_are_usage_errors(tmp_path: Path, thresholds: str) -> None:
     table = tmp_path / "t.csv"
     predictions("usage", n=40).to_csv(table, index=False)
     result = CliRunner().invoke(app, ["decision-curve", str(table), "--thresholds", thresholds])
     assert result.exit_code == 2
+
+
+def test_a_range_of_thresholds_ends_where_it_says(tmp_path: Path) -> None:
+    from mammoshift.commands.decision_curve import checked_thresholds
+
+    assert checked_thresholds("0.1:0.26:0.1") == [0.1, 0.2]
+    assert checked_thresholds("0.1:0.3:0.1") == [0.1, 0.2, 0.3]
+
+
+def test_one_case_has_no_interval_and_says_so(tmp_path: Path) -> None:
+    table = tmp_path / "one.csv"
+    predictions("one", n=40).head(1).to_csv(table, index=False)
+    text, found = run("decision-curve", table, "--thresholds", "0.1", out=tmp_path / "d.json")
+    (row,) = found["net_benefits"]
+    assert row["net_benefit_ci_low"] is None
+    assert "no interval" in row["note"]
+    assert "nan" not in text
 
 
 def test_cases_from_numbers_agree_with_the_formula(tmp_path: Path) -> None:

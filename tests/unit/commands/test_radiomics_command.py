@@ -258,3 +258,18 @@ def test_odd_but_usable_tables_are_read_alike(tmp_path: Path) -> None:
     notes = " ".join(found.notes)
     for word in ("'constant'", "'nothing'", "'patient_number'", "'extra'", "'site'"):
         assert word in notes
+
+
+def test_a_number_beyond_all_features_is_named_with_its_place(tmp_path: Path) -> None:
+    tables = planted()
+    tables["test"].loc[3, "noise_0"] = 1e300
+    write(tmp_path, tables)
+    with pytest.raises(TableError, match=r"test\.csv.*noise_0.*is larger than 1e\+30"):
+        read(tmp_path)
+
+
+def test_scores_that_are_named_twice_are_refused(tmp_path: Path) -> None:
+    tables = planted()
+    write(tmp_path, tables)
+    with pytest.raises(TableError, match="--scores names a column twice"):
+        read(tmp_path, scores=("noise_0", "noise_0"))

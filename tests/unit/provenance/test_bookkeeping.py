@@ -97,6 +97,25 @@ def test_a_record_is_read_from_the_key_as_it_was_written(results: Path) -> None:
     assert kept_definitions(CODE, [results / ".code"]) == {"losses:focal": "1"}
 
 
+class LenientRecords(Records):
+    """As Snakemake's, which notes a failed job's outputs whether they are there or not."""
+
+    async def finished(self, job: Any) -> None:
+        del job
+
+
+def test_a_failed_job_without_its_outputs_stops_nothing_and_gets_no_key(results: Path) -> None:
+    workflow = SimpleNamespace(
+        execution_settings=SimpleNamespace(keep_metadata=True), is_main_process=True
+    )
+    made = with_keys(LenientRecords, SimpleNamespace, results, lambda _: {})
+    job = _job(results)
+    for output in job.output:
+        Path(output).unlink()
+    asyncio.run(made(SimpleNamespace(workflow=workflow)).finished(job))
+    assert list(results.rglob("*.key.json")) == []
+
+
 def test_moved_results_are_known_under_their_new_path(results: Path) -> None:
     _, job = _finish(results)
     moved = results.parent / "moved"

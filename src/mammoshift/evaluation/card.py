@@ -139,10 +139,14 @@ def make_card(job: CardJob) -> ModelCard:
 def _record(path: Path) -> RecordOfAnyKind:
     try:
         return RecordOfAnyKind.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"])) or "the whole file"
         raise WeightsError(
-            f"{path}: is no record of a trained model; delete its folder and run again"
-        ) from error
+            f"{path}: is no record of a trained model: {place}: {first['msg']}"
+        ) from None
 
 
 def _weights(job: CardJob, records: Mapping[Run, RecordOfAnyKind], run: Run) -> str:

@@ -110,7 +110,7 @@ def _paired_records(old: object, new: object) -> list[tuple[str, object, object]
         return [(str(n), first.get(n), second.get(n)) for n in dict.fromkeys([*first, *second])]
     if len(old) != len(new):
         return None
-    return [(str(place), a, b) for place, (a, b) in enumerate(zip(old, new, strict=True), 1)]
+    return [(str(place), a, b) for place, (a, b) in enumerate(zip(old, new, strict=True))]
 
 
 def _short(value: object) -> str:

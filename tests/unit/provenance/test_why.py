@@ -69,7 +69,7 @@ def test_the_changed_value_is_named_before_and_after(folder: Path) -> None:
     leaves = {"training": {"batch_size": 8, "stages": [{"epochs": 15}, {"epochs": 2}]}}
     job = _job(parameters={"arm": leaves, "code": CODE})
     assert explain(_plan(folder, job)) == [
-        "train_arm would run: training.batch_size was 16 and is 8; training.stages.1.epochs was 14 "
+        "train_arm would run: training.batch_size was 16 and is 8; training.stages.0.epochs was 14 "
         "and is 15.",
         "At stake: 1 job, 2.0 hours of work as it was measured.",
     ]

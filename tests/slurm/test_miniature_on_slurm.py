@@ -43,7 +43,7 @@ def test_the_miniature_runs_with_the_shipped_profile_and_gives_the_same_tables(
     )
     assert done.returncode == 0, done.stdout + done.stderr
     here.snakemake()
-    tables = sorted(path.name for path in _tables(here).iterdir())
+    tables = sorted(path.name for path in _tables(here).glob("[!.]*"))
     assert tables == ["calibration.csv", "combined.csv", "comparisons.csv", "metrics.csv"]
     for name in tables:
         assert (_tables(there) / name).read_bytes() == (_tables(here) / name).read_bytes()

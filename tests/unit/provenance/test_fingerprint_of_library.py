@@ -192,9 +192,10 @@ def test_keys_of_all_scripts_are_quick_once_the_files_are_known(
     project: Path, tmp_path: Path
 ) -> None:
     scripts, memory = project / "workflow" / "scripts", tmp_path / "code.json"
-    for name in SCRIPTS:
-        code_key(scripts / name, project / "src", memory)
-    began = process_time()
-    for name in SCRIPTS:
-        code_key(scripts / name, project / "src", memory)
-    assert process_time() - began < 1.0
+    taken = []
+    for _ in range(2):
+        began = process_time()
+        for name in SCRIPTS:
+            code_key(scripts / name, project / "src", memory)
+        taken.append(process_time() - began)
+    assert taken[1] < 0.5 * taken[0]

@@ -26,7 +26,8 @@ from mammoshift.commands.options import INDEPENDENCE, Row
 from mammoshift.contracts.external_predictions import DatasetScores, ExternalPredictions
 from mammoshift.contracts.shared_cases import overlap
 from mammoshift.errors import StatisticsError, TableError
-from mammoshift.statistics.arm_comparison import ArmComparison, arm_pairs, compare_arms
+from mammoshift.statistics.arm_comparison import arm_pairs, compare_arms
+from mammoshift.statistics.arm_results import ArmComparison
 from mammoshift.statistics.comparisons import ChiSquareTest, Combined
 from mammoshift.statistics.curve_values import CurveValues, difference_of_arms, mean_of_arm
 from mammoshift.statistics.distributions import critical_value

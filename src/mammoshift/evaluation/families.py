@@ -18,7 +18,8 @@ from mammoshift.evaluation.rows import (
     defined,
     joined_notes,
 )
-from mammoshift.statistics.arm_comparison import ArmComparison, compare_arms
+from mammoshift.statistics.arm_comparison import compare_arms
+from mammoshift.statistics.arm_results import ArmComparison
 from mammoshift.statistics.comparisons import (
     ChiSquareTest,
     Combined,

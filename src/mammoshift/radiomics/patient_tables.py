@@ -5,29 +5,33 @@ Messages name files, lines and columns, never what stands in a cell of an identi
 
 from __future__ import annotations
 
-import csv
 import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mammoshift.errors import LeakageError, TableError
+from mammoshift.radiomics.raw_table import (
+    LISTED,
+    MISSING,
+    NEGATIVE,
+    POSITIVE,
+    RawTable,
+    canonical,
+    listed,
+    number_of,
+    quoted,
+    read_raw_table,
+)
 
 SUBSETS = ("train", "validation", "test")
 
-MISSING = frozenset({"", "na", "n/a", "nan", "null", "none"})
-POSITIVE = frozenset({"1", "true", "yes", "positive", "malignant", "cancer", "case"})
-NEGATIVE = frozenset({"0", "false", "no", "negative", "benign", "normal", "control"})
-MAXIMUM_BYTES = 1024**3
 LARGEST = 1e30
 """Features beyond it leave the range of the trees' single precision, or mean a broken table."""
-_LISTED = 5
-_SHOWN = 40
 _TELLING_VALUES, _TELLING_COLUMNS = 10, 3
 _NAME_OF_PERSON = re.compile(r"(^|[_\W])(id|identifier|patient|case|study|number)($|[_\W])", re.I)
 
@@ -89,25 +93,6 @@ class PatientTables:
         return self.subsets[subset].features[:, places]
 
 
-@dataclass(frozen=True)
-class _Raw:
-    """A table as text: `lines` [N] say where each row ends in the file."""
-
-    path: Path
-    header: tuple[str, ...]
-    cells: tuple[tuple[str, ...], ...]
-    lines: tuple[int, ...]
-
-    def column(self, name: str) -> list[str]:
-        place = self.header.index(name)
-        return [row[place] for row in self.cells]
-
-    def fail(self, row: int, column: str, what: str, remedy: str) -> NoReturn:
-        raise TableError(
-            f"{self.path}: line {self.lines[row]}, column {quoted(column)}: {what}; {remedy}"
-        )
-
-
 def read_patient_tables(
     train: Path, validation: Path, test: Path, columns: Columns
 ) -> PatientTables:
@@ -129,7 +114,10 @@ def read_patient_tables(
     LeakageError
         If a patient is in two of the files.
     """
-    raw = {name: _read(path) for name, path in zip(SUBSETS, (train, validation, test), strict=True)}
+    raw = {
+        name: read_raw_table(path)
+        for name, path in zip(SUBSETS, (train, validation, test), strict=True)
+    }
     _check_named(raw, columns)
     labels = _labels(raw, columns)
     _check_identifiers(raw, columns.identifier)
@@ -145,52 +133,7 @@ def read_patient_tables(
     return PatientTables(names, subsets, tuple(notes))
 
 
-def quoted(text: str) -> str:
-    """Return text from a file, shortened and with control characters escaped."""
-    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
-
-
-def _read(path: Path) -> _Raw:
-    if not path.is_file():
-        raise TableError(f"{path}: there is no such file")
-    if path.stat().st_size > MAXIMUM_BYTES:
-        raise TableError(f"{path}: larger than 1 GiB, which no table of patients is")
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream, strict=True)
-            header = tuple(cell.strip() for cell in next(reader, []))
-            _check_header(path, header)
-            rows = [(tuple(map(str.strip, row)), reader.line_num) for row in reader if any(row)]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise TableError(
-            f"{path}: this is not a CSV file in UTF-8; save it as CSV UTF-8, separated by commas"
-        ) from error
-    for row, line in rows:
-        if len(row) != len(header):
-            raise TableError(
-                f"{path}: line {line}: {len(row)} values for {len(header)} columns; put text that "
-                "holds commas in double quotes, and write numbers with a decimal point"
-            )
-    if not rows:
-        raise TableError(f"{path}: the table has no rows")
-    cells, lines = zip(*rows, strict=True)
-    return _Raw(path, header, cells, lines)
-
-
-def _check_header(path: Path, header: tuple[str, ...]) -> None:
-    if not any(header):
-        raise TableError(f"{path}: the file is empty; its first line names the columns")
-    if len(header) == 1 and re.search(r"[;\t|]", header[0]):
-        raise TableError(
-            f"{path}: the columns are separated by semicolons or tabs; separate them by commas "
-            "and write numbers with a decimal point"
-        )
-    repeated = [name for name in header if header.count(name) > 1]
-    if repeated:
-        raise TableError(f"{path}: column {quoted(repeated[0])} occurs twice; rename one")
-
-
-def _check_named(raw: dict[str, _Raw], columns: Columns) -> None:
+def _check_named(raw: dict[str, RawTable], columns: Columns) -> None:
     special = [columns.label, *([columns.identifier] if columns.identifier else [])]
     for option, names in (
         ("--label", (columns.label,)),
@@ -205,7 +148,7 @@ def _check_named(raw: dict[str, _Raw], columns: Columns) -> None:
                 if name not in table.header:
                     raise TableError(
                         f"{table.path}: there is no column {quoted(name)}, named by {option}; "
-                        f"the table has {_listed(table.header)}"
+                        f"the table has {listed(table.header)}"
                     )
     for option, names in (("--scores", columns.scores), ("--drop", columns.drop)):
         if len(set(names)) < len(names):
@@ -220,9 +163,9 @@ def _check_named(raw: dict[str, _Raw], columns: Columns) -> None:
                 )
 
 
-def _labels(raw: dict[str, _Raw], columns: Columns) -> dict[str, NDArray[np.int64]]:
+def _labels(raw: dict[str, RawTable], columns: Columns) -> dict[str, NDArray[np.int64]]:
     words = {
-        subset: [_canonical(word) for word in table.column(columns.label)]
+        subset: [canonical(word) for word in table.column(columns.label)]
         for subset, table in raw.items()
     }
     for subset, own in words.items():
@@ -230,7 +173,7 @@ def _labels(raw: dict[str, _Raw], columns: Columns) -> dict[str, NDArray[np.int6
             if word in MISSING:
                 raw[subset].fail(row, columns.label, "is empty", "leave the patient out")
     used = sorted({word for own in words.values() for word in own})
-    positive = POSITIVE if columns.positive is None else {_canonical(columns.positive)}
+    positive = POSITIVE if columns.positive is None else {canonical(columns.positive)}
     negative = NEGATIVE if columns.positive is None else set(used) - positive
     _check_words(raw, words, columns, used, frozenset(positive), frozenset(negative))
     found = {}
@@ -247,7 +190,7 @@ def _labels(raw: dict[str, _Raw], columns: Columns) -> dict[str, NDArray[np.int6
 
 
 def _check_words(
-    raw: dict[str, _Raw],
+    raw: dict[str, RawTable],
     words: dict[str, list[str]],
     columns: Columns,
     used: list[str],
@@ -275,7 +218,7 @@ def _check_words(
                 )
 
 
-def _check_identifiers(raw: dict[str, _Raw], identifier: str | None) -> None:
+def _check_identifiers(raw: dict[str, RawTable], identifier: str | None) -> None:
     if identifier is None:
         return
     where: dict[str, tuple[str, int]] = {}
@@ -298,7 +241,7 @@ def _check_identifiers(raw: dict[str, _Raw], identifier: str | None) -> None:
     _refuse_shared(shared, "by their identifier")
 
 
-def _check_same_content(raw: dict[str, _Raw], values: dict[str, NDArray[np.float64]]) -> None:
+def _check_same_content(raw: dict[str, RawTable], values: dict[str, NDArray[np.float64]]) -> None:
     """Refuse a patient whose every number is that of a patient of another file.
 
     Tables of few numbers, or of numbers with few values, agree by chance and are not looked at.
@@ -324,22 +267,22 @@ def _check_same_content(raw: dict[str, _Raw], values: dict[str, NDArray[np.float
     _refuse_shared(shared, "by all their numbers")
 
 
-def _pair(raw: dict[str, _Raw], first: str, line: int, second: str, other: int) -> str:
+def _pair(raw: dict[str, RawTable], first: str, line: int, second: str, other: int) -> str:
     return f"line {line} of {raw[first].path} and line {other} of {raw[second].path}"
 
 
 def _refuse_shared(shared: list[str], how: str) -> None:
     if not shared:
         return
-    more = f" and {len(shared) - _LISTED} more" if len(shared) > _LISTED else ""
+    more = f" and {len(shared) - LISTED} more" if len(shared) > LISTED else ""
     raise LeakageError(
         f"{len(shared)} patients are in two of the tables, {how}: "
-        f"{'; '.join(shared[:_LISTED])}{more}. What a model has seen says nothing of how it does "
+        f"{'; '.join(shared[:LISTED])}{more}. What a model has seen says nothing of how it does "
         "on others: keep each patient in one table"
     )
 
 
-def _features(raw: dict[str, _Raw], columns: Columns) -> tuple[tuple[str, ...], list[str]]:
+def _features(raw: dict[str, RawTable], columns: Columns) -> tuple[tuple[str, ...], list[str]]:
     """Return the names of all columns with numbers, and what to say of the others."""
     table = raw["train"]
     apart = {columns.label, columns.identifier, *columns.drop}
@@ -350,7 +293,7 @@ def _features(raw: dict[str, _Raw], columns: Columns) -> tuple[tuple[str, ...], 
         cells = [cell for cell in table.column(name) if cell.lower() not in MISSING]
         if not cells:
             empty.append(name)
-        elif all(_number(cell) is None for cell in cells):
+        elif all(number_of(cell) is None for cell in cells):
             texts.append(name)
         else:
             names.append(name)
@@ -366,34 +309,34 @@ def _features(raw: dict[str, _Raw], columns: Columns) -> tuple[tuple[str, ...], 
         if missing:
             raise TableError(
                 f"{raw[subset].path}: lacks {len(missing)} columns of {table.path}: "
-                f"{_listed(missing)}; give both tables the same columns, or --drop them"
+                f"{listed(missing)}; give both tables the same columns, or --drop them"
             )
     notes = []
     if texts:
-        notes.append(f"Left out, since they hold text: {_listed(texts)}")
+        notes.append(f"Left out, since they hold text: {listed(texts)}")
     if empty:
-        notes.append(f"Left out, since no training patient has a value: {_listed(empty)}")
+        notes.append(f"Left out, since no training patient has a value: {listed(empty)}")
     return tuple(names), notes
 
 
-def _extra_columns(raw: dict[str, _Raw], columns: Columns) -> list[str]:
+def _extra_columns(raw: dict[str, RawTable], columns: Columns) -> list[str]:
     known = {*raw["train"].header, *columns.drop}
     notes = []
     for subset in SUBSETS[1:]:
         extra = [name for name in raw[subset].header if name not in known]
         if extra:
-            notes.append(f"Not in the training table and left out of {subset}: {_listed(extra)}")
+            notes.append(f"Not in the training table and left out of {subset}: {listed(extra)}")
     return notes
 
 
-def _numbers(table: _Raw, names: Sequence[str]) -> NDArray[np.float64]:
+def _numbers(table: RawTable, names: Sequence[str]) -> NDArray[np.float64]:
     """Return the features of a table, [N, F], NaN where a cell is empty."""
     found = np.full((len(table.cells), len(names)), np.nan)
     for place, name in enumerate(names):
         for row, cell in enumerate(table.column(name)):
             if cell.lower() in MISSING:
                 continue
-            number = _number(cell)
+            number = number_of(cell)
             if number is None:
                 table.fail(
                     row,
@@ -412,7 +355,7 @@ def _numbers(table: _Raw, names: Sequence[str]) -> NDArray[np.float64]:
 
 
 def _varying(
-    table: _Raw, values: NDArray[np.float64], names: Sequence[str], columns: Columns
+    table: RawTable, values: NDArray[np.float64], names: Sequence[str], columns: Columns
 ) -> tuple[NDArray[np.bool_], list[str]]:
     """Return which features differ between training patients, and what to say of the others."""
     varies = np.nanmax(values, axis=0) > np.nanmin(values, axis=0)
@@ -429,7 +372,7 @@ def _varying(
             )
     if not constant:
         return varies, []
-    return varies, [f"Left out, since all training patients have the same: {_listed(constant)}"]
+    return varies, [f"Left out, since all training patients have the same: {listed(constant)}"]
 
 
 def _looks_like_names(names: Sequence[str], values: NDArray[np.float64]) -> list[str]:
@@ -443,22 +386,3 @@ def _looks_like_names(names: Sequence[str], values: NDArray[np.float64]) -> list
         and (own == np.round(own)).all()
         and len(np.unique(own)) == len(own)
     ]
-
-
-def _canonical(word: str) -> str:
-    """Return a label in lower case, and numbers in one way of writing."""
-    number = _number(word)
-    return word.strip().lower() if number is None else f"{number:g}"
-
-
-def _number(cell: str) -> float | None:
-    try:
-        # Underscores are digits' separators to Python and to nobody who writes a table.
-        return None if "_" in cell else float(cell)
-    except ValueError:
-        return None
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return f"{', '.join(quoted(name) for name in names[:_LISTED])}{more}"

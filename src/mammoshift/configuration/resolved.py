@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from mammoshift.configuration.arms import INHERITED, check_read, factor_pairs, resolve_arms
+from mammoshift.configuration.arms import (
+    INHERITED,
+    check_read,
+    factor_pairs,
+    pairs_across,
+    resolve_arms,
+)
 from mammoshift.configuration.domain import (
     DomainSettings,
     check_domains,
@@ -336,7 +342,7 @@ def _check_family(study: ResolvedStudy, comparison: Comparison, family: Family, 
         raise ConfigurationError(
             f"{where}: no two arms are compared; name others than the reference"
         )
-    named = comparison.on not in {"all", ("all",), "source", "targets"}
+    named = comparison.on not in {None, "all", ("all",), "source", "targets"}
     for domain in family.domains if named else ():
         for name in dict.fromkeys(n for pair in family.pairs for n in (pair.arm, pair.reference)):
             if domain not in study.judged_on(name):
@@ -355,10 +361,15 @@ def _family(
 ) -> Family:
     for name in comparison.arms or ():
         known(where, name, arms, "arm")
-    if comparison.factor is not None:
+    factor = None
+    if comparison.across is not None:
+        for name in (*comparison.across, *comparison.across.values()):
+            known(f"{where}.across", name, domains, "domain")
+        found = pairs_across(arms, comparison.across, where)
+        pairs = [pair for pair in found if pair.arm in (comparison.arms or arms)]
+    elif comparison.factor is not None:
         found = factor_pairs(arms, comparison.factor, where)
-        wanted = comparison.arms or tuple(arms)
-        pairs = [Pair(arm=arm, reference=ref) for arm, ref in found if arm in wanted]
+        pairs = [pair for pair in found if pair.arm in (comparison.arms or arms)]
         factor = next(iter(comparison.factor))
     else:
         reference = comparison.reference or ""
@@ -367,19 +378,26 @@ def _family(
         pairs = [
             Pair(arm=arm, reference=reference) for arm in arms if arm in wanted and arm != reference
         ]
-        factor = None
-    return Family(
+    family = Family(
         family=comparison.family,
         domains=_compared_domains(study, comparison, domains, where),
         pairs=tuple(pairs),
         correct=comparison.correct,
         factor=factor,
     )
+    for name in (name for names in family.means for name in names if name in arms):
+        raise ConfigurationError(
+            f"{where}: the arm {name} is called as the mean over the pairs of factor {factor} is "
+            "in the result tables; rename the arm"
+        )
+    return family
 
 
 def _compared_domains(
     study: Study, comparison: Comparison, domains: Mapping[str, DomainSettings], where: str
 ) -> tuple[str, ...]:
+    if comparison.across is not None:
+        return tuple(comparison.across)
     on = comparison.on
     judged = tuple(d for d in domains if d in (study.judged_on or domains))
     if on in {"all", ("all",)}:

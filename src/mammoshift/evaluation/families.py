@@ -29,7 +29,9 @@ from mammoshift.statistics.comparisons import (
 from mammoshift.statistics.margins import margin_tests
 from mammoshift.statistics.multiplicity import Correction, adjust
 
-BETWEEN_0_AND_1 = frozenset({"auc", "auc_standardised", "sensitivity", "specificity", "brier"})
+BETWEEN_0_AND_1 = frozenset(
+    {"auc", "auc_standardised", "sensitivity", "specificity", "accuracy", "brier"}
+)
 """Metrics of which no two values differ by more than 1."""
 
 Test = Difference | Combined | ChiSquareTest
@@ -63,8 +65,9 @@ def compared_in(family: Family, grid: Grid) -> list[Compared]:
     for cell in grid.leading:
         if cell.domain not in family.domains:
             continue
-        for reference in dict.fromkeys(pair.reference for pair in family.pairs):
-            wanted = {pair.arm for pair in family.pairs if pair.reference == reference}
+        pairs = family.on_one_domain
+        for reference in dict.fromkeys(pair.reference for pair in pairs):
+            wanted = {pair.arm for pair in pairs if pair.reference == reference}
             arms = tuple(arm for arm in cell.arms if arm in wanted)
             if arms and reference in cell.arms:
                 found.append(Compared(family, cell, reference, arms))

@@ -85,8 +85,9 @@ class ResolvedStudy:
 
     @property
     def trained_runs(self) -> tuple[Run, ...]:
-        """All runs that train a model."""
-        return tuple(run for arm in self.arms for run in self.runs(arm) if self.arms[arm].learns)
+        """All runs that leave a model: that train one, or take that of a file."""
+        made = (arm for arm, record in self.arms.items() if record.makes_model)
+        return tuple(run for arm in made for run in self.runs(arm))
 
     def start_of(self, run: Run) -> Run | None:
         """Return the run that a run starts from, None without one."""
@@ -185,7 +186,9 @@ def resolve_study(name: str, study: Study, where: str) -> ResolvedStudy:
         _check_arm(arm, arms, domains, where)
     default = next(name for name, domain in domains.items() if domain.split is not None)
     arms = {
-        name: arm.model_copy(update={"train_on": arm.train_on or default}) if arm.learns else arm
+        name: arm.model_copy(update={"train_on": arm.train_on or default})
+        if arm.makes_model
+        else arm
         for name, arm in arms.items()
     }
     families = tuple(
@@ -249,12 +252,13 @@ def _check_arm(
         raise ConfigurationError(
             f"{key}.train_on: the domain {arm.train_on} has no split; give it one"
         )
-    if not arm.learns and arm.parent is None:
+    if not arm.makes_model and arm.parent is None:
         raise ConfigurationError(
-            f"{key}: an arm without stages of training applies the model of another; "
-            "give initialisation: {arm: NAME}, or stages"
+            f"{key}: an arm without stages of training applies the model of another, or a whole "
+            "classifier from a weights file; give initialisation: {arm: NAME} or pretrained, or "
+            "stages"
         )
-    if not arm.learns and arm.train_on is not None:
+    if not arm.makes_model and arm.train_on is not None:
         raise ConfigurationError(
             f"{key}.train_on: the arm has no stages of training; leave train_on out, or give stages"
         )

@@ -176,7 +176,8 @@ def _own_accuracy(data: ReportData) -> list[Finding]:
         (rows["ci_low"].isna() | rows["ci_high"].isna(), "is undefined"),
     ):
         if holds.any():
-            text += f" The interval of {joined(rows.loc[holds, 'arm'].tolist())} {said}."
+            arms = rows.loc[holds, "arm"].tolist()
+            text += f" The interval of {'each of ' if len(arms) > 1 else ''}{joined(arms)} {said}."
     random = rows["method"].str.startswith("seeds_random").all()
     kind: Kind = "supported" if random else "these_models"
     if not random:

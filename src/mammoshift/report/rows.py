@@ -22,6 +22,7 @@ SUMMARIES = ("mean", "ensemble")
 """Values of `seed` that stand for all seeds, the preferred one first."""
 
 NOT_EVALUATED = "not evaluated"
+NOT_JUDGED = "not judged"
 FIXED = "checkpoints_fixed"
 TESTED = (
     "family",

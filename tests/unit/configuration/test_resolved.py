@@ -374,6 +374,26 @@ def _said(tmp_path: Path, study: dict[str, Any]) -> str:
     return str(caught.value)
 
 
+def test_a_whole_classifier_of_a_file_is_applied_and_others_have_to_learn(tmp_path: Path) -> None:
+    whole = {
+        "backbone": "end2end_vgg16",
+        "head": {"kind": "end2end_512x1", "outputs": 2},
+        "initialisation": "pretrained",
+        "training": {"stages": []},
+        "train_on": "film",
+    }
+    study = _resolve(arms={"base": {"backbone": "tiny"}, "whole": whole})
+    assert study.own_domain("whole") == "film"
+    assert study.learned_from(Run("whole", 0, 0)) == ()
+    assert study.model_of(Run("whole", 1, 0)) == Run("whole", 1, 0)
+    assert [run for run in study.trained_runs if run.arm == "whole"] == list(study.runs("whole"))
+    film = {"film": {"dataset": "cbis_ddsm", "split": "official"}}
+    for change in ({"backbone": "vgg16"}, {"head": {"kind": "end2end_512x1"}}):
+        said = _said(tmp_path, {**LONG, "domains": film, "arms": {"whole": {**whole, **change}}})
+        assert "arms.whole.training.stages" in said
+        assert "no whole classifier" in said
+
+
 def test_what_an_arm_lacks_is_said_with_its_name(tmp_path: Path) -> None:
     study = {**LONG, "domains": {"film": {"dataset": "cbis_ddsm", "split": "official"}}}
     said = _said(tmp_path, {**study, "arms": {"one": {"loss": {"name": "bce"}}}})

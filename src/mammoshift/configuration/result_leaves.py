@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
+from typing import Any
 
 from mammoshift.configuration.domain import same_patient_groups, split_origin
 from mammoshift.configuration.judged import (
@@ -95,6 +97,7 @@ def loss_settings(project: Project, study: str) -> LossSettings:
     )
 
 
+@cache
 def card_settings(project: Project, study: str, arm: str) -> CardSettings:
     """Return what the cards of an arm's models are made with."""
     resolved = project.studies[study]
@@ -156,7 +159,8 @@ def report_settings(project: Project, study: str) -> ReportSettings:
     )
 
 
-def _judged(project: Project, study: str) -> Leaves:
+@cache
+def _judged(project: Project, study: str) -> Mapping[str, Any]:
     """Return the fields of `JudgedStudy`."""
     resolved = project.studies[study]
     arms = tuple(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
+from typing import Any
 
 from mammoshift.configuration.domain import same_patient_groups, split_origin
 from mammoshift.configuration.judged import (
@@ -96,6 +98,7 @@ def loss_settings(project: Project, study: str) -> LossSettings:
     )
 
 
+@cache
 def card_settings(project: Project, study: str, arm: str) -> CardSettings:
     """Return what the cards of an arm's models are made with."""
     resolved = project.studies[study]
@@ -157,7 +160,8 @@ def report_settings(project: Project, study: str) -> ReportSettings:
     )
 
 
-def _judged(project: Project, study: str) -> Leaves:
+@cache
+def _judged(project: Project, study: str) -> Mapping[str, Any]:
     """Return the fields of `JudgedStudy`."""
     resolved = project.studies[study]
     arms = tuple(

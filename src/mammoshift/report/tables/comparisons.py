@@ -5,7 +5,6 @@ from __future__ import annotations
 import pandas as pd
 
 from mammoshift.configuration.judged import MEAN_OF, ReportSettings
-from mammoshift.evaluation.families import BETWEEN_0_AND_1
 from mammoshift.report.formatting import format_estimate, format_number, format_p, is_null
 from mammoshift.report.inputs import ReportData
 from mammoshift.report.publication import PublicationTable
@@ -27,6 +26,7 @@ from mammoshift.report.vocabulary import (
     spoken,
     threshold_words,
 )
+from mammoshift.statistics.comparisons import BETWEEN_0_AND_1
 
 MANY_DEGREES = 1000
 NOTHING_FOUND = "no possible difference"

@@ -79,7 +79,8 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> ReportInputs:
 @pytest.fixture(scope="module")
 def data(inputs: ReportInputs) -> ReportData:
     path = inputs.comparisons[0]
-    more = pd.concat([read_comparisons(path), pd.DataFrame([MEAN, LEAK])])
+    ranked = LEAK | {"metric": "auc", "criterion": "", "threshold_from": "", "estimate": 0.02}
+    more = pd.concat([read_comparisons(path), pd.DataFrame([MEAN, LEAK, ranked])])
     write_comparisons(more, path)
     return load_report_data(inputs)
 
@@ -104,8 +105,12 @@ def test_what_a_leak_is_worth_is_a_caution_and_a_table_of_its_own(data: ReportDa
     assert "Accuracy at probability 0.5 0.041 (0.012 to 0.070)" in said.text
     table = domain_difference_table(data)
     assert table is not None
-    assert table.cells.loc[0, "Arm minus reference"] == "resnet - efficientnet on cbis_ddsm"
-    assert table.cells.loc[0, "Measure"] == "Accuracy"
+    assert set(table.cells["Arm minus reference"]) == {"resnet - efficientnet on cbis_ddsm"}
+    assert table.cells[["Measure", "Threshold"]].to_numpy().tolist() == [
+        ["AUC", ""],
+        ["Accuracy", "probability 0.5 (fixed)"],
+    ]
+    assert table.cells.columns.tolist().index("Threshold") == 4
     headline = headline_comparison_table(data)
     assert headline is not None
     assert "leak" not in set(headline.cells["Family"])

@@ -111,8 +111,8 @@ def _measure_table(
             of = {"Subgroup": spoken(row["subgroup"]), "Value": row["subgroup_value"]}
         else:
             of = {"Measure": METRIC_LABELS[row["metric"]]}
-        if row["threshold_from"]:
-            of["Threshold"] = threshold_words(row["criterion"], row["threshold_from"])
+        at = (row["criterion"], row["threshold_from"])
+        of["Threshold"] = threshold_words(*at) if row["threshold_from"] else ""
         names = ("Family", "Domain", "Arm minus reference")
         records.append(
             {name: record[name] for name in names}

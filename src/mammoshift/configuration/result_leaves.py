@@ -66,7 +66,8 @@ def calibration_settings(project: Project, study: str) -> CalibrationSettings:
 def evaluation_settings(project: Project, study: str) -> EvaluationSettings:
     """Return what the metric table of a study is made with."""
     resolved = project.studies[study]
-    references = {pair.reference for family in resolved.families for pair in family.pairs}
+    pairs = (pair for family in resolved.families for pair in family.on_one_domain)
+    references = {pair.reference for pair in pairs}
     return EvaluationSettings(
         **_judged(project, study),
         subgroups=resolved.record.subgroups,

@@ -60,8 +60,9 @@ def compared_in(family: Family, grid: Grid) -> list[Compared]:
     for cell in grid.leading:
         if cell.domain not in family.domains:
             continue
-        for reference in dict.fromkeys(pair.reference for pair in family.pairs):
-            wanted = {pair.arm for pair in family.pairs if pair.reference == reference}
+        pairs = family.on_one_domain
+        for reference in dict.fromkeys(pair.reference for pair in pairs):
+            wanted = {pair.arm for pair in pairs if pair.reference == reference}
             arms = tuple(arm for arm in cell.arms if arm in wanted)
             if arms and reference in cell.arms:
                 found.append(Compared(family, cell, reference, arms))

@@ -239,7 +239,8 @@ def _of_the_study(table: pd.DataFrame, settings: ReportSettings, path: Path) -> 
     rows = table[table["study"] == settings.study].astype(dict.fromkeys(text, object))
     rows = rows.reset_index(drop=True)
     domains = {*settings.domain_names, "all_targets"}
-    for column, known in (("arm", {*settings.arm_names, "all_arms"}), ("domain", domains)):
+    means = (name for family in settings.families for names in family.means for name in names)
+    for column, known in (("arm", {*settings.arm_names, "all_arms", *means}), ("domain", domains)):
         unknown = rows[~rows[column].isin(known)]
         if len(unknown):
             raise TableError(

@@ -38,7 +38,16 @@ ONE_SIDED = (
 
 
 BETWEEN_0_AND_1 = frozenset(
-    {"auc", "auc_standardised", "auprc", "partial_auc", "sensitivity", "specificity", "brier"}
+    {
+        "auc",
+        "auc_standardised",
+        "auprc",
+        "partial_auc",
+        "sensitivity",
+        "specificity",
+        "accuracy",
+        "brier",
+    }
 )
 """Metrics of which no two values differ by more than 1."""
 

@@ -157,6 +157,9 @@ class _Trainer:
             self.position.stage += 1
             self.position.epoch_of_stage = 0
             self.optimiser = None
+        if not stages:
+            # The whole classifier of a file is applied as it is.
+            self.selection = Selected(state=on_cpu(self.model.state_dict()))
         append_event(self.folder, "finished", step=self.position.total_steps)
         return TrainingResult(
             state=self.selection.state,

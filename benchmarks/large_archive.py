@@ -64,9 +64,8 @@ def write_configuration(project: Path, archive: Path, bundles: int) -> None:
     datasets["large"]["bundles"] = bundles
     path.write_text(yaml.safe_dump(datasets), encoding="utf-8")
     path = project / "config/large/large.yaml"
-    study = yaml.safe_load(path.read_text("utf-8"))
-    study["input"]["size"] = list(SIZE)
-    path.write_text(yaml.safe_dump(study), encoding="utf-8")
+    study = path.read_text("utf-8").replace("size: [192, 128]", f"size: {list(SIZE)}")
+    path.write_text(study, encoding="utf-8")
 
 
 def snakemake(project: Path, *arguments: str) -> tuple[float, float, str]:

@@ -423,6 +423,17 @@ def all_records(wildcards):
     return search_records(wildcards, range(search.trials))
 
 
+def search_tables(wildcards):
+    """Return the tables of trials of a study's searches, one for each arm and fold."""
+    study = PROJECT.studies[wildcards.study]
+    return [
+        SEARCH.format(study=wildcards.study, arm=arm, fold=fold) + "/trials.csv"
+        for arm in study.arms
+        if leaves.is_searched(PROJECT, wildcards.study, arm)
+        for fold in range(study.folds(study.own_domain(arm)))
+    ]
+
+
 def chosen_values(wildcards):
     """Return the file of the values that an arm's search has chosen, none without a search."""
     if not leaves.is_searched(PROJECT, wildcards.study, wildcards.arm):

@@ -22,6 +22,7 @@ rule report_study:
         ),
         excluded=exclusions_of,
         sheets=contact_sheets,
+        searches=search_tables,
     output:
         "<results>/{study}/report/index.html",
     log:

@@ -26,6 +26,7 @@ with running(snakemake, also=[Path(snakemake.output[0]).parent]):
         exclusions=paths(files.excluded),
         audits=paths(files.audits),
         sheets=paths(files.sheets),
+        searches=paths(files.get("searches", [])),
         assets=Path(snakemake.params.assets),
     )
     build_report(inputs, Path(snakemake.output[0]).parent)

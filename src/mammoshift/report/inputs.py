@@ -21,6 +21,18 @@ from mammoshift.report.cohort import describe_cohort
 from mammoshift.report.contact_sheets import SheetView, sheet_views
 
 HISTORY_COLUMNS = ("epoch", "stage", "train_loss", "validation_loss", "validation_auc")
+TRIAL_COLUMNS = (
+    "arm",
+    "fold",
+    "trial",
+    "state",
+    "chosen",
+    "epochs",
+    "measure",
+    "best",
+    "setting",
+    "value",
+)
 AUDIT_COLUMNS = ("check", "outcome", "detail")
 """Columns that the report needs of the audit's summary: what was checked, `pass`, `fail` or
 `listed`, and a sentence without identifiers."""
@@ -57,6 +69,8 @@ class ReportInputs:
         The summaries of the leakage audits, of the splits and of the predictions.
     sheets
         The records of the contact sheets, one for each dataset that may be shown.
+    searches
+        The tables of trials, one for each search and fold.
     assets
         The folder with the template, the style sheet, the captions and the methods' descriptions.
     """
@@ -72,6 +86,7 @@ class ReportInputs:
     audits: tuple[Path, ...]
     assets: Path
     sheets: tuple[Path, ...] = ()
+    searches: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,7 +116,8 @@ class ReportData:
     """The checked tables of a study.
 
     `exclusions` counts the excluded files: columns dataset, stage, reason, files. Paths stay in
-    the quality-control tables, since a path may name a patient.
+    the quality-control tables, since a path may name a patient. `trials` has a row for each setting
+    of each trial of a search, as text; None without a search.
     """
 
     settings: ReportSettings
@@ -113,6 +129,7 @@ class ReportData:
     audit: pd.DataFrame | None
     runs: tuple[TrainedModel, ...]
     sheets: tuple[SheetView, ...] = ()
+    trials: pd.DataFrame | None = None
 
 
 def load_report_data(inputs: ReportInputs) -> ReportData:
@@ -142,6 +159,7 @@ def load_report_data(inputs: ReportInputs) -> ReportData:
         audit=_read_audits(inputs.audits),
         runs=_read_runs(inputs),
         sheets=sheet_views(settings, inputs.sheets),
+        trials=_read_trials(inputs),
     )
 
 
@@ -274,6 +292,22 @@ def _read_audits(paths: tuple[Path, ...]) -> pd.DataFrame | None:
     """Return the checks of all audits, or None when none was made."""
     tables = [_read_text_table(path, AUDIT_COLUMNS)[list(AUDIT_COLUMNS)] for path in paths]
     return pd.concat(tables, ignore_index=True) if tables else None
+
+
+def _read_trials(inputs: ReportInputs) -> pd.DataFrame | None:
+    """Return the trials of all searches in the order of the arms, or None without any."""
+    tables = [_read_text_table(path, TRIAL_COLUMNS) for path in inputs.searches]
+    if not tables:
+        return None
+    arms = inputs.settings.arm_names
+    trials = pd.concat(tables, ignore_index=True)
+    unknown = sorted(set(trials["arm"]) - set(arms))
+    if unknown:
+        raise TableError(
+            f"{inputs.searches[0]}: the arm {unknown[0]!r} is not part of the study "
+            f"{inputs.settings.study!r}; give the searches of this study alone"
+        )
+    return trials.sort_values("arm", key=lambda names: names.map(arms.index), kind="stable")
 
 
 def _read_history(path: Path) -> pd.DataFrame:

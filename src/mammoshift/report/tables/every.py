@@ -29,6 +29,7 @@ from mammoshift.report.tables.operation import (
     operating_point_table,
 )
 from mammoshift.report.tables.published import contradiction_table, published_table
+from mammoshift.report.tables.search import search_table
 from mammoshift.report.tables.subgroups import interaction_table, subgroup_table
 from mammoshift.report.tables.training import audit_table, training_table
 from mammoshift.report.tables.transfer import (
@@ -68,6 +69,7 @@ def all_tables(data: ReportData) -> tuple[PublicationTable, ...]:
         published_table,
         contradiction_table,
         training_table,
+        search_table,
         exclusion_table,
         audit_table,
     )

@@ -23,14 +23,13 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, SecondaryCaptureImageStorag
 from mammoshift.configuration.model import InputRecipe
 from mammoshift.imaging.decode import decode_image
 from mammoshift.imaging.preprocess import preprocess_image
-from mammoshift.imaging.tone import Tone
 from mammoshift.pixelstore.writer import write_shard
 
 ROWS, COLUMNS = 4000, 3000
 SIZE = (1520, 912)
 REPETITIONS = 9
 IMAGES = 8
-TONES: tuple[Tone, ...] = ("dicom_voi", "percentile", "film_log")
+TONES = ("dicom_voi", "percentile", "film_log")
 
 
 def main() -> None:

@@ -31,7 +31,7 @@ from mammoshift.execution.precision import autocast
 from mammoshift.models.classifier import build_classifier, prepared, unit_intensities
 from mammoshift.training.augmentation import augment, draw_changes
 from mammoshift.training.loop import train_arm
-from mammoshift.training.losses import binary_cross_entropy
+from mammoshift.training.losses.bce import binary_cross_entropy
 from mammoshift.training.request import Cases, Execution, TrainingRequest
 from mammoshift.training.schedule import build_optimiser
 

@@ -19,6 +19,7 @@ from mammoshift.evaluation.grid import Grid
 from mammoshift.evaluation.load import load_grid
 from mammoshift.report.cohort import describe_cohort
 from mammoshift.report.contact_sheets import SheetView, sheet_views
+from mammoshift.report.made_of import NOT_KNOWN, MadeOf
 
 HISTORY_COLUMNS = ("epoch", "stage", "train_loss", "validation_loss", "validation_auc")
 AUDIT_COLUMNS = ("check", "outcome", "detail")
@@ -59,6 +60,8 @@ class ReportInputs:
         The records of the contact sheets, one for each dataset that may be shown.
     assets
         The folder with the template, the style sheet, the captions and the methods' descriptions.
+    made_of
+        What is known of how the results were made.
     """
 
     settings: ReportSettings
@@ -72,6 +75,7 @@ class ReportInputs:
     audits: tuple[Path, ...]
     assets: Path
     sheets: tuple[Path, ...] = ()
+    made_of: MadeOf = NOT_KNOWN
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,7 @@ class ReportData:
     audit: pd.DataFrame | None
     runs: tuple[TrainedModel, ...]
     sheets: tuple[SheetView, ...] = ()
+    made_of: MadeOf = NOT_KNOWN
 
 
 def load_report_data(inputs: ReportInputs) -> ReportData:
@@ -142,6 +147,7 @@ def load_report_data(inputs: ReportInputs) -> ReportData:
         audit=_read_audits(inputs.audits),
         runs=_read_runs(inputs),
         sheets=sheet_views(settings, inputs.sheets),
+        made_of=inputs.made_of,
     )
 
 

@@ -35,8 +35,10 @@ rule report_study:
         ),
         code=code("report_study.py"),
         templates=file_hashes(TEMPLATES),
+        accepted=lambda wildcards: accepted_changes(wildcards.study),
         # Uses `output`, so that Snakemake does not follow it: where files lie is no result.
         assets=lambda wildcards, output: str(TEMPLATES),
+        results=lambda wildcards, output: str(RESULTS),
     script:
         "../workflow/scripts/report_study.py"
 

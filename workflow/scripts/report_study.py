@@ -5,6 +5,7 @@ from mammoshift.contracts.run import Run
 from mammoshift.execution.job import running
 from mammoshift.report.build import build_report
 from mammoshift.report.inputs import ReportInputs, TrainingRun
+from mammoshift.report.made_of import made_of
 
 
 def paths(files):
@@ -28,5 +29,6 @@ with running(snakemake, also=[Path(snakemake.output[0]).parent]):
         sheets=paths(files.sheets),
         searches=paths(files.get("searches", [])),
         assets=Path(snakemake.params.assets),
+        made_of=made_of(paths(files), Path(snakemake.params.results), snakemake.params.accepted),
     )
     build_report(inputs, Path(snakemake.output[0]).parent)

@@ -19,6 +19,7 @@ from mammoshift.evaluation.grid import Grid
 from mammoshift.evaluation.load import load_grid
 from mammoshift.report.cohort import describe_cohort
 from mammoshift.report.contact_sheets import SheetView, sheet_views
+from mammoshift.report.made_of import NOT_KNOWN, MadeOf
 
 HISTORY_COLUMNS = ("epoch", "stage", "train_loss", "validation_loss", "validation_auc")
 TRIAL_COLUMNS = (
@@ -73,6 +74,8 @@ class ReportInputs:
         The tables of trials, one for each search and fold.
     assets
         The folder with the template, the style sheet, the captions and the methods' descriptions.
+    made_of
+        What is known of how the results were made.
     """
 
     settings: ReportSettings
@@ -87,6 +90,7 @@ class ReportInputs:
     assets: Path
     sheets: tuple[Path, ...] = ()
     searches: tuple[Path, ...] = ()
+    made_of: MadeOf = NOT_KNOWN
 
 
 @dataclass(frozen=True)
@@ -130,6 +134,7 @@ class ReportData:
     runs: tuple[TrainedModel, ...]
     sheets: tuple[SheetView, ...] = ()
     trials: pd.DataFrame | None = None
+    made_of: MadeOf = NOT_KNOWN
 
 
 def load_report_data(inputs: ReportInputs) -> ReportData:
@@ -160,6 +165,7 @@ def load_report_data(inputs: ReportInputs) -> ReportData:
         runs=_read_runs(inputs),
         sheets=sheet_views(settings, inputs.sheets),
         trials=_read_trials(inputs),
+        made_of=inputs.made_of,
     )
 
 

@@ -4,6 +4,7 @@ from mammoshift.configuration.judged import ReportSettings
 from mammoshift.contracts.run import Run
 from mammoshift.execution.job import running
 from mammoshift.report.build import build_report
+from mammoshift.report.circumstances import Told, circumstances
 from mammoshift.report.inputs import ReportInputs, TrainingRun
 
 
@@ -26,6 +27,11 @@ with running(snakemake, also=[Path(snakemake.output[0]).parent]):
         exclusions=paths(files.excluded),
         audits=paths(files.audits),
         sheets=paths(files.sheets),
+        galleries=paths(files.get("galleries", [])),
         assets=Path(snakemake.params.assets),
+        made=circumstances(
+            Told(**{**snakemake.params.told, "project": Path(snakemake.params.told["project"])}),
+            paths(snakemake.input),
+        ),
     )
-    build_report(inputs, Path(snakemake.output[0]).parent)
+    build_report(inputs, Path(snakemake.output[0]).parent, for_print=True)

@@ -32,6 +32,7 @@ from mammoshift.provenance.sealed import read_sealed, write_sealed
 from mammoshift.provenance.versions import (
     differing,
     loaded_versions,
+    machines_of_work,
     must_be_the_same,
     note_restored,
     seconds_of_work,
@@ -112,7 +113,7 @@ class Store:
         except (OSError, DamagedFileError, KeyError, TypeError):
             # Another process may drop what is kept at any time.
             return False
-        note_restored(entry["versions"], entry["seconds"])
+        note_restored(entry["versions"], entry["seconds"], entry.get("machines", ()))
         return True
 
     def keep(self, key: str, outputs: Mapping[str, Path], of: str = "") -> None:
@@ -139,6 +140,7 @@ class Store:
             "files": {name: sha256_of_file(staging / name) for name in outputs},
             "versions": loaded_versions(),
             "seconds": round(seconds_of_work(), 3),
+            "machines": machines_of_work(),
             "kept": time.time(),
         }
         write_sealed(staging / ENTRY, entry)

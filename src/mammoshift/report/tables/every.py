@@ -29,6 +29,7 @@ from mammoshift.report.tables.operation import (
     operating_point_count_table,
     operating_point_table,
 )
+from mammoshift.report.tables.provenance import computation_table, data_table, model_table
 from mammoshift.report.tables.published import contradiction_table, published_table
 from mammoshift.report.tables.search import search_table
 from mammoshift.report.tables.subgroups import interaction_table, subgroup_table
@@ -75,6 +76,9 @@ def all_tables(data: ReportData) -> tuple[PublicationTable, ...]:
         audit_table,
         accepted_table,
         version_table,
+        computation_table,
+        data_table,
+        model_table,
     )
     tables = (make(data) for make in makers)
     return tuple(table for table in tables if table is not None)

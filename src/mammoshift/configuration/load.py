@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from mammoshift.configuration.arms import ArmError, arm_classes
 from mammoshift.configuration.dataset import Dataset, Datasets
 from mammoshift.configuration.domain import split_methods
+from mammoshift.configuration.gallery import check_gallery
 from mammoshift.configuration.model import ArmBase, Backbone, InputRecipe, Name, Strict
 from mammoshift.configuration.naming import known
 from mammoshift.configuration.published import PublishedStudy
@@ -210,6 +211,7 @@ def _resolved(name: str, study: Study, file: str) -> ResolvedStudy:
     except ValidationError as error:
         raise ConfigurationError(_describe(error, Study, f"{file}: after defaults")) from None
     check_readers(resolved, file)
+    check_gallery(resolved, file)
     return resolved
 
 

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from mammoshift.cases.tasks import TaskName
 from mammoshift.configuration.arms import arm_patch
 from mammoshift.configuration.domain import DomainSettings
+from mammoshift.configuration.gallery import Gallery
 from mammoshift.configuration.judged import (
     Calibration,
     Combine,
@@ -91,6 +92,7 @@ class Study(Strict):
     its dataset, that all arms train on, and one for each target. `margins` says how much loss is
     acceptable; `case_mix` names the columns by which a transfer drop is standardised. `published`
     is the file, relative to the study's own, of what the publication prints that it repeats.
+    `gallery` shows hits and misses with heat maps; without it there are none.
     """
 
     title: str
@@ -114,6 +116,7 @@ class Study(Strict):
     bootstrap_resamples: Annotated[int, Field(ge=100)] = 2000
     budget_sizes: tuple[Annotated[int, Field(ge=2)], ...] = (10, 25, 50, 100, 200)
     published: str | None = None
+    gallery: Gallery | None = None
 
     @model_validator(mode="after")
     def _has_one_form(self) -> Study:

@@ -20,8 +20,8 @@ from mammoshift.report.figures.style import (
     RULE,
     SECOND,
     ReportFigure,
+    draw,
     small_multiples,
-    to_svg,
 )
 from mammoshift.report.formatting import counted
 
@@ -78,13 +78,13 @@ def roc_panels(
         f"ROC curves of {counted(len(arms), 'arm')} on {cohort}: each seed as a thin line, the "
         f"mean over the seeds as a bold line with a 95% band. AUC: {_listed(auc_texts, arms)}."
     )
-    svg = to_svg(figure, key, f"ROC curves: {cohort}", description)
+    drawing = draw(figure, key, f"ROC curves: {cohort}", description)
     drawn = set()
     if len(set(data["seed"]) - {"mean"}) > 1:
         drawn.add("seeds")
     if reference in arms and len(arms) > 1:
         drawn.add("reference")
-    return ReportFigure(key, "roc", cohort, svg, data, frozenset(drawn))
+    return ReportFigure(key, "roc", cohort, drawing, data, frozenset(drawn))
 
 
 def reliability_panels(data: pd.DataFrame, key: str, cohort: str) -> ReportFigure:
@@ -146,8 +146,8 @@ def reliability_panels(data: pd.DataFrame, key: str, cohort: str) -> ReportFigur
         f"dashed){after}, with a histogram of the probabilities along the bottom. The table of "
         "calibration states ECE, intercept and slope."
     )
-    svg = to_svg(figure, key, f"Reliability: {cohort}", description)
-    return ReportFigure(key, "reliability", cohort, svg, data, drawn)
+    drawing = draw(figure, key, f"Reliability: {cohort}", description)
+    return ReportFigure(key, "reliability", cohort, drawing, data, drawn)
 
 
 def decision_panels(data: pd.DataFrame, key: str, cohort: str) -> ReportFigure:
@@ -185,8 +185,8 @@ def decision_panels(data: pd.DataFrame, key: str, cohort: str) -> ReportFigure:
         f"Decision curves of {counted(len(arms), 'arm')} on {cohort}: net benefit before "
         f"recalibration (dashed){after}, against treating all (dotted) and none (zero)."
     )
-    svg = to_svg(figure, key, f"Decision curves: {cohort}", description)
-    return ReportFigure(key, "decision", cohort, svg, data, drawn)
+    drawing = draw(figure, key, f"Decision curves: {cohort}", description)
+    return ReportFigure(key, "decision", cohort, drawing, data, drawn)
 
 
 def learning_panels(data: pd.DataFrame) -> ReportFigure:
@@ -223,8 +223,8 @@ def learning_panels(data: pd.DataFrame) -> ReportFigure:
         f"{', then the accuracy on both' if accuracies else ''}. A dot marks the epoch whose model "
         "was kept."
     )
-    svg = to_svg(figure, "learning", "Learning curves", description)
-    return ReportFigure("learning", "learning", "", svg, data)
+    drawing = draw(figure, "learning", "Learning curves", description)
+    return ReportFigure("learning", "learning", "", drawing, data)
 
 
 def _histogram(ax: Axes, rows: pd.DataFrame, colour: str, *, filled: bool) -> None:

@@ -20,6 +20,7 @@ from mammoshift.report.tables.comparisons import (
     subgroup_comparison_table,
 )
 from mammoshift.report.tables.discrimination import auc_detail_table, auc_table
+from mammoshift.report.tables.made_of import accepted_table, version_table
 from mammoshift.report.tables.operation import (
     budget_table,
     calibration_table,
@@ -28,7 +29,9 @@ from mammoshift.report.tables.operation import (
     operating_point_count_table,
     operating_point_table,
 )
+from mammoshift.report.tables.provenance import computation_table, data_table, model_table
 from mammoshift.report.tables.published import contradiction_table, published_table
+from mammoshift.report.tables.search import search_table
 from mammoshift.report.tables.subgroups import interaction_table, subgroup_table
 from mammoshift.report.tables.training import audit_table, training_table
 from mammoshift.report.tables.transfer import (
@@ -68,8 +71,14 @@ def all_tables(data: ReportData) -> tuple[PublicationTable, ...]:
         published_table,
         contradiction_table,
         training_table,
+        search_table,
         exclusion_table,
         audit_table,
+        accepted_table,
+        version_table,
+        computation_table,
+        data_table,
+        model_table,
     )
     tables = (make(data) for make in makers)
     return tuple(table for table in tables if table is not None)

@@ -147,17 +147,19 @@ def logits_of(arrays: Sequence[NDArray[np.uint16]], scoring: Scoring) -> Scored:
 
 def _scores(batch: Sequence[Prepared], scoring: Scoring) -> Iterator[Score]:
     arrays = [one.array for one in batch if one.array is not None]
-    logits, again = iter(()), iter(())
+    found: Iterator[tuple[float, bool]] = iter(())
     if arrays:
         scored = logits_of(arrays, scoring)
-        logits, again = iter(scored.logits.mean(axis=0).tolist()), iter(scored.again.any(axis=0))
+        again = np.any(scored.again, axis=0).tolist()
+        found = iter(zip(scored.logits.mean(axis=0).tolist(), again, strict=True))
     for one in batch:
         name = file_text(one.file)
         if one.array is None:
             yield Score(name, None, None, None, "; ".join(one.notes))
             continue
-        said = (*one.notes, COMPUTED_AGAIN) if next(again) else one.notes
-        yield read_logit(name, next(logits), scoring, said)
+        logit, again = next(found)
+        said = (*one.notes, COMPUTED_AGAIN) if again else one.notes
+        yield read_logit(name, logit, scoring, said)
 
 
 def read_logit(name: str, logit: float, scoring: Scoring, notes: Sequence[str]) -> Score:

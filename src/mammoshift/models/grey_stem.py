@@ -92,7 +92,7 @@ def _sides_of(source: nn.Conv2d) -> tuple[int, int, int, int] | None:
         If the layer computes something else than a plain convolution.
     """
     kind = type(source)
-    if kind is StaticallyPaddedConv:
+    if isinstance(source, StaticallyPaddedConv):
         return source.static_padding
     if kind.__name__ == "Conv2dSame":
         return None

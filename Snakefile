@@ -6,6 +6,9 @@ min_version("9.27")
 configfile: "config/config.yaml"
 
 
+report: "workflow/report/captions/workflow.rst"
+
+
 include: "rules/cluster.smk"
 include: "rules/common.smk"
 include: "rules/keys.smk"

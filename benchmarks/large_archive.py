@@ -48,7 +48,7 @@ def write_archive(folder: Path, images: int, rng: np.random.Generator) -> None:
 
 
 def write_configuration(project: Path, archive: Path, bundles: int) -> None:
-    """Write the configuration as `mammoshift init` does, with a number of bundles."""
+    """Write the configuration as `mammoshift init` does, with bundles and an input as small."""
     command = ("init", str(archive), "--name", "large", "--positive", "cancer")
     done = subprocess.run(
         [sys.executable, "-c", "from mammoshift.commands.main import app; app()", *command],
@@ -63,6 +63,9 @@ def write_configuration(project: Path, archive: Path, bundles: int) -> None:
     datasets = yaml.safe_load(path.read_text("utf-8"))
     datasets["large"]["bundles"] = bundles
     path.write_text(yaml.safe_dump(datasets), encoding="utf-8")
+    path = project / "config/large/large.yaml"
+    study = path.read_text("utf-8").replace("size: [192, 128]", f"size: {list(SIZE)}")
+    path.write_text(study, encoding="utf-8")
 
 
 def snakemake(project: Path, *arguments: str) -> tuple[float, float, str]:

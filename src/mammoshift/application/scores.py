@@ -33,7 +33,8 @@ class Score:
     `logit` is the mean of the models' log-odds of the positive class, None for a file that cannot
     be used. `probability` is calibrated where the models' card has a temperature; otherwise, as
     `note` then says, it is the logistic function of the logit. `called` tells whether the logit
-    reaches the threshold of the operating point, None where there is none.
+    reaches the threshold of the operating point, None where there is none and where the image does
+    not look like one of a breast.
     """
 
     file: str
@@ -159,11 +160,16 @@ def _scores(batch: Sequence[Prepared], scoring: Scoring) -> Iterator[Score]:
             continue
         logit, again = next(found)
         said = (*one.notes, COMPUTED_AGAIN) if again else one.notes
-        yield read_logit(name, logit, scoring, said)
+        yield read_logit(name, logit, scoring, said, one.is_doubtful)
 
 
-def read_logit(name: str, logit: float, scoring: Scoring, notes: Sequence[str]) -> Score:
-    """Return the score of a file with a logit, read as the models' card says."""
+def read_logit(
+    name: str, logit: float, scoring: Scoring, notes: Sequence[str], is_doubtful: bool = False
+) -> Score:
+    """Return the score of a file with a logit, read as the models' card says.
+
+    Nothing is called where it `is_doubtful` that the file shows a breast.
+    """
     reading, said = scoring.applied.reading, list(notes)
     if not math.isfinite(logit):
         return Score(name, None, None, None, "; ".join([*said, "the logit is not finite"]))
@@ -172,7 +178,8 @@ def read_logit(name: str, logit: float, scoring: Scoring, notes: Sequence[str]) 
         said.append(scoring.applied.note)
     elif temperature is None:
         said.append(f"the probability is not calibrated ({reading.temperature_note})")
-    called = None if scoring.point is None else logit >= scoring.point.threshold
+    nothing = scoring.point is None or is_doubtful
+    called = None if nothing else logit >= scoring.point.threshold
     if reading is not None and scoring.point is None:
         said.append("the card has no operating point: nothing is called")
     return Score(name, logit, _logistic(logit / (temperature or 1.0)), called, "; ".join(said))

@@ -60,8 +60,9 @@ def compared_in(family: Family, grid: Grid) -> list[Compared]:
     for cell in grid.leading:
         if cell.domain not in family.domains:
             continue
-        for reference in dict.fromkeys(pair.reference for pair in family.pairs):
-            wanted = {pair.arm for pair in family.pairs if pair.reference == reference}
+        pairs = family.on_one_domain
+        for reference in dict.fromkeys(pair.reference for pair in pairs):
+            wanted = {pair.arm for pair in pairs if pair.reference == reference}
             arms = tuple(arm for arm in cell.arms if arm in wanted)
             if arms and reference in cell.arms:
                 found.append(Compared(family, cell, reference, arms))
@@ -184,7 +185,11 @@ def with_verdicts(
             names = ("p_noninferior", "p_inferior", "verdict")
             adjusted_names = ("p_noninferior_adjusted", "p_inferior_adjusted")
             own_columns = {name: getattr(test, name) for name in (*names, *adjusted_names)}
-            filled[i] = replace(rows[i], margin=margin, **own_columns)
+            ends = {
+                f"verdict_{end}": within_bounds(defined(getattr(test, f"ci_{end}")), first.metric)
+                for end in ("low", "high")
+            }
+            filled[i] = replace(rows[i], margin=margin, **own_columns, **ends)
     return filled
 
 

@@ -19,7 +19,7 @@ from mammoshift.models.architectures import (
     create_features,
     feature_count,
 )
-from mammoshift.models.heads import build_head, map_shape, takes_maps
+from mammoshift.models.heads._protocol import build_head, map_shape, takes_maps
 from mammoshift.models.narrow_maps import compute_narrow_maps_in_float32
 
 DENSITY_CLASSES = ("a", "b", "c", "d")

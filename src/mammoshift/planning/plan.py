@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mammoshift.configuration.audit_leaves import lineage_name
+from mammoshift.configuration.gallery import gallery_arms
 from mammoshift.configuration.leaves import bundles, input_name, sheet_inputs
 from mammoshift.configuration.load import Project
 from mammoshift.configuration.model import Arm
@@ -152,6 +153,7 @@ def _jobs(project: Project, study: ResolvedStudy) -> dict[str, int]:
         "audit_predictions": 1,
         "statistics": 4,
         "write_card": len(study.trained_runs),
+        "draw_gallery": len(gallery_arms(study)),
         "report_study": 1,
     }
     return {rule: count for rule, count in jobs.items() if count}

@@ -39,7 +39,7 @@ from mammoshift.training.checkpoint import (
     on_cpu,
 )
 from mammoshift.training.learning import learning_parameters, parameter_groups, prepare_stage
-from mammoshift.training.losses import build_loss
+from mammoshift.training.losses._protocol import build_loss
 from mammoshift.training.position import Pending, Position, Selected, Taken
 from mammoshift.training.request import EpochRecord, TrainingRequest, TrainingResult
 from mammoshift.training.sampler import batch_bounds, epoch_order, steps_of
@@ -158,6 +158,9 @@ class _Trainer:
             self.position.stage += 1
             self.position.epoch_of_stage = 0
             self.optimiser = None
+        if not stages:
+            # The whole classifier of a file is applied as it is.
+            self.selection = Selected(state=on_cpu(self.model.state_dict()))
         append_event(self.folder, "finished", step=self.position.total_steps)
         return TrainingResult(
             state=self.selection.state,

@@ -19,9 +19,9 @@ from mammoshift.report.figures.style import (
     PAGE_WIDTH,
     RULE,
     ReportFigure,
+    draw,
     shortened,
     text_width,
-    to_svg,
     wrapped,
 )
 from mammoshift.report.formatting import counted, format_estimate, format_p, is_null, typographic
@@ -68,8 +68,8 @@ def forest_plot(data: pd.DataFrame) -> ReportFigure:
         f"reference. The 95% interval of {supported} leaves out zero. The values are in "
         "the table of the headline comparisons."
     )
-    svg = to_svg(figure, "differences", "AUC differences to the reference", description)
-    return ReportFigure("differences", "differences", "", svg, data)
+    drawing = draw(figure, "differences", "AUC differences to the reference", description)
+    return ReportFigure("differences", "differences", "", drawing, data)
 
 
 def drop_heat_map(data: pd.DataFrame) -> ReportFigure:
@@ -115,8 +115,8 @@ def drop_heat_map(data: pd.DataFrame) -> ReportFigure:
         f"{counted(len(targets), 'other domain')}; darker is a larger loss of AUC. Each cell "
         "states the drop and its 95% interval, as does the table."
     )
-    svg = to_svg(figure, "transfer-drop", "Transfer drop by arm and domain", description)
-    return ReportFigure("transfer_drop", "transfer_drop", "", svg, data)
+    drawing = draw(figure, "transfer-drop", "Transfer drop by arm and domain", description)
+    return ReportFigure("transfer_drop", "transfer_drop", "", drawing, data)
 
 
 def seed_strip(data: pd.DataFrame) -> ReportFigure:
@@ -167,8 +167,8 @@ def seed_strip(data: pd.DataFrame) -> ReportFigure:
         f"{counted(len(seeds), 'seed')} as a marker, and the mean over the seeds as a bar "
         "with its 95% interval."
     )
-    svg = to_svg(figure, "seeds", "AUC by seed", description)
-    return ReportFigure("seeds", "seeds", "", svg, data)
+    drawing = draw(figure, "seeds", "AUC by seed", description)
+    return ReportFigure("seeds", "seeds", "", drawing, data)
 
 
 def summary_strip(data: pd.DataFrame) -> ReportFigure:
@@ -197,8 +197,8 @@ def summary_strip(data: pd.DataFrame) -> ReportFigure:
         f"The AUC of {counted(len(arms), 'arm')} with its 95% interval on held-out cases of the "
         "arm's own domain (square) and on the other domains (circle)."
     )
-    svg = to_svg(figure, "summary", "AUC by arm and domain", description)
-    return ReportFigure("summary", "summary", "", svg, data)
+    drawing = draw(figure, "summary", "AUC by arm and domain", description)
+    return ReportFigure("summary", "summary", "", drawing, data)
 
 
 def subgroup_plot(data: pd.DataFrame, key: str, cohort: str, subgroup: str) -> ReportFigure:
@@ -234,8 +234,8 @@ def subgroup_plot(data: pd.DataFrame, key: str, cohort: str, subgroup: str) -> R
         f"{counted(len(groups), 'arm')}. The values are in the table of subgroups."
     )
     title = f"AUC by {spoken(subgroup)}: {cohort}"
-    svg = to_svg(figure, key, title, description)
-    return ReportFigure(key, "subgroups", cohort, svg, data)
+    drawing = draw(figure, key, title, description)
+    return ReportFigure(key, "subgroups", cohort, drawing, data)
 
 
 def _row_figure(

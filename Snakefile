@@ -28,6 +28,7 @@ include: "rules/compare.smk"
 include: "rules/combine.smk"
 include: "rules/report.smk"
 include: "rules/accepted.smk"
+include: "rules/plan.smk"
 
 
 # Minutes of work at most, not worth a place in a queue.

@@ -85,6 +85,7 @@ rule report_study:
         ),
         excluded=exclusions_of,
         sheets=contact_sheets,
+        searches=search_tables,
         galleries=galleries,
     output:
         report(

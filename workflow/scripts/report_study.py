@@ -27,6 +27,7 @@ with running(snakemake, also=[Path(snakemake.output[0]).parent]):
         exclusions=paths(files.excluded),
         audits=paths(files.audits),
         sheets=paths(files.sheets),
+        searches=paths(files.get("searches", [])),
         galleries=paths(files.get("galleries", [])),
         assets=Path(snakemake.params.assets),
         made=circumstances(

@@ -249,6 +249,11 @@ class ArmBase(Strict):
         return True
 
     @property
+    def makes_model(self) -> bool:
+        """Whether the arm leaves a model of its own: it learns, or takes a file's as it is."""
+        return self.learns or self.initialisation == "pretrained"
+
+    @property
     def reads(self) -> tuple[str, ...]:
         """The arms whose scores are among what this one learns from and scores with."""
         return ()
@@ -273,7 +278,9 @@ class Arm(ArmBase):
     """A network: a backbone, its input, a loss and how it is trained, every default filled in.
 
     `backbone` is a name in the backbones file. Without stages of training the arm applies the
-    model of the arm that it starts from. `normalisation` replaces the backbone's.
+    model of the arm that it starts from, or the whole classifier of a weights file; thresholds of
+    the latter are chosen on the domain that it names in `train_on`. `normalisation` replaces the
+    backbone's.
     `head` is linear and `scoring_precision` that of training when they are left out.
     `test_time_flips` averages the probabilities of an image and its mirror image, or of its four
     flips (`both`), wherever the trained model is applied. `search` chooses settings before

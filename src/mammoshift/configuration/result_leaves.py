@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
+from typing import Any
 
 from mammoshift.configuration.domain import same_patient_groups, split_origin
 from mammoshift.configuration.judged import (
@@ -64,7 +66,8 @@ def calibration_settings(project: Project, study: str) -> CalibrationSettings:
 def evaluation_settings(project: Project, study: str) -> EvaluationSettings:
     """Return what the metric table of a study is made with."""
     resolved = project.studies[study]
-    references = {pair.reference for family in resolved.families for pair in family.pairs}
+    pairs = (pair for family in resolved.families for pair in family.on_one_domain)
+    references = {pair.reference for pair in pairs}
     return EvaluationSettings(
         **_judged(project, study),
         subgroups=resolved.record.subgroups,
@@ -95,6 +98,7 @@ def loss_settings(project: Project, study: str) -> LossSettings:
     )
 
 
+@cache
 def card_settings(project: Project, study: str, arm: str) -> CardSettings:
     """Return what the cards of an arm's models are made with."""
     resolved = project.studies[study]
@@ -193,7 +197,8 @@ def report_settings(project: Project, study: str) -> ReportSettings:
     )
 
 
-def _judged(project: Project, study: str) -> Leaves:
+@cache
+def _judged(project: Project, study: str) -> Mapping[str, Any]:
     """Return the fields of `JudgedStudy`."""
     resolved = project.studies[study]
     arms = tuple(

@@ -17,6 +17,7 @@ from mammoshift.evaluation.families import (
     with_verdicts,
 )
 from mammoshift.evaluation.grid import Grid
+from mammoshift.evaluation.pair_means import pair_mean_rows, pair_means_in
 from mammoshift.evaluation.rows import CHECKPOINTS, LEAKS, ComparisonRow, joined_notes
 from mammoshift.statistics.comparisons import Combined
 from mammoshift.statistics.curve_values import ONE_RUN
@@ -39,8 +40,9 @@ def combine_seeds(settings: ComparisonSettings, grid: Grid) -> list[ComparisonRo
 
     The headline of a family is the test with seeds as random (Obuchowski and Rockette, nested),
     since a study speaks of architectures; with one seed only, the exact test of the checkpoints,
-    which says so. Over domains it is that of the plain mean. A domain with a declared leak has no
-    headline. Headlines are compared with the margin that the study declared, if it did.
+    which says so. Over domains it is that of the plain mean. The mean over the pairs of a factor
+    is a test beside those of the pairs. A domain with a declared leak has no headline. Headlines
+    are compared with the margin that the study declared, if it did.
     """
     rows: list[ComparisonRow] = []
     for family in settings.families:
@@ -48,6 +50,8 @@ def combine_seeds(settings: ComparisonSettings, grid: Grid) -> list[ComparisonRo
         for compared in compared_in(family, grid):
             own += _combined_at(settings.study, compared)
         own += _over_targets(settings, grid, own)
+        for mean in pair_means_in(family, grid):
+            own += pair_mean_rows(settings.study, mean)
         rows += with_verdicts(settings, adjusted(own, family.correct), family.correct)
     return adjusted_over_all(rows)
 

@@ -253,21 +253,33 @@ def _toned(
     # Filling the sixteen bits keeps the fractions that averaging makes of 8 to 14 bit pixels.
     headroom = 16 - image.bits
     wide = np.left_shift(part, headroom, dtype=np.uint16) if headroom else part
-    resized = resample(wide, *size).astype(np.float32)
-    resized *= np.float32(1.0 / (1 << headroom))
-    if not needs_range(image, recipe.tone):
-        return to_uint16(apply_tone(resized, image, recipe.tone))
-    if recipe.tone == "min_max":
-        ends = (float(part.min()), float(part.max()))
-        return to_uint16(apply_tone(resized, image, recipe.tone, ends))
-    counts = breast_counts(image.pixels, region, crop, image.bits)
-    if recipe.tone == "histogram_match" and recipe.reference_quantiles:
-        return to_uint16(look_up(resized, matching_table(counts, recipe.reference_quantiles)))
-    toned = to_uint16(apply_tone(resized, image, recipe.tone, percentile_range(counts)))
+    resized = resample(wide, *size)
+    # A tone maps each value by itself: it is worked out once for each value that there may be.
+    values = np.arange(1 << 16, dtype=np.float32) * np.float32(1.0 / (1 << headroom))
+    toned = to_uint16(_tone_of_values(values, image, recipe, region, crop)).take(resized)
     if recipe.tone == "clahe":
         clip = recipe.clahe_clip or _CLAHE_CLIP
         toned = cv2.createCLAHE(clip, (_CLAHE_TILES, _CLAHE_TILES)).apply(toned)
     return np.asarray(toned, np.uint16)
+
+
+def _tone_of_values(
+    values: NDArray[np.float32],
+    image: DecodedImage,
+    recipe: InputRecipe,
+    region: BreastRegion | None,
+    crop: Box,
+) -> NDArray[np.float32]:
+    """Return the intensities, 0 to 1, that the tone of the recipe gives values of an image."""
+    if not needs_range(image, recipe.tone):
+        return apply_tone(values, image, recipe.tone)
+    if recipe.tone == "min_max":
+        part = crop.of(image.pixels)
+        return apply_tone(values, image, recipe.tone, (float(part.min()), float(part.max())))
+    counts = breast_counts(image.pixels, region, crop, image.bits)
+    if recipe.tone == "histogram_match" and recipe.reference_quantiles:
+        return look_up(values, matching_table(counts, recipe.reference_quantiles))
+    return apply_tone(values, image, recipe.tone, percentile_range(counts))
 
 
 def _place(

@@ -105,11 +105,17 @@ def subgroup_data(data: ReportData, subgroup: str) -> pd.DataFrame:
 
 
 def learning_data(data: ReportData) -> pd.DataFrame:
-    """Return every epoch of every run; `kept` marks the epoch whose model was kept."""
+    """Return every epoch of every run; `kept` marks the epoch whose model was kept.
+
+    With the accuracies where that of the training images was asked for.
+    """
     columns = ["epoch", "train_loss", "validation_loss", "validation_auc"]
+    accuracies = ["train_accuracy", "validation_accuracy"]
+    if any(t.history.reindex(columns=accuracies[:1]).notna().any(axis=None) for t in data.runs):
+        columns += accuracies
     parts = []
     for trained in data.runs:
-        part = trained.history[columns].copy()
+        part = trained.history.reindex(columns=columns)
         for place, name in enumerate(("arm", "seed", "fold")):
             part.insert(place, name, getattr(trained.run, name))
         part["kept"] = part["epoch"] == trained.model.selected_epoch

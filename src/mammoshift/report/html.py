@@ -19,6 +19,7 @@ from mammoshift.report.formatting import NOT_COMPUTED, typographic
 from mammoshift.report.inputs import ReportData
 from mammoshift.report.machine_readable import software_versions
 from mammoshift.report.publication import PublicationTable
+from mammoshift.report.rows import NOT_JUDGED
 from mammoshift.report.tables.arms import shared_settings
 from mammoshift.report.vocabulary import (
     COMPARISON_METHODS,
@@ -322,7 +323,7 @@ def _rows(
 
 
 def _cell(text: str, number: bool) -> Cell:
-    if text.startswith((NOT_COMPUTED, "not shown")):
+    if text.startswith((NOT_COMPUTED, "not shown", NOT_JUDGED)):
         return Cell(text, "reason")
     if number:
         return Cell(typographic(text), "number")

@@ -24,6 +24,18 @@ from mammoshift.report.contact_sheets import SheetView, sheet_views
 from mammoshift.report.gallery import GalleryView, gallery_views
 
 HISTORY_COLUMNS = ("epoch", "stage", "train_loss", "validation_loss", "validation_auc")
+TRIAL_COLUMNS = (
+    "arm",
+    "fold",
+    "trial",
+    "state",
+    "chosen",
+    "epochs",
+    "measure",
+    "best",
+    "setting",
+    "value",
+)
 AUDIT_COLUMNS = ("check", "outcome", "detail")
 """Columns that the report needs of the audit's summary: what was checked, `pass`, `fail` or
 `listed`, and a sentence without identifiers."""
@@ -60,6 +72,8 @@ class ReportInputs:
         The summaries of the leakage audits, of the splits and of the predictions.
     sheets
         The records of the contact sheets, one for each dataset that may be shown.
+    searches
+        The tables of trials, one for each search and fold.
     assets
         The folder with the template, the style sheet, the captions and the methods' descriptions.
     galleries
@@ -79,6 +93,7 @@ class ReportInputs:
     audits: tuple[Path, ...]
     assets: Path
     sheets: tuple[Path, ...] = ()
+    searches: tuple[Path, ...] = ()
     galleries: tuple[Path, ...] = ()
     made: Circumstances | None = None
 
@@ -123,7 +138,8 @@ class ReportData:
     """The checked tables of a study.
 
     `exclusions` counts the excluded files: columns dataset, stage, reason, files. Paths stay in
-    the quality-control tables, since a path may name a patient.
+    the quality-control tables, since a path may name a patient. `trials` has a row for each setting
+    of each trial of a search, as text; None without a search.
     """
 
     settings: ReportSettings
@@ -135,6 +151,7 @@ class ReportData:
     audit: pd.DataFrame | None
     runs: tuple[TrainedModel, ...]
     sheets: tuple[SheetView, ...] = ()
+    trials: pd.DataFrame | None = None
     gallery: tuple[GalleryView, ...] = ()
     contents: Mapping[str, DatasetContent] = field(default_factory=dict)
     made: Circumstances | None = None
@@ -168,6 +185,7 @@ def load_report_data(inputs: ReportInputs) -> ReportData:
         audit=_read_audits(inputs.audits),
         runs=_read_runs(inputs),
         sheets=sheet_views(settings, inputs.sheets),
+        trials=_read_trials(inputs),
         gallery=gallery_views(settings, inputs.galleries),
         contents=_contents(manifests),
         made=inputs.made,
@@ -280,7 +298,8 @@ def _of_the_study(table: pd.DataFrame, settings: ReportSettings, path: Path) -> 
     rows = table[table["study"] == settings.study].astype(dict.fromkeys(text, object))
     rows = rows.reset_index(drop=True)
     domains = {*settings.domain_names, "all_targets"}
-    for column, known in (("arm", {*settings.arm_names, "all_arms"}), ("domain", domains)):
+    means = (name for family in settings.families for names in family.means for name in names)
+    for column, known in (("arm", {*settings.arm_names, "all_arms", *means}), ("domain", domains)):
         unknown = rows[~rows[column].isin(known)]
         if len(unknown):
             raise TableError(
@@ -314,6 +333,22 @@ def _read_audits(paths: tuple[Path, ...]) -> pd.DataFrame | None:
     """Return the checks of all audits, or None when none was made."""
     tables = [_read_text_table(path, AUDIT_COLUMNS)[list(AUDIT_COLUMNS)] for path in paths]
     return pd.concat(tables, ignore_index=True) if tables else None
+
+
+def _read_trials(inputs: ReportInputs) -> pd.DataFrame | None:
+    """Return the trials of all searches in the order of the arms, or None without any."""
+    tables = [_read_text_table(path, TRIAL_COLUMNS) for path in inputs.searches]
+    if not tables:
+        return None
+    arms = inputs.settings.arm_names
+    trials = pd.concat(tables, ignore_index=True)
+    unknown = sorted(set(trials["arm"]) - set(arms))
+    if unknown:
+        raise TableError(
+            f"{inputs.searches[0]}: the arm {unknown[0]!r} is not part of the study "
+            f"{inputs.settings.study!r}; give the searches of this study alone"
+        )
+    return trials.sort_values("arm", key=lambda names: names.map(arms.index), kind="stable")
 
 
 def _read_history(path: Path) -> pd.DataFrame:

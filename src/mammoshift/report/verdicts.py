@@ -71,7 +71,7 @@ class Verdict:
 
 def reference_arm(settings: ReportSettings) -> str:
     """Return the arm that the study's first family refers to, else its first arm."""
-    pairs = (pair for family in settings.families for pair in family.pairs)
+    pairs = (pair for family in settings.families for pair in family.on_one_domain)
     return next((pair.reference for pair in pairs), settings.arm_names[0])
 
 

@@ -147,7 +147,7 @@ def test_every_cohort_is_named_by_its_domain_and_subset(report: Path) -> None:
 
 def test_an_arm_without_predictions_has_no_number(report: Path) -> None:
     aucs = table(report, "auc").set_index("Arm")
-    assert aucs.loc["of_patients", "film (test)"] == "not computed: not evaluated"
+    assert aucs.loc["of_patients", "film (test)"] == "not judged"
     assert re.match(r"0\.\d+ \(", aucs.loc["of_patients", "clinic (out of fold)"])
 
 

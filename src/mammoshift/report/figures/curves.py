@@ -190,16 +190,17 @@ def decision_panels(data: pd.DataFrame, key: str, cohort: str) -> ReportFigure:
 
 
 def learning_panels(data: pd.DataFrame) -> ReportFigure:
-    """Draw loss and validation AUC by epoch; a dot marks the epoch that was kept."""
+    """Draw loss, validation AUC and known accuracies by epoch; a dot marks the kept epoch."""
     arms = list(dict.fromkeys(data["arm"]))
+    accuracies = ("Accuracy",) if "train_accuracy" in data else ()
     figure, panels = small_multiples(
         arms,
         PANEL_WIDTH * 0.7,
-        rows_per_name=2,
+        rows_per_name=2 + len(accuracies),
         x_label="Epoch",
-        y_labels=("Loss", "Validation AUC"),
+        y_labels=("Loss", "Validation AUC", *accuracies),
     )
-    for (loss, auc), arm in zip(panels, arms, strict=True):
+    for (loss, auc, *others), arm in zip(panels, arms, strict=True):
         for _, run in data[data["arm"] == arm].groupby(["seed", "fold"], sort=False):
             kept = run[run["kept"]]
             loss.plot(run["epoch"], run["train_loss"], color=FAINT, linewidth=0.9)
@@ -207,13 +208,20 @@ def learning_panels(data: pd.DataFrame) -> ReportFigure:
             loss.plot(kept["epoch"], kept["validation_loss"], "o", color=INK, markersize=3)
             auc.plot(run["epoch"], run["validation_auc"], color=ACCENT, linewidth=0.9)
             auc.plot(kept["epoch"], kept["validation_auc"], "o", color=ACCENT, markersize=3)
-        for ax in (loss, auc):
+            for accuracy in others:
+                accuracy.plot(run["epoch"], run["train_accuracy"], color=FAINT, linewidth=0.9)
+                accuracy.plot(run["epoch"], run["validation_accuracy"], color=INK, linewidth=0.9)
+                accuracy.plot(
+                    kept["epoch"], kept["validation_accuracy"], "o", color=INK, markersize=3
+                )
+        for ax in (loss, auc, *others):
             ax.grid(axis="y", color=RULE, linewidth=0.5)
             ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     description = (
         f"Training of {counted(len(arms), 'arm')}, one line for each run: loss on training (pale) "
-        "and validation (dark) images, and below it the AUC on validation images. A dot marks the "
-        "epoch whose model was kept."
+        "and validation (dark) images, and below it the AUC on validation images"
+        f"{', then the accuracy on both' if accuracies else ''}. A dot marks the epoch whose model "
+        "was kept."
     )
     drawing = draw(figure, "learning", "Learning curves", description)
     return ReportFigure("learning", "learning", "", drawing, data)

@@ -44,7 +44,9 @@ def flattened(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[s
                 for position, item in enumerate(value, start=1):
                     yield from flattened(item, f"{name}.{position}.")
             else:
-                yield name, " x ".join(f"{item}" for item in value)
+                numbers = all(isinstance(item, int | float) for item in value)
+                joined = (" x " if numbers else ", ").join(f"{item}" for item in value)
+                yield name, joined or "none"
         else:
             yield name, "none" if value is None else f"{value}"
 

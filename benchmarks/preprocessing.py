@@ -33,7 +33,6 @@ from skimage.morphology import disk, opening
 from skimage.transform import resize
 
 from mammoshift.configuration.model import InputRecipe
-from mammoshift.imaging.tone import Tone
 from mammoshift.pixelstore.writer import write_shard
 
 ROWS, COLUMNS = 4000, 3000
@@ -41,7 +40,7 @@ SIZE = (1520, 912)
 REPETITIONS = 7
 IMAGES = 8
 RATIO, AGAINST_USUAL, SECOND_THREAD = 1.5, 10.0, 1.8
-TONES: tuple[Tone, ...] = ("dicom_voi", "percentile", "film_log")
+TONES = ("dicom_voi", "percentile", "film_log")
 Pixels = NDArray[np.uint16]
 
 
@@ -101,7 +100,7 @@ def main() -> None:
         pixels = breast()
         path = write_dicom(place / "image.dcm", pixels)
         for tone in TONES:
-            recipe = InputRecipe(size=SIZE, tone=tone, mask="breast")
+            recipe = InputRecipe.model_validate({"size": SIZE, "tone": tone, "mask": "breast"})
             print_ratio(f"uncompressed, {tone}", path, partial(read_native, path), recipe, place)
         recipe = InputRecipe(size=SIZE, tone="dicom_voi", mask="breast")
         for name, (syntax, encode, decode) in SYNTAXES.items():

@@ -46,7 +46,7 @@ from mammoshift.scoring.score import score_with
 from mammoshift.training.augmentation import augment, draw_changes
 from mammoshift.training.checkpoint import CheckpointWriter
 from mammoshift.training.loop import train_arm
-from mammoshift.training.losses import binary_cross_entropy
+from mammoshift.training.losses.bce import binary_cross_entropy
 from mammoshift.training.request import Cases, Execution, TrainingRequest
 from mammoshift.training.schedule import build_optimiser
 

@@ -24,7 +24,7 @@ rule preprocess_bundle:
     params:
         recipe=lambda wildcards: leaves.recipe_leaves(PROJECT, wildcards.dataset, wildcards.input),
         bundles=lambda wildcards: leaves.bundles(PROJECT, wildcards.dataset),
-        code=code("preprocess_bundle.py"),
+        code=code("preprocess_bundle.py", preprocessing),
         # Uses `output`, so that Snakemake does not follow it: where files lie is no result.
         root=lambda wildcards, output: archive_root(wildcards.dataset),
     script:
@@ -66,7 +66,7 @@ rule draw_contact_sheet:
         ENVIRONMENT
     params:
         recipe=lambda wildcards: leaves.recipe_leaves(PROJECT, wildcards.dataset, wildcards.input),
-        code=code("draw_contact_sheet.py"),
+        code=code("draw_contact_sheet.py", preprocessing),
         # Uses `output`, so that Snakemake does not follow it: where files lie is no result.
         root=lambda wildcards, output: archive_root(wildcards.dataset),
     script:

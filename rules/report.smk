@@ -104,9 +104,11 @@ rule report_study:
         ),
         code=code("report_study.py"),
         templates=file_hashes(TEMPLATES),
+        accepted=lambda wildcards: accepted_changes(wildcards.study),
         # These use `output`, so that Snakemake does not follow them: where files lie, and how a
         # run was called, is no result.
         assets=lambda wildcards, output: str(TEMPLATES),
+        results=lambda wildcards, output: str(RESULTS),
         told=lambda wildcards, output: how_it_is_run(wildcards.study),
     script:
         "../workflow/scripts/report_study.py"

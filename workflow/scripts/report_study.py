@@ -6,6 +6,7 @@ from mammoshift.execution.job import running
 from mammoshift.report.build import build_report
 from mammoshift.report.circumstances import Told, circumstances
 from mammoshift.report.inputs import ReportInputs, TrainingRun
+from mammoshift.report.made_of import made_of
 
 
 def paths(files):
@@ -28,8 +29,9 @@ with running(snakemake, also=[Path(snakemake.output[0]).parent]):
         audits=paths(files.audits),
         sheets=paths(files.sheets),
         searches=paths(files.get("searches", [])),
-        galleries=paths(files.get("galleries", [])),
         assets=Path(snakemake.params.assets),
+        made_of=made_of(paths(files), Path(snakemake.params.results), snakemake.params.accepted),
+        galleries=paths(files.get("galleries", [])),
         made=circumstances(
             Told(**{**snakemake.params.told, "project": Path(snakemake.params.told["project"])}),
             paths(snakemake.input),

@@ -12,9 +12,14 @@ from numpy.typing import NDArray
 from mammoshift.commands.chosen_curves import Curve, CurveTable, generator
 from mammoshift.commands.options import Row
 from mammoshift.errors import StatisticsError, TableError
-from mammoshift.statistics.auc import auc_covariance
+from mammoshift.statistics.auc import placements
 from mammoshift.statistics.calibration import CalibrationMeasures, calibration_measures
-from mammoshift.statistics.calibration_error import DEFAULT_BINS, reliability_curve
+from mammoshift.statistics.calibration_error import (
+    DEFAULT_BINS,
+    Grouped,
+    outcomes_together,
+    reliability_curve,
+)
 from mammoshift.statistics.cross_fitting import cross_fit
 from mammoshift.statistics.flexible_recalibration import (
     BetaMap,
@@ -129,12 +134,14 @@ def calibrate_table(
         if source is not None:
             variants |= _from_source(part, source, wishes, report)
         variants |= _cross_fitted(part, wishes, report)
+        # Every map rises, and a patient is served by one alone.
+        together = outcomes_together(part.scores, part.labels == 1, part.patients)
         for variant, logits in variants.items():
             if isinstance(logits, str):
                 report.measures.append({**part.named, "variant": variant, "note": logits})
                 continue
             rng = generator(COMMAND, part, f"{variant}:null")
-            report.measures.append(_measure_row(part, variant, logits, rng, wishes.level))
+            report.measures.append(_measure_row(part, variant, logits, together, rng, wishes.level))
             report.reliability.extend(_reliability_rows(part, variant, logits, wishes.level))
         if wishes.budget:
             report.budget.extend(_budget_rows(reported, part, wishes.level))
@@ -276,10 +283,18 @@ def _prevalence_row(part: Curve, shift: PriorShift) -> Row:
 
 
 def _measure_row(
-    part: Curve, variant: str, logits: FloatArray, rng: np.random.Generator, level: float
+    part: Curve,
+    variant: str,
+    logits: FloatArray,
+    together: Grouped,
+    rng: np.random.Generator,
+    level: float,
 ) -> Row:
-    found = calibration_measures(logits, part.labels, rng, patients=part.patients, level=level)
-    auc = float(auc_covariance(part.labels, logits, part.patients).auc[0])
+    found = calibration_measures(
+        logits, part.labels, rng, patients=part.patients, together=together, level=level
+    )
+    one_class = part.source.one_class
+    auc = None if one_class else float(placements(part.labels == 1, logits[None, :]).auc[0])
     line = found.line
     reasons = [
         part.note,
@@ -293,7 +308,7 @@ def _measure_row(
         "n_patients": found.n_patients,
         "prevalence": found.prevalence,
         "mean_predicted": found.mean_predicted,
-        "auc": auc if np.isfinite(auc) else None,
+        "auc": auc,
         **_estimate("nll", found.nll),
         **_estimate("brier", found.brier),
         **_brier_parts(found),

@@ -127,7 +127,11 @@ def combined_row(
 def with_verdicts(
     rows: list[Row], tests: Sequence[Combined], wishes: Wishes, positive_is_loss: bool
 ) -> list[Row]:
-    """Return the rows of one family of tests with their verdicts, where a margin was declared."""
+    """Return the rows of one family of tests with their verdicts, where a margin was declared.
+
+    `verdict_low` and `verdict_high` are the limits that the verdict is read from, corrected for the
+    family.
+    """
     if wishes.margin is None:
         return rows
     verdicts = margin_tests(
@@ -139,7 +143,13 @@ def with_verdicts(
     )
     names = ("p_noninferior", "p_inferior", "p_noninferior_adjusted", "p_inferior_adjusted")
     return [
-        {**row, **{name: getattr(v, name) for name in names}, "verdict": v.verdict}
+        {
+            **row,
+            **{name: getattr(v, name) for name in names},
+            "verdict": v.verdict,
+            "verdict_low": v.ci_low,
+            "verdict_high": v.ci_high,
+        }
         for row, v in zip(rows, verdicts, strict=True)
     ]
 

@@ -9,7 +9,7 @@ since every Snakemake process reads it while parsing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -17,6 +17,18 @@ from mammoshift.configuration.base import Name, Positive, Share, Strict
 from mammoshift.configuration.search import Search, Value, with_values
 from mammoshift.configuration.training import Loss, Precision, Training
 from mammoshift.errors import ConfigurationError
+from mammoshift.registry import names_in
+
+HEADS = "mammoshift.models.heads"
+TONES = "mammoshift.imaging.tones"
+MASKS = "mammoshift.imaging.masks"
+"""Packages with a module for each head, tone and mask."""
+if TYPE_CHECKING:
+    HeadKind = ToneName = MaskName = str
+else:
+    HeadKind = Literal[names_in(HEADS)]
+    ToneName = Literal[names_in(TONES)]
+    MaskName = Literal[names_in(MASKS)]
 
 
 class Patches(Strict):
@@ -73,11 +85,9 @@ class InputRecipe(Strict):
 
     unit: Literal["image"] = "image"
     patch: Patches | None = None
-    mask: Literal["none", "breast", "breast_without_pectoral"] = "none"
+    mask: MaskName = "none"
     crop: Literal["none", "breast"] = "breast"
-    tone: Literal[
-        "dicom_voi", "full_range", "percentile", "film_log", "min_max", "clahe", "histogram_match"
-    ] = "dicom_voi"
+    tone: ToneName = "dicom_voi"
     size: tuple[Annotated[int, Field(ge=16, le=8192)], Annotated[int, Field(ge=16, le=8192)]]
     fit: Literal["pad", "stretch"] = "pad"
     orientation: Literal["as_stored", "chest_wall_left"] = "chest_wall_left"
@@ -209,7 +219,7 @@ class Head(Strict):
     default, there is less to learn of the same.
     """
 
-    kind: Literal["linear", "flatten_dense", "end2end_512x1", "mlp"] = "linear"
+    kind: HeadKind = "linear"
     units: Annotated[int, Field(ge=1)] | None = None
     outputs: Literal[1, 2] | None = None
 
@@ -219,6 +229,9 @@ class Head(Strict):
             raise ValueError(f"units are for flatten_dense and mlp, not for {self.kind}")
         return self
 
+
+WHOLE_CLASSIFIERS = {"keras_end2end": Head(kind="end2end_512x1", outputs=2)}
+"""Formats of weights that are whole classifiers, and their heads."""
 
 Initialisation = Literal["random", "pretrained"] | FromArm
 

@@ -22,7 +22,7 @@ from mammoshift.configuration.judged import (
     LossSettings,
     ReportSettings,
 )
-from mammoshift.configuration.leaves import Leaves, array_hashes, leak_of, plain
+from mammoshift.configuration.leaves import Leaves, array_hashes, leak_of, plain, settings_of
 from mammoshift.configuration.load import Project
 from mammoshift.configuration.recipes import archive_hash
 from mammoshift.configuration.resolved import ResolvedStudy
@@ -183,7 +183,7 @@ def report_settings(project: Project, study: str) -> ReportSettings:
             for name, domain in resolved.domains.items()
         ),
         described_arms=tuple(
-            DescribedArm(name=name, kind=arm.kind, settings=plain(arm))
+            DescribedArm(name=name, kind=arm.kind, settings=settings_of(arm))
             for name, arm in resolved.arms.items()
         ),
         families=resolved.families,

@@ -99,6 +99,8 @@ COMPARISON_COLUMNS = (
     "p_inferior",
     "p_noninferior_adjusted",
     "p_inferior_adjusted",
+    "verdict_low",
+    "verdict_high",
     "verdict",
     "n",
     "n_pos",
@@ -129,13 +131,17 @@ criterion, threshold_from
 method       seeds_random and obuchowski_rockette_nested (about architectures),
              checkpoints_fixed and exact_fixed (about these models), delong_paired (per seed),
              stouffer_naive, strube, ensemble, obuchowski_rockette_crossed, omnibus, and over
-             domains (`all_targets`) equal_weights_t, weighted_stouffer, random_effects
+             domains (`all_targets`) seeds_random too, equal_weights_t, weighted_stouffer,
+             random_effects
 simultaneous_low, simultaneous_high
              limits that hold for all transfer drops from `from_domain` at once
 margin       the largest acceptable loss that the study declared
 p_noninferior, p_inferior
              one-sided: of a loss of the margin or more, and of the margin or less; the adjusted
              ones within the family
+verdict_low, verdict_high
+             the limits that the verdict is read from: those of an interval that leaves out what the
+             adjusted one-sided tests leave out, and so wider than `ci_low` to `ci_high`
 verdict      non-inferior, inferior, undecided or undefined; empty without a margin
 headline     true for the one method that the report leads with
 """
@@ -162,7 +168,7 @@ def read_comparisons(path: Path) -> pd.DataFrame:
     numbers = ("estimate", "se", "ci_low", "ci_high", "simultaneous_low", "simultaneous_high")
     tests = ("statistic", "df", "p", "p_adjusted", "p_adjusted_all", "detectable_difference")
     margins = ("margin", "p_noninferior", "p_inferior")
-    adjusted = ("p_noninferior_adjusted", "p_inferior_adjusted")
+    adjusted = ("p_noninferior_adjusted", "p_inferior_adjusted", "verdict_low", "verdict_high")
     return _read(path, COMPARISON_COLUMNS, (*numbers, *tests, *margins, *adjusted))
 
 

@@ -185,7 +185,11 @@ def with_verdicts(
             names = ("p_noninferior", "p_inferior", "verdict")
             adjusted_names = ("p_noninferior_adjusted", "p_inferior_adjusted")
             own_columns = {name: getattr(test, name) for name in (*names, *adjusted_names)}
-            filled[i] = replace(rows[i], margin=margin, **own_columns)
+            ends = {
+                f"verdict_{end}": within_bounds(defined(getattr(test, f"ci_{end}")), first.metric)
+                for end in ("low", "high")
+            }
+            filled[i] = replace(rows[i], margin=margin, **own_columns, **ends)
     return filled
 
 

@@ -98,6 +98,8 @@ class ComparisonRow:
     p_inferior: Number = None
     p_noninferior_adjusted: Number = None
     p_inferior_adjusted: Number = None
+    verdict_low: Number = None
+    verdict_high: Number = None
     verdict: str = ""
     n: int | None = None
     n_pos: int | None = None

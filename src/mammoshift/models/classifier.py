@@ -19,7 +19,7 @@ from mammoshift.models.architectures import (
     create_features,
     feature_count,
 )
-from mammoshift.models.heads import build_head, map_shape, takes_maps
+from mammoshift.models.heads._protocol import build_head, map_shape, takes_maps
 
 DENSITY_CLASSES = ("a", "b", "c", "d")
 FEATURES = "features."

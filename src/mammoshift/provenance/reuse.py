@@ -22,13 +22,13 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from mammoshift.errors import DamagedFileError
 from mammoshift.files import sha256_of_file
 from mammoshift.provenance.sealed import read_sealed, write_sealed
+from mammoshift.provenance.sums import remembered_sha256
 from mammoshift.provenance.versions import (
     differing,
     loaded_versions,
@@ -50,15 +50,8 @@ def result_key(parameters: Mapping[str, object], inputs: Sequence[Path]) -> str:
     """Return the key of a result: a hash of its parameters and of its input files' contents."""
     digest = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode())
     for path in inputs:
-        status = path.stat()
-        digest.update(_known_sum(path, status.st_size, status.st_mtime_ns).encode())
+        digest.update(remembered_sha256(path).encode())
     return digest.hexdigest()[:32]
-
-
-@cache
-def _known_sum(path: Path, _size: int, _mtime_ns: int) -> str:
-    """Return the hash of an input; a model is an input of each table that it scores."""
-    return sha256_of_file(path)
 
 
 @dataclass(frozen=True)

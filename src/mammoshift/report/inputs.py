@@ -22,6 +22,7 @@ from mammoshift.report.circumstances import Circumstances
 from mammoshift.report.cohort import describe_cohort
 from mammoshift.report.contact_sheets import SheetView, sheet_views
 from mammoshift.report.gallery import GalleryView, gallery_views
+from mammoshift.report.made_of import NOT_KNOWN, MadeOf
 
 HISTORY_COLUMNS = ("epoch", "stage", "train_loss", "validation_loss", "validation_auc")
 TRIAL_COLUMNS = (
@@ -76,6 +77,8 @@ class ReportInputs:
         The tables of trials, one for each search and fold.
     assets
         The folder with the template, the style sheet, the captions and the methods' descriptions.
+    made_of
+        What is known of how the results were made.
     galleries
         The records of the galleries, one for each arm that has one.
     made
@@ -94,6 +97,7 @@ class ReportInputs:
     assets: Path
     sheets: tuple[Path, ...] = ()
     searches: tuple[Path, ...] = ()
+    made_of: MadeOf = NOT_KNOWN
     galleries: tuple[Path, ...] = ()
     made: Circumstances | None = None
 
@@ -152,6 +156,7 @@ class ReportData:
     runs: tuple[TrainedModel, ...]
     sheets: tuple[SheetView, ...] = ()
     trials: pd.DataFrame | None = None
+    made_of: MadeOf = NOT_KNOWN
     gallery: tuple[GalleryView, ...] = ()
     contents: Mapping[str, DatasetContent] = field(default_factory=dict)
     made: Circumstances | None = None
@@ -186,6 +191,7 @@ def load_report_data(inputs: ReportInputs) -> ReportData:
         runs=_read_runs(inputs),
         sheets=sheet_views(settings, inputs.sheets),
         trials=_read_trials(inputs),
+        made_of=inputs.made_of,
         gallery=gallery_views(settings, inputs.galleries),
         contents=_contents(manifests),
         made=inputs.made,

@@ -24,6 +24,7 @@ SUMMARIES = ("mean", "ensemble")
 NOT_EVALUATED = "not evaluated"
 NOT_JUDGED = "not judged"
 FIXED = "checkpoints_fixed"
+VERDICT_LIMITS = "Limits of the verdict, corrected"
 TESTED = (
     "family",
     "domain",
@@ -225,6 +226,14 @@ def null_band_cell(rows: pd.DataFrame) -> str:
     if is_null(row["value"]) or is_null(row["ci_high"]):
         return missing(row["note"])
     return f"{format_number(row['value'])}; {format_number(row['ci_high'])}"
+
+
+def verdict_limits(row: pd.Series) -> str:
+    """Return the limits that a verdict is read from, corrected for the number of tests."""
+    if is_null(row["verdict_low"]) or is_null(row["verdict_high"]):
+        return ""
+    low, high = (format_number(row[f"verdict_{side}"]) for side in ("low", "high"))
+    return f"{low} to {high}"
 
 
 def class_counts(row: pd.Series) -> str:

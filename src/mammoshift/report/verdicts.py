@@ -16,7 +16,15 @@ from mammoshift.configuration.judged import ReportSettings
 from mammoshift.report.finding import Finding
 from mammoshift.report.formatting import format_estimate, format_number, is_null, joined, p_phrase
 from mammoshift.report.inputs import ReportData
-from mammoshift.report.rows import cohort_name, drops, first_of_each, of_arm, select, summarised
+from mammoshift.report.rows import (
+    cohort_name,
+    drops,
+    first_of_each,
+    of_arm,
+    select,
+    summarised,
+    verdict_limits,
+)
 from mammoshift.report.vocabulary import ABOUT_ARCHITECTURES
 
 Outcome = Literal["non-inferior", "inferior", "undecided", "not judgeable", "no margin declared"]
@@ -39,6 +47,9 @@ class Verdict:
         Of the AUC, source minus target; None where undefined.
     margin
         The largest acceptable loss; None where none was declared.
+    verdict_low, verdict_high
+        Limits of the loss that the outcome is read from, corrected for all drops of the study;
+        None without a margin.
     p_noninferior, p_inferior
         One-sided, adjusted within all drops of the study; None without a margin.
     about_architecture
@@ -58,6 +69,8 @@ class Verdict:
     ci_low: float | None
     ci_high: float | None
     margin: float | None
+    verdict_low: float | None
+    verdict_high: float | None
     p_noninferior: float | None
     p_inferior: float | None
     about_architecture: bool
@@ -178,6 +191,8 @@ def _verdict(data: ReportData, row: pd.Series, own_domain: str) -> Verdict:
             ("ci_low", "ci_low"),
             ("ci_high", "ci_high"),
             ("margin", "margin"),
+            ("verdict_low", "verdict_low"),
+            ("verdict_high", "verdict_high"),
             ("p_noninferior", "p_noninferior_adjusted"),
             ("p_inferior", "p_inferior_adjusted"),
         )
@@ -225,6 +240,8 @@ def _sentence(row: pd.Series, outcome: Outcome, reason: str, own_domain: str) ->
             "was not defined."
         )
     margin = format_number(row["margin"])
+    limits = verdict_limits(row)
+    loses += f"; corrected for all drops of the study {limits}" if limits else ""
     if outcome == "non-inferior":
         said = f"is non-inferior: a loss of {margin} or more is excluded"
         p = p_phrase(row["p_noninferior_adjusted"])

@@ -178,7 +178,11 @@ def difference_test(
 
 
 def contrast(
-    values: FloatArray, covariance: FloatArray, weights: ArrayLike, level: float = 0.95
+    values: FloatArray,
+    covariance: FloatArray,
+    weights: ArrayLike,
+    level: float = 0.95,
+    df: float = math.inf,
 ) -> Difference:
     """Test a linear contrast of estimates on the same cases, paired by their covariance.
 
@@ -191,6 +195,8 @@ def contrast(
         where it is undefined.
     level
         Of the interval.
+    df
+        Degrees of freedom of the covariance; infinity for the normal distribution.
 
     Raises
     ------
@@ -206,7 +212,7 @@ def contrast(
     w = given[used]
     terms = np.outer(w, w) * covariance[np.ix_(used, used)]
     return difference_test(
-        float(w @ values[used]), float(terms.sum()), float(np.abs(terms).sum()), level=level
+        float(w @ values[used]), float(terms.sum()), float(np.abs(terms).sum()), df, level
     )
 
 

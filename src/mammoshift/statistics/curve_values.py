@@ -137,6 +137,37 @@ def means_of_sets(terms: Sequence[ArrayLike], patients: Sequence[ArrayLike]) -> 
     return CurveValues(values, sum_of_parts(tuple(parts)), tuple(parts))
 
 
+def mean_over_datasets(datasets: Sequence[CurveValues]) -> CurveValues:
+    """Return the mean of each curve's values over datasets of different patients.
+
+    Every dataset counts the same and they are held fixed: with seeds as random a test of the result
+    is about the architectures on these datasets together. A seed's effects on the datasets are one
+    number for each curve then, so that it does not matter how they are correlated.
+
+    Parameters
+    ----------
+    datasets
+        The same curves in the same order in each.
+
+    Raises
+    ------
+    StatisticsError
+        If there is no dataset, or they have different numbers of curves.
+    """
+    if len({dataset.values.shape for dataset in datasets}) != 1:
+        raise StatisticsError("a mean over datasets needs the same curves in each of them")
+    T = len(datasets)
+    return CurveValues(
+        np.mean([dataset.values for dataset in datasets], axis=0),
+        np.sum([dataset.covariance for dataset in datasets], axis=0) / T**2,
+        tuple(
+            VariancePart(part.covariance / T**2, part.df)
+            for dataset in datasets
+            for part in dataset.parts
+        ),
+    )
+
+
 def patients_df(codes: IntArray) -> float:
     """Return the degrees of freedom of a variance over the patients behind some cases."""
     counts = np.bincount(codes)

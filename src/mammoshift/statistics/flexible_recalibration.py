@@ -17,7 +17,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, log_expit, logit
-from sklearn.isotonic import IsotonicRegression
 
 from mammoshift.errors import StatisticsError
 from mammoshift.statistics.inputs import FloatArray, checked_classes
@@ -127,6 +126,9 @@ def fit_isotonic(logits: ArrayLike, labels: ArrayLike) -> IsotonicMap:
     StatisticsError
         If there are too few cases.
     """
+    # Importing it takes a second, which other maps do not need.
+    from sklearn.isotonic import IsotonicRegression
+
     positive, row = checked_classes(labels, logits, "isotonic calibration")
     fewest = min(int(positive.sum()), int((~positive).sum()))
     if row.size < FEWEST_FOR_ISOTONIC or fewest < FEWEST_OF_A_CLASS:

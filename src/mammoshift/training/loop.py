@@ -39,7 +39,7 @@ from mammoshift.training.checkpoint import (
     on_cpu,
 )
 from mammoshift.training.learning import learning_parameters, parameter_groups, prepare_stage
-from mammoshift.training.losses import build_loss
+from mammoshift.training.losses._protocol import build_loss
 from mammoshift.training.position import Pending, Position, Selected, Taken
 from mammoshift.training.request import EpochRecord, TrainingRequest, TrainingResult
 from mammoshift.training.sampler import batch_bounds, epoch_order, steps_of

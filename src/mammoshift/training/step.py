@@ -17,7 +17,7 @@ from mammoshift.errors import ConfigurationError
 from mammoshift.execution.determinism import Purpose, generator, seed_torch, torch_seed
 from mammoshift.execution.precision import autocast
 from mammoshift.models.classifier import Classifier, unit_intensities
-from mammoshift.training.losses import LossFunction
+from mammoshift.training.losses._protocol import LossFunction
 from mammoshift.training.position import Taken
 
 

@@ -20,6 +20,7 @@ from mammoshift.statistics.curve_values import (
     contrast_of_arms,
     difference_of_arms,
     mean_of_arm,
+    mean_over_datasets,
     means_of_sets,
     means_over_patients,
 )
@@ -77,6 +78,19 @@ def test_one_patient_has_a_mean_and_no_variance():
     assert mean_of_arm(found, [0]).p is None
     with pytest.raises(StatisticsError, match="no case"):
         means_over_patients(np.empty((1, 0)))
+
+
+def test_a_mean_over_datasets_keeps_each_curve_and_adds_the_patients():
+    rng = np.random.default_rng(4)
+    datasets = [means_over_patients(rng.normal(size=(4, n)), np.arange(n) // 2) for n in (40, 60)]
+    found = mean_over_datasets(datasets)
+    first, second = datasets
+    np.testing.assert_allclose(found.values, (first.values + second.values) / 2)
+    np.testing.assert_allclose(found.covariance, (first.covariance + second.covariance) / 4)
+    np.testing.assert_allclose(sum(part.covariance for part in found.parts), found.covariance)
+    assert [part.df for part in found.parts] == [19.0, 29.0]
+    with pytest.raises(StatisticsError, match="same curves"):
+        mean_over_datasets([first, second.only([0, 1])])
 
 
 def test_curves_can_be_picked_and_turned_round():

@@ -21,7 +21,7 @@ from mammoshift.configuration.training import EarlyStopping, Loss, Plateau, Stag
 from mammoshift.errors import ConfigurationError, TrainingError
 from mammoshift.models.classifier import Output
 from mammoshift.training.loop import train_arm
-from mammoshift.training.losses import build_loss
+from mammoshift.training.losses._protocol import build_loss
 from mammoshift.training.request import Cases, EpochRecord
 from mammoshift.training.sampler import batch_bounds, steps_of
 from mammoshift.training.schedule import best_epoch, ends_early, learning_rate, plateau_level

@@ -9,6 +9,7 @@ from mammoshift.report.formatting import format_estimate, format_number, format_
 from mammoshift.report.inputs import ReportData
 from mammoshift.report.publication import PublicationTable
 from mammoshift.report.rows import (
+    VERDICT_LIMITS,
     across_domains,
     class_counts,
     cohort_name,
@@ -18,6 +19,7 @@ from mammoshift.report.rows import (
     leading,
     of_checkpoints,
     places,
+    verdict_limits,
 )
 from mammoshift.report.vocabulary import (
     COMPARISON_METHODS,
@@ -182,6 +184,7 @@ def _comparison_record(row: pd.Series, method: bool, seeds: bool) -> dict[str, s
         "p adj., all families": adjusted_cell(row, "p_adjusted_all"),
         "Detectable with 80% power": detectable(row),
         "Margin": "" if is_null(row["margin"]) else format_number(row["margin"]),
+        VERDICT_LIMITS: verdict_limits(row),
         "Verdict": row["verdict"],
         "Pos. / neg.": class_counts(row),
         "Note": "" if is_null(row["p"]) or is_null(row["estimate"]) else note,

@@ -20,6 +20,7 @@ from mammoshift.report.tables.comparisons import (
     subgroup_comparison_table,
 )
 from mammoshift.report.tables.discrimination import auc_detail_table, auc_table
+from mammoshift.report.tables.made_of import accepted_table, version_table
 from mammoshift.report.tables.operation import (
     budget_table,
     calibration_table,
@@ -73,6 +74,8 @@ def all_tables(data: ReportData) -> tuple[PublicationTable, ...]:
         search_table,
         exclusion_table,
         audit_table,
+        accepted_table,
+        version_table,
         computation_table,
         data_table,
         model_table,

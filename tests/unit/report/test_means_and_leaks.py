@@ -11,11 +11,12 @@ from fabricated_study import COMPARISON_DEFAULTS, Recipe, fabricate
 
 from mammoshift.configuration.judged import Family, Pair
 from mammoshift.contracts.results import read_comparisons, write_comparisons
+from mammoshift.report.figure_data import learning_data
 from mammoshift.report.findings import findings
 from mammoshift.report.inputs import ReportData, ReportInputs, load_report_data
 from mammoshift.report.tables.comparisons import domain_difference_table, headline_comparison_table
 from mammoshift.report.tables.operation import classification_table
-from mammoshift.report.tables.training import training_table
+from mammoshift.report.tables.training import AS_IT_IS, training_table
 
 COUNTS = {"n": 90, "n_pos": 40, "n_neg": 50, "n_clusters": 60}
 MEAN = COMPARISON_DEFAULTS | {
@@ -140,6 +141,22 @@ def test_training_has_its_time_and_accuracies_where_they_are_known(data: ReportD
     assert cells["Training accuracy"] == "0.500"
     assert cells["Validation accuracy"] == "0.250"
     assert cells["Time"] == f"{len(known)} min"
+
+
+def test_a_model_of_a_file_has_no_epoch(data: ReportData) -> None:
+    first, *others = data.runs
+    applied = replace(
+        first,
+        history=first.history.iloc[:0],
+        model=replace(first.model, selected_epoch=0),
+    )
+    table = training_table(replace(data, runs=(applied, *others)))
+    assert table is not None
+    cells = table.cells.iloc[0]
+    assert (cells["Epochs"], cells["Kept epoch"]) == ("0", AS_IT_IS)
+    assert cells["Validation loss"] == ""
+    drawn = learning_data(replace(data, runs=(applied, *others)))
+    assert first.run.arm not in set(drawn["arm"])
 
 
 def test_the_tables_are_read_back_as_they_were_written(data: ReportData, tmp_path: Path) -> None:

@@ -113,7 +113,8 @@ def _curve_figures(data: ReportData) -> list[ReportFigure]:
 
 
 def _training_figures(data: ReportData) -> list[ReportFigure]:
-    return [learning_panels(learning_data(data))] if data.runs else []
+    epochs = learning_data(data) if data.runs else None
+    return [learning_panels(epochs)] if epochs is not None and len(epochs) else []
 
 
 def _auc_texts(data: ReportData, domain: str, subset: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ from mammoshift.report.publication import PublicationTable
 from mammoshift.report.vocabulary import spoken
 
 UNKNOWN = "patient_unknown"
+AS_IT_IS = "none: the model of a file"
 
 
 def training_table(data: ReportData) -> PublicationTable | None:
@@ -32,6 +33,8 @@ def _training_record(trained: TrainedModel) -> dict[str, str]:
     reason = "the kept epoch is not recorded" if epoch is None else "not in the history"
 
     def at_kept(column: str) -> str:
+        if history.empty:
+            return ""
         return format_number(None if kept.empty else float(kept.iloc[0][column]), 3, reason)
 
     def if_known(column: str) -> str:
@@ -47,7 +50,7 @@ def _training_record(trained: TrainedModel) -> dict[str, str]:
         else f"{model.training_cases:,} ({format_count(model.training_positives)})",
         "Stages": str(history["stage"].nunique()),
         "Epochs": format_count(len(history)),
-        "Kept epoch": "unknown" if epoch is None else str(epoch),
+        "Kept epoch": AS_IT_IS if history.empty else "unknown" if epoch is None else str(epoch),
         "Training loss": at_kept("train_loss"),
         "Validation loss": at_kept("validation_loss"),
         "Validation AUC": at_kept("validation_auc"),

@@ -37,7 +37,7 @@ def gallery_arms(study: ResolvedStudy) -> tuple[str, ...]:
     if gallery.arms is not None:
         return gallery.arms
     networks = [name for name, arm in study.arms.items() if arm.kind == KIND]
-    references = [pair.reference for family in study.families for pair in family.pairs[:1]]
+    references = [pair.reference for family in study.families for pair in family.on_one_domain]
     return tuple(name for name in (*references, *networks) if name in networks)[:1]
 
 

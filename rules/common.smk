@@ -5,6 +5,7 @@ Nothing here does work; a rule sees only the leaves of the configuration that it
 a change makes nothing else invalid.
 """
 
+import gc
 import os
 from functools import cache
 from pathlib import Path
@@ -14,11 +15,12 @@ from snakemake.exceptions import WorkflowError
 import mammoshift
 from mammoshift.archives.state import archive_state, file_state
 from mammoshift.configuration.load import load_project
-from mammoshift.configuration import audit_leaves, leaves, result_leaves
+from mammoshift.configuration import audit_leaves, choices, leaves, result_leaves
 from mammoshift.contracts.run import RUN_PATTERN, Run
 from mammoshift.errors import MammoshiftError
 from mammoshift.execution.gpu_claim import local_gpu_identifiers
 from mammoshift.execution.job import prepare_jobs
+from mammoshift.provenance.accepted import described_changes, read_accepted
 from mammoshift.provenance.fingerprint import file_hashes
 from mammoshift.provenance.finished import Fingerprints
 from mammoshift.provenance.keys import code_name
@@ -38,6 +40,9 @@ RUN = f"<results>/{{study}}/{RUN_PATTERN}"
 SEARCH = "<results>/{study}/{arm}/search/fold-{fold}"
 
 prepare_jobs(LIBRARY)
+
+# What has been read so far stays as long as the process: no search for garbage goes through it.
+gc.freeze()
 
 try:
     PROJECT = load_project(config, Path(workflow.basedir), HOME)
@@ -81,8 +86,10 @@ def fingerprint(script, modules):
     return result
 
 
-def code(script, modules=lambda wildcards: ()):
-    """Return a params function: the fingerprint of a script and of the modules chosen by name."""
+def code(script, modules=None):
+    """Return the fingerprint of a script; with modules chosen by name, a params function for it."""
+    if modules is None:
+        return fingerprint(script, ())
     return lambda wildcards: fingerprint(script, modules(wildcards))
 
 
@@ -109,13 +116,25 @@ def of_kind(wildcards, *names):
 
 
 def fitting(wildcards):
-    """Return what of an arm's kind a training reaches."""
-    return of_kind(wildcards, "fit", "CASE_COLUMNS")
+    """Return what a training reaches of an arm's kind, and the modules that its settings name."""
+    arm = PROJECT.studies[wildcards.study].arms[wildcards.arm]
+    return (*of_kind(wildcards, "fit", "CASE_COLUMNS"), *choices.of_training(arm))
 
 
 def scoring(wildcards):
-    """Return what of an arm's kind a scoring reaches."""
-    return of_kind(wildcards, "score", "SCORED_COLUMNS", "SCORES_UNITS")
+    """Return what a scoring reaches of an arm's kind, and what the models are built with."""
+    kind = of_kind(wildcards, "score", "SCORED_COLUMNS", "SCORES_UNITS")
+    return (*kind, *choices.of_models(PROJECT.studies[wildcards.study], wildcards.arm))
+
+
+def preprocessing(wildcards):
+    """Return the modules that the recipe of a pixel store names."""
+    return choices.of_recipe(leaves.recipe_of(PROJECT, wildcards.dataset, wildcards.input))
+
+
+def weights_module(wildcards):
+    """Return the module of the head that comes with a backbone's weights, none without one."""
+    return choices.of_weights(PROJECT, wildcards.backbone)
 
 
 def check_planned():
@@ -136,6 +155,14 @@ def check_planned():
     errors = [str(found) for found in check_inputs(PROJECT, needed) if found.level == "error"]
     if errors:
         raise WorkflowError("Nothing was started. " + "\n".join(errors))
+
+
+def accepted_changes(study):
+    """Return what was accepted of a study's results and of what they are made from."""
+    resolved = PROJECT.studies[study]
+    arms = (getattr(arm, "backbone", None) for arm in resolved.arms.values())
+    own = {"study": {study}, "dataset": {*resolved.datasets}, "backbone": {*arms}}
+    return described_changes(read_accepted(Path(RESULTS)), own)
 
 
 def study_reports(wildcards=None):
@@ -415,6 +442,17 @@ def all_records(wildcards):
     """Return the records of all trials of a fold."""
     search = leaves.search_of(PROJECT, wildcards.study, wildcards.arm)
     return search_records(wildcards, range(search.trials))
+
+
+def search_tables(wildcards):
+    """Return the tables of trials of a study's searches, one for each arm and fold."""
+    study = PROJECT.studies[wildcards.study]
+    return [
+        SEARCH.format(study=wildcards.study, arm=arm, fold=fold) + "/trials.csv"
+        for arm in study.arms
+        if leaves.is_searched(PROJECT, wildcards.study, arm)
+        for fold in range(study.folds(study.own_domain(arm)))
+    ]
 
 
 def chosen_values(wildcards):

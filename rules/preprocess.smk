@@ -24,7 +24,7 @@ rule preprocess_bundle:
     params:
         recipe=lambda wildcards: leaves.recipe_leaves(PROJECT, wildcards.dataset, wildcards.input),
         bundles=lambda wildcards: leaves.bundles(PROJECT, wildcards.dataset),
-        code=code("preprocess_bundle.py"),
+        code=code("preprocess_bundle.py", preprocessing),
         # Uses `output`, so that Snakemake does not follow it: where files lie is no result.
         root=lambda wildcards, output: archive_root(wildcards.dataset),
     script:
@@ -53,7 +53,12 @@ rule draw_contact_sheet:
         annotations="<results>/datasets/{dataset}/annotations.parquet",
         store="<results>/pixels/{dataset}/{input}/store.json",
     output:
-        picture="<results>/pixels/{dataset}/{input}/contact_sheet.jpg",
+        picture=report(
+            "<results>/pixels/{dataset}/{input}/contact_sheet.jpg",
+            caption="../workflow/report/captions/contact_sheet.rst",
+            category="Images",
+            labels={"dataset": "{dataset}", "input": "{input}"},
+        ),
         record="<results>/pixels/{dataset}/{input}/contact_sheet.json",
     log:
         "<logs>/preprocess/{dataset}/{input}/contact_sheet.log",
@@ -61,7 +66,7 @@ rule draw_contact_sheet:
         ENVIRONMENT
     params:
         recipe=lambda wildcards: leaves.recipe_leaves(PROJECT, wildcards.dataset, wildcards.input),
-        code=code("draw_contact_sheet.py"),
+        code=code("draw_contact_sheet.py", preprocessing),
         # Uses `output`, so that Snakemake does not follow it: where files lie is no result.
         root=lambda wildcards, output: archive_root(wildcards.dataset),
     script:

@@ -14,7 +14,7 @@ rule convert_weights:
         ENVIRONMENT
     params:
         backbone=lambda wildcards: leaves.backbone_leaves(PROJECT, wildcards.backbone),
-        code=code("convert_weights.py"),
+        code=code("convert_weights.py", weights_module),
         state=lambda wildcards: file_state(weights_path(wildcards.backbone)),
         # Use `output`, so that Snakemake does not follow them: where files lie and what is said
         # of them is no result.

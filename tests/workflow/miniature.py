@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
@@ -131,16 +135,30 @@ class Project:
             raise AssertionError(f"Snakemake failed:\n{done.stdout}\n{done.stderr}")
         return done
 
+    def plan(self, *arguments: str) -> str:
+        """Return what a dry run prints."""
+        with tempfile.TemporaryDirectory() as scratch:
+            output = Path(scratch, "printed")
+            request = {
+                "folder": str(self.folder),
+                "environment": self.environment(),
+                "arguments": ["--cores", "2", "--dry-run", *arguments],
+                "output": str(output),
+            }
+            status = _planner(request)
+            text = output.read_text(encoding="utf-8")
+        if status:
+            raise AssertionError(f"the dry run failed:\n{text}")
+        return text
+
     def planned(self) -> set[str]:
         """Return the rules that a dry run would run, without `all`."""
-        done = self.snakemake("--dry-run")
-        return set(STARTED.findall(done.stdout + done.stderr)) - {"all"}
+        return set(STARTED.findall(self.plan())) - {"all"}
 
     def planned_jobs(self) -> list[str]:
         """Return the jobs of a dry run as `rule: wildcards`, without `all`."""
-        done = self.snakemake("--dry-run")
         jobs: list[str] = []
-        for line in (done.stdout + done.stderr).splitlines():
+        for line in self.plan().splitlines():
             if started := STARTED.match(line):
                 jobs.append(f"{started[1]}:")
             elif jobs and line.startswith("    wildcards: "):
@@ -201,6 +219,22 @@ class Project:
         """Return an independent copy, modification times kept."""
         shutil.copytree(self.folder, folder, symlinks=True)
         return Project(folder)
+
+
+@cache
+def _planning_process() -> subprocess.Popen[str]:
+    """Start the process that plans; it ends with this one, which closes its input."""
+    command = [sys.executable, str(Path(__file__).with_name("planner.py"))]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def _planner(request: Mapping[str, Any]) -> int:
+    process = _planning_process()
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(json.dumps(request) + "\n")
+    process.stdin.flush()
+    return int(process.stdout.readline())
 
 
 def create_project(folder: Path) -> Project:

@@ -9,7 +9,7 @@ from miniature import Project
 
 pytestmark = pytest.mark.workflow
 
-LOSSES = "src/mammoshift/training/losses.py"
+LOSSES = "src/mammoshift/training/losses/bce.py"
 BECAUSE = "a factor of one changes no number"
 
 

@@ -11,7 +11,7 @@ from miniature import Project, write_weights
 
 pytestmark = pytest.mark.workflow
 
-LOSSES = "src/mammoshift/training/losses.py"
+LOSSES = "src/mammoshift/training/losses/bce.py"
 
 
 def _forget(project: Project) -> None:

@@ -17,7 +17,6 @@ from mammoshift.commands.compare_report import (
     Report,
     Wishes,
     combined_row,
-    detectable,
     seed_number,
     sizes_of,
     with_verdicts,
@@ -29,7 +28,13 @@ from mammoshift.contracts.shared_cases import overlap
 from mammoshift.errors import StatisticsError, TableError
 from mammoshift.statistics.arm_comparison import arm_pairs, compare_arms
 from mammoshift.statistics.arm_results import ArmComparison
-from mammoshift.statistics.comparisons import DEGENERATE, IDENTICAL, ChiSquareTest, Combined
+from mammoshift.statistics.comparisons import (
+    DEGENERATE,
+    IDENTICAL,
+    ChiSquareTest,
+    Combined,
+    detectable_by,
+)
 from mammoshift.statistics.curve_values import (
     CurveValues,
     difference_of_arms,
@@ -156,7 +161,15 @@ def _add_metric(report: Report, part: DatasetScores, values: CurveValues, wishes
     pairs = arm_pairs(tuple(arms), wishes.reference)
     tests = [difference_of_arms(values, arms[a], arms[b], wishes.level) for a, b in pairs]
     rows = [
-        combined_row(part.dataset, a, b, test) for (a, b), test in zip(pairs, tests, strict=True)
+        combined_row(
+            part.dataset,
+            a,
+            b,
+            test,
+            difference_of_arms(values, arms[a], arms[b], wishes.level, seeds_random=False).se,
+            wishes.metric,
+        )
+        for (a, b), test in zip(pairs, tests, strict=True)
     ]
     lower = metric.lower_is_better
     report.headline.extend(with_verdicts(rows, tests, wishes, positive_is_loss=lower))
@@ -233,7 +246,7 @@ def _pair_rows(dataset: str | None, result: ArmComparison) -> list[Row]:
             "log10_p": pair.test.log10_p,
             "ci_low": pair.test.ci_low,
             "ci_high": pair.test.ci_high,
-            "detectable_difference": detectable(pair.test.se),
+            "detectable_difference": detectable_by(pair.test),
             "note": pair.test.note,
         }
         for pair in result.pairs
@@ -243,7 +256,7 @@ def _pair_rows(dataset: str | None, result: ArmComparison) -> list[Row]:
 def _combined_rows(dataset: str | None, result: ArmComparison) -> list[Row]:
     return [
         {
-            **combined_row(dataset, pair.arm_a, pair.arm_b, test),
+            **combined_row(dataset, pair.arm_a, pair.arm_b, test, pair.mean_difference.se),
             "seed_correlation": pair.seed_correlation,
         }
         for pair in result.combined
@@ -258,7 +271,7 @@ def _omnibus_row(dataset: str | None, test: ChiSquareTest) -> Row:
 def _headline_rows(dataset: str | None, result: ArmComparison, wishes: Wishes) -> list[Row]:
     tests = [pair.headline for pair in result.combined]
     rows = [
-        combined_row(dataset, pair.arm_a, pair.arm_b, test)
+        combined_row(dataset, pair.arm_a, pair.arm_b, test, pair.mean_difference.se)
         for pair, test in zip(result.combined, tests, strict=True)
     ]
     return with_verdicts(rows, tests, wishes, positive_is_loss=False)

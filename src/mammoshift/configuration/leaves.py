@@ -136,9 +136,15 @@ def sheet_inputs(project: Project, study: str) -> dict[str, str]:
     }
 
 
-def recipe_leaves(project: Project, dataset: str, name: str) -> Leaves:
+@cache
+def recipe_of(project: Project, dataset: str, name: str) -> InputRecipe:
     """Return the input recipe called `name` as it applies to `dataset`."""
-    return plain(project.of_dataset(dataset, inputs_of(project, dataset)[name]))
+    return project.of_dataset(dataset, inputs_of(project, dataset)[name])
+
+
+def recipe_leaves(project: Project, dataset: str, name: str) -> Leaves:
+    """Return the input recipe called `name` as it applies to `dataset`, as plain values."""
+    return plain(recipe_of(project, dataset, name))
 
 
 def cases_leaves(project: Project, study: str, domain: str) -> Leaves:
@@ -175,10 +181,7 @@ def arm_leaves(project: Project, study: str, arm: str) -> Leaves:
     """Return what training one arm reads: the resolved arm and its backbone."""
     resolved = project.studies[study]
     record = resolved.arms[arm]
-    settings = plain(record, NOT_IN_A_KEY)
-    if "training" in settings:
-        training = settings["training"]
-        settings["training"] = {k: training[k] for k in training if k not in NOT_OF_TRAINING}
+    settings = settings_of(record, NOT_IN_A_KEY)
     if record.parent is not None:
         start = settings["initialisation"]
         settings["initialisation"] = {k: v for k, v in start.items() if k not in {"arm", "fold"}}
@@ -186,6 +189,15 @@ def arm_leaves(project: Project, study: str, arm: str) -> Leaves:
     task = resolved.domains[resolved.own_domain(arm)].task
     leaves = {"arm": settings, "task": task}
     return leaves if backbone is None else {**leaves, "backbone": backbone}
+
+
+def settings_of(arm: ArmBase, leave_out: Iterable[str] = ()) -> Leaves:
+    """Return an arm as plain values, without the settings of training that change no result."""
+    settings = plain(arm, leave_out)
+    if "training" in settings:
+        training = settings["training"]
+        settings["training"] = {k: training[k] for k in training if k not in NOT_OF_TRAINING}
+    return settings
 
 
 def trial_leaves(project: Project, study: str, arm: str) -> Leaves:

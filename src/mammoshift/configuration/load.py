@@ -18,7 +18,8 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from mammoshift.configuration.arms import ArmError, arm_classes
 from mammoshift.configuration.dataset import Dataset, Datasets
 from mammoshift.configuration.domain import split_methods
-from mammoshift.configuration.model import Backbone, InputRecipe, Name, Strict
+from mammoshift.configuration.gallery import check_gallery
+from mammoshift.configuration.model import ArmBase, Backbone, InputRecipe, Name, Strict
 from mammoshift.configuration.naming import known
 from mammoshift.configuration.published import PublishedStudy
 from mammoshift.configuration.reading import check_readers
@@ -31,6 +32,11 @@ RESERVED_STUDIES = frozenset(
 )
 KEPT = "kept"
 """Folder of kept results among the others."""
+
+WHOLE = "keras_end2end"
+"""The format of weights files that hold a whole classifier, and the head that it has."""
+
+WHOLE_HEAD = "end2end_512x1"
 
 Backbones = dict[Name, Backbone]
 
@@ -205,6 +211,7 @@ def _resolved(name: str, study: Study, file: str) -> ResolvedStudy:
     except ValidationError as error:
         raise ConfigurationError(_describe(error, Study, f"{file}: after defaults")) from None
     check_readers(resolved, file)
+    check_gallery(resolved, file)
     return resolved
 
 
@@ -315,3 +322,17 @@ def _check_references(
                 f"{file}: arms.{name}.initialisation: pretrained needs a weights file for the "
                 f"backbone {backbone} in {settings.backbones}"
             )
+        if arm.makes_model and not arm.learns and not _is_whole(arm, backbones[backbone]):
+            raise ConfigurationError(
+                f"{file}: arms.{name}.training.stages: the weights of the backbone {backbone} are "
+                "no whole classifier for the arm's head, so that the arm has to learn; give it "
+                f"stages, or a backbone with weights of the format {WHOLE} and head: {{kind: "
+                f"{WHOLE_HEAD}, outputs: 2}}"
+            )
+
+
+def _is_whole(arm: ArmBase, backbone: Backbone) -> bool:
+    """Return whether the weights file of a pretrained arm has its head too."""
+    head = getattr(arm, "head", None)
+    fits = head is not None and (head.kind, head.outputs) == (WHOLE_HEAD, 2)
+    return fits and backbone.weights is not None and backbone.weights.format == WHOLE

@@ -9,7 +9,7 @@ since every Snakemake process reads it while parsing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -17,6 +17,18 @@ from mammoshift.configuration.base import Name, Positive, Share, Strict
 from mammoshift.configuration.search import Search, Value, with_values
 from mammoshift.configuration.training import Loss, Precision, Training
 from mammoshift.errors import ConfigurationError
+from mammoshift.registry import names_in
+
+HEADS = "mammoshift.models.heads"
+TONES = "mammoshift.imaging.tones"
+MASKS = "mammoshift.imaging.masks"
+"""Packages with a module for each head, tone and mask."""
+if TYPE_CHECKING:
+    HeadKind = ToneName = MaskName = str
+else:
+    HeadKind = Literal[names_in(HEADS)]
+    ToneName = Literal[names_in(TONES)]
+    MaskName = Literal[names_in(MASKS)]
 
 
 class Patches(Strict):
@@ -73,11 +85,9 @@ class InputRecipe(Strict):
 
     unit: Literal["image"] = "image"
     patch: Patches | None = None
-    mask: Literal["none", "breast", "breast_without_pectoral"] = "none"
+    mask: MaskName = "none"
     crop: Literal["none", "breast"] = "breast"
-    tone: Literal[
-        "dicom_voi", "full_range", "percentile", "film_log", "min_max", "clahe", "histogram_match"
-    ] = "dicom_voi"
+    tone: ToneName = "dicom_voi"
     size: tuple[Annotated[int, Field(ge=16, le=8192)], Annotated[int, Field(ge=16, le=8192)]]
     fit: Literal["pad", "stretch"] = "pad"
     orientation: Literal["as_stored", "chest_wall_left"] = "chest_wall_left"
@@ -140,7 +150,9 @@ class Backbone(Strict):
     (drop-connect) of the last block, `batch_norm_momentum` the share of a batch in the running
     statistics; None leaves both as timm builds them. `position_resampling` says whose way of
     moving a Vision Transformer's position embeddings to another input size is followed: timm's
-    when it is left out (see `mammoshift.models.positions`).
+    when it is left out (see `mammoshift.models.positions`). `grey_stem` lets the first layer of a
+    network of three channels take the grey image once, which is the same function in less time (see
+    `mammoshift.models.grey_stem`).
     """
 
     architecture: str
@@ -156,12 +168,20 @@ class Backbone(Strict):
     drop_path: Annotated[float, Field(ge=0.0, lt=1.0)] | None = None
     batch_norm_momentum: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
     position_resampling: Literal["timm", "huggingface", "facebook"] | None = None
+    grey_stem: bool | None = None
 
     @model_validator(mode="after")
     def _one_value_for_each_channel(self) -> Backbone:
         if len(self.mean) != self.channels or len(self.std) != self.channels:
             raise ValueError(f"mean and std need {self.channels} values, one for each channel")
+        if self.grey_stem and self.channels == 1:
+            raise ValueError("grey_stem is for three channels; a network of one has such a layer")
         return self
+
+    @property
+    def taken_channels(self) -> int:
+        """Channels of what the network is given."""
+        return 1 if self.grey_stem else self.channels
 
     def normalised(self, normalisation: Normalisation | None) -> Backbone:
         """Return the backbone with an arm's own normalisation in the place of its own.
@@ -209,7 +229,7 @@ class Head(Strict):
     default, there is less to learn of the same.
     """
 
-    kind: Literal["linear", "flatten_dense", "end2end_512x1", "mlp"] = "linear"
+    kind: HeadKind = "linear"
     units: Annotated[int, Field(ge=1)] | None = None
     outputs: Literal[1, 2] | None = None
 
@@ -219,6 +239,9 @@ class Head(Strict):
             raise ValueError(f"units are for flatten_dense and mlp, not for {self.kind}")
         return self
 
+
+WHOLE_CLASSIFIERS = {"keras_end2end": Head(kind="end2end_512x1", outputs=2)}
+"""Formats of weights that are whole classifiers, and their heads."""
 
 Initialisation = Literal["random", "pretrained"] | FromArm
 
@@ -249,6 +272,11 @@ class ArmBase(Strict):
         return True
 
     @property
+    def makes_model(self) -> bool:
+        """Whether the arm leaves a model of its own: it learns, or takes a file's as it is."""
+        return self.learns or self.initialisation == "pretrained"
+
+    @property
     def reads(self) -> tuple[str, ...]:
         """The arms whose scores are among what this one learns from and scores with."""
         return ()
@@ -273,7 +301,9 @@ class Arm(ArmBase):
     """A network: a backbone, its input, a loss and how it is trained, every default filled in.
 
     `backbone` is a name in the backbones file. Without stages of training the arm applies the
-    model of the arm that it starts from. `normalisation` replaces the backbone's.
+    model of the arm that it starts from, or the whole classifier of a weights file; thresholds of
+    the latter are chosen on the domain that it names in `train_on`. `normalisation` replaces the
+    backbone's.
     `head` is linear and `scoring_precision` that of training when they are left out.
     `test_time_flips` averages the probabilities of an image and its mirror image, or of its four
     flips (`both`), wherever the trained model is applied. `search` chooses settings before

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from mammoshift.configuration.base import Positive, Share, Strict
+from mammoshift.registry import names_in
+
+LOSSES = "mammoshift.training.losses"
+"""Package with a module for each loss."""
+if TYPE_CHECKING:
+    LossName = str
+else:
+    LossName = Literal[names_in(LOSSES)]
 
 Count = Annotated[int, Field(ge=1)]
 PartName = Annotated[str, Field(pattern=r"^(features|head|density_head)(\.[A-Za-z0-9_*?]+)*$")]
@@ -23,7 +31,7 @@ class Loss(Strict):
     gives half its value to the other label.
     """
 
-    name: Literal["bce", "focal", "density_aware_focal"] = "bce"
+    name: LossName = "bce"
     gamma: Annotated[float, Field(ge=0.0)] = 2.0
     alpha: Share = 0.25
     auxiliary_weight: Annotated[float, Field(ge=0.0)] = 0.0

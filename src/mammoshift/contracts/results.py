@@ -71,6 +71,8 @@ COMPARISON_COLUMNS = (
     "from_domain",
     "arm",
     "reference",
+    "reference_domain",
+    "pairs",
     "seed",
     "subgroup",
     "subgroup_value",
@@ -115,12 +117,17 @@ arm, reference
              `estimate` is the metric of `arm` minus that of `reference` on `domain`; with
              `from_domain` what `arm` loses from there to `domain`, with a reference what it loses
              more than that
+reference_domain
+             where `reference` is judged, if not on `domain`: of an arm that learned from another
+             domain, such as the same patients divided otherwise
+pairs        of how many pairs the row is the mean, empty for one: `arm` and `reference` are then
+             `mean_` with the values of the family's factor
 seed         the seed for a per-seed paired test, or `all` for a test that combines the seeds
 subgroup     `all`, or a column of the cases; `subgroup_value` its value, or `all`
 metric       auc, auc_standardised (at the case mix of `from_domain`), sensitivity, specificity,
-             brier, nll, squared_calibration_error
+             accuracy, brier, nll, squared_calibration_error
 criterion, threshold_from
-             of sensitivity and specificity, as in `metrics.csv`
+             of sensitivity, specificity and accuracy, as in `metrics.csv`
 method       seeds_random and obuchowski_rockette_nested (about architectures),
              checkpoints_fixed and exact_fixed (about these models), delong_paired (per seed),
              stouffer_naive, strube, ensemble, obuchowski_rockette_crossed, omnibus, and over
@@ -181,7 +188,8 @@ def _read(path: Path, columns: tuple[str, ...], numbers: tuple[str, ...]) -> pd.
         raise TableError(f"{path}: not a readable CSV table; make it again") from error
     if list(table.columns) != list(columns):
         raise TableError(f"{path}: the columns are not those of the contract; make it again")
-    for column in (*numbers, "n", "n_pos", "n_neg", "n_clusters"):
+    counts = [name for name in columns if name in ("pairs", "n", "n_pos", "n_neg", "n_clusters")]
+    for column in (*numbers, *counts):
         given = table[column] != ""
         table[column] = pd.to_numeric(table[column], errors="coerce")
         if (given & table[column].isna()).any():

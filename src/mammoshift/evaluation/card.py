@@ -22,7 +22,6 @@ from mammoshift.evaluation.grid import Cell, FloatArray, Grid
 from mammoshift.evaluation.load import aligned_grid
 from mammoshift.evaluation.rows import LEAKS, defined
 from mammoshift.evaluation.thresholds import criterion_of
-from mammoshift.files import sha256_of_file
 from mammoshift.models.card import (
     Ensemble,
     Measured,
@@ -32,6 +31,7 @@ from mammoshift.models.card import (
     TrainingData,
     WeightsLicence,
 )
+from mammoshift.provenance.sums import remembered_sha256
 from mammoshift.statistics.auc import auc_covariance
 from mammoshift.statistics.intervals import auc_intervals
 from mammoshift.statistics.recalibration import fit_temperature
@@ -151,7 +151,7 @@ def _record(path: Path) -> RecordOfAnyKind:
 
 def _weights(job: CardJob, records: Mapping[Run, RecordOfAnyKind], run: Run) -> str:
     known = records[run].weights_sha256
-    return known or sha256_of_file(job.records[run].with_name("model.safetensors"))
+    return known or remembered_sha256(job.records[run].with_name("model.safetensors"))
 
 
 def _grids(job: CardJob) -> Iterator[Grid]:

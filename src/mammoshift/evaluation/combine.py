@@ -18,6 +18,7 @@ from mammoshift.evaluation.families import (
     with_verdicts,
 )
 from mammoshift.evaluation.grid import Cell, Grid
+from mammoshift.evaluation.pair_means import pair_mean_rows, pair_means_in
 from mammoshift.evaluation.rows import CHECKPOINTS, LEAKS, ComparisonRow, joined_notes
 from mammoshift.statistics.comparisons import Combined
 from mammoshift.statistics.curve_values import (
@@ -47,8 +48,9 @@ def combine_seeds(settings: ComparisonSettings, grid: Grid) -> list[ComparisonRo
     The headline of a family is the test with seeds as random (Obuchowski and Rockette, nested),
     since a study speaks of architectures; with one seed only, the exact test of the checkpoints,
     which says so. Over domains it is that of the plain mean: with seeds as random where there are
-    several, else Student's t of the domains. A domain with a declared leak has no headline.
-    Headlines are compared with the margin that the study declared, if it did.
+    several, else Student's t of the domains. The mean over the pairs of a factor is a test beside
+    those of the pairs. A domain with a declared leak has no headline. Headlines are compared with
+    the margin that the study declared, if it did.
     """
     rows: list[ComparisonRow] = []
     for family in settings.families:
@@ -56,6 +58,8 @@ def combine_seeds(settings: ComparisonSettings, grid: Grid) -> list[ComparisonRo
         for compared in compared_in(family, grid):
             own += _combined_at(settings.study, compared)
         own += _over_targets(settings, grid, own)
+        for mean in pair_means_in(family, grid):
+            own += pair_mean_rows(settings.study, mean)
         rows += with_verdicts(settings, adjusted(own, family.correct), family.correct)
     return adjusted_over_all(rows)
 

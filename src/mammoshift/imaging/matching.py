@@ -15,7 +15,8 @@ from mammoshift.errors import UnreadableImageError
 from mammoshift.imaging.breast import locate_breast
 from mammoshift.imaging.decoded import DecodedImage
 from mammoshift.imaging.levels import breast_counts
-from mammoshift.imaging.tone import apply_tone, histogram_percentile, percentile_range
+from mammoshift.imaging.tone import histogram_percentile, percentile_range
+from mammoshift.imaging.tones import dicom_voi
 
 QUANTILES = 33
 """Number of quantiles of a reference: every thirty-second, and both ends."""
@@ -73,4 +74,4 @@ def _quantiles_of(image: DecodedImage) -> NDArray[np.float64] | None:
     counts = breast_counts(image.pixels, region, region.box, image.bits)
     values = [histogram_percentile(counts, 100.0 * q) for q in np.linspace(0.0, 1.0, QUANTILES)]
     stored = np.asarray(values, np.float32)
-    return apply_tone(stored, image, "dicom_voi", percentile_range(counts)).astype(np.float64)
+    return dicom_voi.curve(stored, image, percentile_range(counts)).astype(np.float64)

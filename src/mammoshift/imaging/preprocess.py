@@ -16,21 +16,12 @@ from mammoshift.imaging.breast import (
     Side,
     locate_breast,
     mask_in_box,
-    without_pectoral,
 )
 from mammoshift.imaging.decoded import DecodedImage, Pixels
 from mammoshift.imaging.geometry import Placement
-from mammoshift.imaging.levels import air_level, breast_counts, filled_share, take_off
-from mammoshift.imaging.matching import matching_table
-from mammoshift.imaging.tone import (
-    apply_tone,
-    look_up,
-    needs_range,
-    percentile_range,
-    to_uint16,
-)
-
-_CLAHE_CLIP, _CLAHE_TILES = 2.0, 8
+from mammoshift.imaging.levels import air_level, filled_share, take_off
+from mammoshift.imaging.masks._protocol import mask_of
+from mammoshift.imaging.tones._protocol import ShownCrop, tone_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,7 +185,7 @@ def region_of(
         recipe.crop == "breast"
         or recipe.mask != "none"
         or recipe.orientation == "chest_wall_left"
-        or needs_range(image, recipe.tone)
+        or tone_of(recipe).needs_range(image)
         or recipe.fit == "pad"
     )
     return locate_breast(image, expected) if needed else None
@@ -209,9 +200,7 @@ def shown_region(
     image: DecodedImage, recipe: InputRecipe, region: BreastRegion | None, view: str | None
 ) -> BreastRegion | None:
     """Return the region whose mask the recipe's mask is: with or without the pectoral muscle."""
-    if region is None or recipe.mask != "breast_without_pectoral":
-        return region
-    return without_pectoral(image, region, view)
+    return None if region is None else mask_of(recipe).shown(image, region, view)
 
 
 def _fitted(
@@ -253,21 +242,7 @@ def _toned(
     # Filling the sixteen bits keeps the fractions that averaging makes of 8 to 14 bit pixels.
     headroom = 16 - image.bits
     wide = np.left_shift(part, headroom, dtype=np.uint16) if headroom else part
-    resized = resample(wide, *size).astype(np.float32)
-    resized *= np.float32(1.0 / (1 << headroom))
-    if not needs_range(image, recipe.tone):
-        return to_uint16(apply_tone(resized, image, recipe.tone))
-    if recipe.tone == "min_max":
-        ends = (float(part.min()), float(part.max()))
-        return to_uint16(apply_tone(resized, image, recipe.tone, ends))
-    counts = breast_counts(image.pixels, region, crop, image.bits)
-    if recipe.tone == "histogram_match" and recipe.reference_quantiles:
-        return to_uint16(look_up(resized, matching_table(counts, recipe.reference_quantiles)))
-    toned = to_uint16(apply_tone(resized, image, recipe.tone, percentile_range(counts)))
-    if recipe.tone == "clahe":
-        clip = recipe.clahe_clip or _CLAHE_CLIP
-        toned = cv2.createCLAHE(clip, (_CLAHE_TILES, _CLAHE_TILES)).apply(toned)
-    return np.asarray(toned, np.uint16)
+    return tone_of(recipe).tone(ShownCrop(resample(wide, *size), image, crop, region, recipe))
 
 
 def _place(

@@ -1,81 +1,21 @@
-"""Tone recipes: stored pixel values to display intensities in [0, 1].
+"""The curves that tones are made of: stored pixel values to display intensities in [0, 1].
 
-Every recipe here is monotone and works on floating-point values in units of the stored pixel, so
+Every curve here is monotone and works on floating-point values in units of the stored pixel, so
 that it can be applied after an image was averaged down: averaging before the tone curve is what
-a detector or a digitiser with a coarser aperture does.
+a detector or a digitiser with a coarser aperture does. The recipes themselves are the modules of
+`mammoshift.imaging.tones`.
 """
 
 from __future__ import annotations
-
-from typing import Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mammoshift.imaging.decoded import DecodedImage, Pixels
-
-Tone = Literal[
-    "dicom_voi", "full_range", "percentile", "film_log", "min_max", "clahe", "histogram_match"
-]
+from mammoshift.imaging.decoded import Pixels
 
 LOW_PERCENT, HIGH_PERCENT = 0.5, 99.5
-"""Percentiles inside the breast that `percentile` and `film_log` map to 0 and 1."""
-
-LEAST_FILL = 0.25
-"""Share of the range of its bits that the breast's 99.5 percentile must reach for `dicom_voi` to
-show that range; 12-bit data that a file declares as 16 bits would be black in it."""
-
-
-def apply_tone(
-    values: NDArray[np.float32],
-    image: DecodedImage,
-    tone: Tone,
-    value_range: tuple[float, float] = (0.0, 0.0),
-) -> NDArray[np.float32]:
-    """Map stored values to intensities by the recipe `tone`.
-
-    Parameters
-    ----------
-    values
-        Any shape, in units of `image.pixels`.
-    image
-        The image that the values come from; its bits, window and VOI LUT are used.
-    tone
-        `dicom_voi`: the file's VOI LUT, else its window, else the full range of its bits, or
-        `value_range` where that ends below `LEAST_FILL` of it. `full_range`: 0 to 2**bits - 1.
-        `film_log`: `value_range`, logarithmically. All others: `value_range`, linearly.
-    value_range
-        Stored values that become 0 and 1; see `percentile_range`.
-
-    Returns
-    -------
-    ndarray
-        float32, shape of `values`, in [0, 1].
-    """
-    if tone == "film_log":
-        return film_log(values, *value_range)
-    if tone not in {"dicom_voi", "full_range"}:
-        return linear_range(values, *value_range)
-    if tone == "dicom_voi" and image.voi_lut is not None:
-        return look_up(values, image.voi_lut)
-    if tone == "dicom_voi" and image.window is not None:
-        window = image.window
-        if window.sigmoid:
-            return sigmoid_window(values, window.center, window.width)
-        half = window.width / 2.0
-        return linear_range(values, window.center - half, window.center + half)
-    largest = float((1 << image.bits) - 1)
-    if tone == "dicom_voi" and 0.0 < value_range[1] < LEAST_FILL * largest:
-        return linear_range(values, *value_range)
-    return linear_range(values, 0.0, largest)
-
-
-def needs_range(image: DecodedImage, tone: Tone) -> bool:
-    """Tell whether `tone` depends on the values of the breast in `image`."""
-    if tone == "dicom_voi":
-        return image.voi_lut is None and image.window is None
-    return tone != "full_range"
+"""Percentiles inside the breast that tones map to 0 and 1."""
 
 
 def linear_range(values: NDArray[np.float32], low: float, high: float) -> NDArray[np.float32]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from mammoshift.configuration.model import Arm, Backbone, Strict
 from mammoshift.errors import WeightsError
-from mammoshift.files import atomic_path, sha256_of_file, write_text_atomically
+from mammoshift.files import atomic_path, write_text_atomically
 from mammoshift.models.architectures import check_names
 from mammoshift.models.classifier import (
     DENSITY_CLASSES,
@@ -22,6 +21,7 @@ from mammoshift.models.classifier import (
     build_classifier,
     prepared,
 )
+from mammoshift.provenance.sums import remembered_sha256
 
 WEIGHTS_NAME = "model.safetensors"
 RECORD_NAME = "model.json"
@@ -141,15 +141,10 @@ def weights_digest(folder: Path) -> str:
     """
     path = folder / WEIGHTS_NAME
     try:
-        state = path.stat()
-        return _digest(path.resolve(), state.st_size, state.st_mtime_ns)
+        # Beside a user's model nothing is written.
+        return remembered_sha256(path.resolve(), leave_note=False)
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read: {error.strerror}") from error
-
-
-@lru_cache(maxsize=256)
-def _digest(path: Path, _size: int, _written_ns: int) -> str:
-    return sha256_of_file(path)
 
 
 def load_model(folder: Path, device: torch.device) -> tuple[Classifier, ModelRecord]:

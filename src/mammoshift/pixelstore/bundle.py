@@ -22,13 +22,12 @@ from mammoshift.archives.memory import ContentMemory
 from mammoshift.configuration.model import InputRecipe
 from mammoshift.contracts.manifest import read_exclusions, write_exclusions
 from mammoshift.errors import DamagedFileError
-from mammoshift.files import sha256_of_file
 from mammoshift.pixelstore.assignment import shard_of
 from mammoshift.pixelstore.index import EXCLUSIONS_FILE
 from mammoshift.pixelstore.receipt import SHARD_FILES, Receipt, ShardRecord, read_receipt
 from mammoshift.pixelstore.writer import write_shard
 from mammoshift.provenance.sealed import read_sealed, write_sealed
-from mammoshift.provenance.sums import check_sha256
+from mammoshift.provenance.sums import check_sha256, remembered_sha256
 
 IMAGES_PER_SHARD = 256
 RECORD_FILE = "shard.json"
@@ -172,7 +171,7 @@ def _shard(
         print(f"{name}: kept, {known.images} images")
         return known
     report = write_shard(part, root, recipe, folder, regions=regions, workers=workers)
-    sums = {file: sha256_of_file(folder / file) for file in SHARD_FILES}
+    sums = {file: remembered_sha256(folder / file) for file in SHARD_FILES}
     record = ShardRecord(name, key, report.images, sums)
     write_sealed(folder / RECORD_FILE, asdict(record))
     print(f"{name}: {report.images} images stored, {len(report.exclusions)} unreadable")
@@ -214,7 +213,7 @@ def _known(folder: Path) -> ShardRecord | None:
 def _is_whole(folder: Path, record: ShardRecord) -> bool:
     """Tell whether a shard's files still have the content that they were written with."""
     try:
-        return all(sha256_of_file(folder / name) == sha for name, sha in record.sha256.items())
+        return all(remembered_sha256(folder / name) == sha for name, sha in record.sha256.items())
     except OSError:
         return False
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from inspect import signature
@@ -100,6 +100,35 @@ def read_accepted(results: Path) -> list[Acceptance]:
             f"{file}: not a list of accepted changes ({error}); restore it, or delete it to accept "
             "nothing"
         ) from error
+
+
+def described_changes(
+    accepted: Sequence[Acceptance], own: Mapping[str, Collection[str | None]]
+) -> list[dict[str, Any]]:
+    """Return acceptances as a report prints them: those of one reason and rule as one.
+
+    Parameters
+    ----------
+    accepted
+        All of a folder of results.
+    own
+        Wildcard -> the values that concern the report; an acceptance of another value does not.
+    """
+    results: dict[tuple[Any, ...], set[str]] = {}
+    for one in accepted:
+        if all(value in own[name] for name, value in one.wildcards.items() if name in own):
+            said = (one.rule, tuple(one.changes), one.because, one.when)
+            results.setdefault(said, set()).add(one.target)
+    return [
+        {
+            "rule": rule,
+            "results": len(targets),
+            "changes": list(changes),
+            "because": because,
+            "when": when,
+        }
+        for (rule, changes, because, when), targets in results.items()
+    ]
 
 
 def write_accepted(results: Path, accepted: Sequence[Acceptance]) -> None:

@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mammoshift.files import sha256_of_file
 from mammoshift.provenance.keys import (
     CODE,
     Key,
@@ -25,9 +24,10 @@ from mammoshift.provenance.keys import (
     relative_path,
     write_key,
 )
+from mammoshift.provenance.sums import remembered_sha256
 from mammoshift.provenance.versions import differing, must_be_the_same
 
-NEEDED = ("_read_record", "_delete_record", "_clear_cache", "finished")
+NEEDED = ("_read_record", "_write_record", "_delete_record", "_clear_cache", "finished")
 """What of Snakemake's class is extended."""
 
 Definitions = Callable[[Mapping[str, str]], Mapping[str, str] | None]
@@ -61,6 +61,16 @@ def with_keys(
 
         without_keys = base
         own_records: dict[str, Any] = {}  # noqa: RUF012 - one workflow is planned in a process
+        largest = 0
+
+        @property
+        def max_checksum_file_size(self) -> int:
+            """Less than any file has: Snakemake would hash each input once for each output."""
+            return -1
+
+        @max_checksum_file_size.setter
+        def max_checksum_file_size(self, value: int) -> None:
+            self.largest = value
 
         def _read_record(self, key: str) -> Any:
             if key not in self.own_records:
@@ -102,6 +112,12 @@ def with_keys(
                 return
             first = Path(str(job.output[0]))
             self._clear_cache()
+            sums = _input_sums(job, self.largest)
+            for output in job.output:
+                if (record := super()._read_record(str(output))) is not None:
+                    record.input_checksums = sums
+                    super()._write_record(str(output), record)
+            self._clear_cache()
             record = super()._read_record(str(first))
             if record is None:
                 return
@@ -128,12 +144,25 @@ def named_parameters(job: Any) -> dict[str, Any]:
     return found
 
 
+def _input_sums(job: Any, largest: int) -> dict[str, str]:
+    """Return the checksum of each input as Snakemake writes it; none of a folder or a larger file.
+
+    What the job itself hashed and noted is not read again.
+    """
+    files = {str(path): Path(str(path)) for path in job.input}
+    return {
+        name: f"sha256:{remembered_sha256(path)}"
+        for name, path in files.items()
+        if path.is_file() and path.stat().st_size <= largest
+    }
+
+
 def _finished_key(job: Any, first: Path, record: Any, keys: Keys) -> Key:
     names = [relative_path(Path(str(output)), first.parent) for output in job.output]
     made = keys.of(first)
     if made is None or made.rule or not made.outputs.keys() >= set(names):
         # Nobody noted them, or what is noted is of an earlier end of this job.
-        sums = {name: sha256_of_file(first.parent / name) for name in names}
+        sums = {name: remembered_sha256(first.parent / name) for name in names}
         if made is not None and any(
             name in sums and sums[name] != output.sha256 for name, output in made.outputs.items()
         ):
@@ -151,6 +180,7 @@ def _finished_key(job: Any, first: Path, record: Any, keys: Keys) -> Key:
         seconds=made.seconds if made else None,
         started=record.starttime,
         ended=record.endtime,
+        machines=made.machines if made else (),
     )
 
 

@@ -22,16 +22,17 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from mammoshift.errors import DamagedFileError
 from mammoshift.files import sha256_of_file
 from mammoshift.provenance.sealed import read_sealed, write_sealed
+from mammoshift.provenance.sums import remembered_sha256
 from mammoshift.provenance.versions import (
     differing,
     loaded_versions,
+    machines_of_work,
     must_be_the_same,
     note_restored,
     seconds_of_work,
@@ -49,15 +50,8 @@ def result_key(parameters: Mapping[str, object], inputs: Sequence[Path]) -> str:
     """Return the key of a result: a hash of its parameters and of its input files' contents."""
     digest = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode())
     for path in inputs:
-        status = path.stat()
-        digest.update(_known_sum(path, status.st_size, status.st_mtime_ns).encode())
+        digest.update(remembered_sha256(path).encode())
     return digest.hexdigest()[:32]
-
-
-@cache
-def _known_sum(path: Path, _size: int, _mtime_ns: int) -> str:
-    """Return the hash of an input; a model is an input of each table that it scores."""
-    return sha256_of_file(path)
 
 
 @dataclass(frozen=True)
@@ -112,7 +106,7 @@ class Store:
         except (OSError, DamagedFileError, KeyError, TypeError):
             # Another process may drop what is kept at any time.
             return False
-        note_restored(entry["versions"], entry["seconds"])
+        note_restored(entry["versions"], entry["seconds"], entry.get("machines", ()))
         return True
 
     def keep(self, key: str, outputs: Mapping[str, Path], of: str = "") -> None:
@@ -139,6 +133,7 @@ class Store:
             "files": {name: sha256_of_file(staging / name) for name in outputs},
             "versions": loaded_versions(),
             "seconds": round(seconds_of_work(), 3),
+            "machines": machines_of_work(),
             "kept": time.time(),
         }
         write_sealed(staging / ENTRY, entry)

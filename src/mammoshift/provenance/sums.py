@@ -7,6 +7,7 @@ file, and by the process for a small one.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -17,36 +18,43 @@ SMALL_BYTES = 4 * 1024**2
 """Files below this are hashed by every process that reads them, and leave no note."""
 
 _known: dict[tuple[str, int, int, int], str] = {}
+_noted: set[tuple[str, int, int, int]] = set()
 
 
-def remembered_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, from memory while the file looks as at the last look."""
+def remembered_sha256(path: Path, leave_note: bool = True) -> str:
+    """Return the SHA-256 of a file, from memory while the file looks as at the last look.
+
+    Parameters
+    ----------
+    leave_note
+        Whether a note is written beside a large file that has none; one that is there is read in
+        any case.
+    """
     status = path.stat()
     look = [status.st_size, status.st_mtime_ns, status.st_ino]
-    place = (str(path), status.st_size, status.st_mtime_ns, status.st_ino)
+    place = (str(path.resolve()), status.st_size, status.st_mtime_ns, status.st_ino)
+    is_large = status.st_size > SMALL_BYTES
     if place not in _known:
-        _known[place] = (
-            _of_note(path, look) if status.st_size > SMALL_BYTES else sha256_of_file(path)
-        )
+        noted = _of_note(path, look) if is_large else None
+        if noted is not None:
+            _noted.add(place)
+        _known[place] = noted or sha256_of_file(path)
+    if is_large and leave_note and place not in _noted:
+        _noted.add(place)
+        # A folder that cannot be written to costs another look, nothing else.
+        with contextlib.suppress(OSError):
+            note = json.dumps({"look": look, "sha256": _known[place]})
+            write_text_atomically(_note_of(path), note)
     return _known[place]
 
 
-def _of_note(path: Path, look: list[int]) -> str:
-    """Return the hash of a large file from the note beside it, which is written if need be."""
-    note = _note_of(path)
+def _of_note(path: Path, look: list[int]) -> str | None:
+    """Return the hash of a large file from the note beside it, None without one of this look."""
     try:
-        known = json.loads(note.read_text(encoding="utf-8"))
-        if known["look"] == look:
-            return str(known["sha256"])
+        known = json.loads(_note_of(path).read_text(encoding="utf-8"))
+        return str(known["sha256"]) if known["look"] == look else None
     except (OSError, ValueError, KeyError, TypeError):
-        known = None
-    digest = sha256_of_file(path)
-    try:
-        write_text_atomically(note, json.dumps({"look": look, "sha256": digest}))
-    except OSError:
-        # A folder that cannot be written to costs another look, nothing else.
-        return digest
-    return digest
+        return None
 
 
 def check_sha256(path: Path, expected: str, mend: str) -> None:

@@ -18,7 +18,7 @@ from mammoshift.errors import ConfigurationError, TrainingError
 from mammoshift.execution.readers import PixelSource
 from mammoshift.models.classifier import DENSITY_CLASSES
 from mammoshift.models.saved_model import Licence, Versions
-from mammoshift.training.losses import DENSITY_MISSING
+from mammoshift.training.losses._protocol import DENSITY_MISSING
 
 
 @dataclass(frozen=True)

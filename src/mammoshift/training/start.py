@@ -8,9 +8,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from mammoshift.configuration.model import FromArm, Head, WeightsFile
+from mammoshift.configuration.model import WHOLE_CLASSIFIERS, FromArm, Head, WeightsFile
 from mammoshift.errors import ConfigurationError
-from mammoshift.files import sha256_of_file
 from mammoshift.models.classifier import FEATURES, Classifier, build_classifier
 from mammoshift.models.saved_model import (
     Licence,
@@ -19,8 +18,9 @@ from mammoshift.models.saved_model import (
     read_state,
     weights_digest,
 )
+from mammoshift.provenance.sums import remembered_sha256
 from mammoshift.training.request import TrainingRequest
-from mammoshift.weights.convert import WHOLE_CLASSIFIERS, read_converted
+from mammoshift.weights.convert import read_converted
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def read_start(request: TrainingRequest) -> Start:
             else None
         )
         state = _published(request.start, weights, request.arm.head)
-        return Start(state, sha256_of_file(request.start), licence)
+        return Start(state, remembered_sha256(request.start), licence)
     record = read_record(request.start)
     theirs, ours = record.backbone, request.backbone
     for name in ("architecture", "channels", "static_padding"):

@@ -12,7 +12,7 @@ import torch
 from mammoshift.execution.precision import autocast
 from mammoshift.execution.readers import BatchLoader
 from mammoshift.models.classifier import Classifier, Output
-from mammoshift.training.losses import LossFunction
+from mammoshift.training.losses._protocol import LossFunction
 from mammoshift.training.request import TrainingRequest
 
 

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from mammoshift.configuration.model import Backbone, Head, WeightsFile
+from mammoshift.configuration.model import WHOLE_CLASSIFIERS, Backbone, WeightsFile
 from mammoshift.errors import WeightsError
 from mammoshift.files import atomic_path, sha256_of_file
 from mammoshift.models.architectures import (
@@ -40,8 +40,6 @@ from mammoshift.weights.restricted import CheckpointArchive, StoredTensor
 Kind = TypeVar("Kind", Tensor, StoredTensor)
 
 METADATA_KEY = "mammoshift"
-WHOLE_CLASSIFIERS = {"keras_end2end": Head(kind="end2end_512x1", outputs=2)}
-"""Formats of whole classifiers, and their heads."""
 WHOLE_SIZE = (128, 128)
 """Size of the images that a whole classifier is built for here; its tensors do not depend on it."""
 OLD_FILE_PICKLES = 5
@@ -55,7 +53,8 @@ def convert_weights(
 ) -> None:
     """Convert one file of published weights to safetensors with timm's names, without a head.
 
-    A whole classifier, of a format in `WHOLE_CLASSIFIERS`, keeps its head and has the names of
+    A whole classifier, of a format in `WHOLE_CLASSIFIERS` of
+    `mammoshift.configuration.model`, keeps its head and has the names of
     `mammoshift.models.classifier.Classifier`.
 
     Parameters

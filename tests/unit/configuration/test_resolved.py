@@ -46,6 +46,7 @@ UNVALIDATED = {
     "shares": {"train": 0.8, "validation": 0.0, "test": 0.2},
 }
 PATCHES = {"dataset": "mias", "unit": "patch", "task": "lesion_vs_rest", "patches": {}}
+ACROSS = {"family": "f", "across": {"ffdm": "film"}}
 MASKS = {"family": "mask", "on": "all", "factor": {"input.mask": ["none", "breast"]}}
 
 
@@ -173,12 +174,59 @@ def test_a_factor_pairs_arms_that_differ_in_it_alone_down_their_ancestry() -> No
         ("masked_tuned", "tuned"),
     ]
     assert family.factor == "input.mask"
+    assert {(pair.value, pair.reference_value) for pair in family.pairs} == {("breast", "none")}
+    assert list(family.means) == [("mean_breast", "mean_none")]
     assert family.domains == ("film", "ffdm", "clinic")
+
+
+def test_arms_that_differ_in_their_domain_alone_are_compared_across_domains() -> None:
+    arms = {
+        "base": {"backbone": "tiny"},
+        "small": {"backbone": "small"},
+        "on_ffdm": {"backbone": "tiny", "train_on": "ffdm", "judged_on": ["ffdm"]},
+        "applied": {"initialisation": {"arm": "base"}, "training": {"stages": []}},
+    }
+    (family,) = _resolve(arms=arms, comparisons=[ACROSS]).families
+    assert [(p.arm, p.domain, p.reference, p.reference_domain) for p in family.pairs] == [
+        ("on_ffdm", "ffdm", "base", "film")
+    ]
+    assert family.domains == ("ffdm",)
+    assert family.on_one_domain == ()
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
+        (
+            {"comparisons": [{**ACROSS, "across": {"ffdm": "clinic"}}]},
+            ["comparisons.0.across", "no arm that was trained on ffdm"],
+        ),
+        (
+            {"comparisons": [{**ACROSS, "across": {"ffdn": "film"}}]},
+            ["comparisons.0.across", "Did you mean 'ffdm'?"],
+        ),
+        (
+            {
+                "arms": {
+                    **{name: {"backbone": "tiny", "train_on": "ffdm"} for name in ("one", "two")},
+                    "base": {"backbone": "tiny"},
+                },
+                "comparisons": [ACROSS],
+            },
+            ["comparisons.0.across", "one and two of ffdm are the same"],
+        ),
+        (
+            {
+                "arms": {
+                    "mean_breast": {"backbone": "tiny"},
+                    "same": {"backbone": "tiny", "input": {"mask": "breast"}},
+                    "other": {"backbone": "small"},
+                    "other_masked": {"backbone": "small", "input": {"mask": "breast"}},
+                },
+                "comparisons": [MASKS],
+            },
+            ["comparisons.0", "mean_breast is called as the mean", "rename the arm"],
+        ),
         (
             {"arms": {"base": {"backbone": "tiny", "train_on": "clinic"}}},
             ["arms.base.train_on", "clinic has no split"],
@@ -324,6 +372,26 @@ def _said(tmp_path: Path, study: dict[str, Any]) -> str:
     with pytest.raises(ConfigurationError) as caught:
         load_project(settings, tmp_path)
     return str(caught.value)
+
+
+def test_a_whole_classifier_of_a_file_is_applied_and_others_have_to_learn(tmp_path: Path) -> None:
+    whole = {
+        "backbone": "end2end_vgg16",
+        "head": {"kind": "end2end_512x1", "outputs": 2},
+        "initialisation": "pretrained",
+        "training": {"stages": []},
+        "train_on": "film",
+    }
+    study = _resolve(arms={"base": {"backbone": "tiny"}, "whole": whole})
+    assert study.own_domain("whole") == "film"
+    assert study.learned_from(Run("whole", 0, 0)) == ()
+    assert study.model_of(Run("whole", 1, 0)) == Run("whole", 1, 0)
+    assert [run for run in study.trained_runs if run.arm == "whole"] == list(study.runs("whole"))
+    film = {"film": {"dataset": "cbis_ddsm", "split": "official"}}
+    for change in ({"backbone": "vgg16"}, {"head": {"kind": "end2end_512x1"}}):
+        said = _said(tmp_path, {**LONG, "domains": film, "arms": {"whole": {**whole, **change}}})
+        assert "arms.whole.training.stages" in said
+        assert "no whole classifier" in said
 
 
 def test_what_an_arm_lacks_is_said_with_its_name(tmp_path: Path) -> None:

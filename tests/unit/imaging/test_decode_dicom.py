@@ -25,7 +25,7 @@ from pydicom.pixels.processing import apply_windowing
 from mammoshift.errors import UnreadableImageError
 from mammoshift.imaging.decode import decode_image
 from mammoshift.imaging.header import read_header
-from mammoshift.imaging.tone import apply_tone
+from mammoshift.imaging.tones import dicom_voi
 
 
 def ramp(rows: int = 48, columns: int = 37, largest: int = 4095) -> np.ndarray:
@@ -165,7 +165,7 @@ def test_window_agrees_with_pydicom(
     if photometric == "MONOCHROME1":
         expected = 1.0 - expected
     image = decode_image(path)
-    toned = apply_tone(image.pixels.astype(np.float32), image, "dicom_voi")
+    toned = dicom_voi.curve(image.pixels.astype(np.float32), image)
     np.testing.assert_allclose(toned, expected, atol=2e-5)
 
 
@@ -190,7 +190,7 @@ def test_voi_lut_takes_precedence(tmp_path: Path, syntax: str, photometric: str)
         WindowWidth=10,
     )
     image = decode_image(path)
-    toned = apply_tone(image.pixels.astype(np.float32), image, "dicom_voi")
+    toned = dicom_voi.curve(image.pixels.astype(np.float32), image)
     expected = curve[np.clip(stored.astype(int) - 200, 0, 511)] / 4095.0
     np.testing.assert_allclose(
         toned, 1.0 - expected if photometric == "MONOCHROME1" else expected, atol=1e-6
@@ -211,7 +211,7 @@ def test_negative_slope_inverts_once(tmp_path: Path) -> None:
     )
     image = decode_image(path)
     np.testing.assert_array_equal(image.pixels, 4095 - stored)
-    toned = apply_tone(image.pixels.astype(np.float32), image, "dicom_voi")
+    toned = dicom_voi.curve(image.pixels.astype(np.float32), image)
     np.testing.assert_allclose(toned, (4095.0 - stored) / 4095.0, atol=1e-6)
 
 

@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 from mammoshift.errors import UnreadableImageError
 from mammoshift.imaging.decode import decode_image
 from mammoshift.imaging.header import read_header
-from mammoshift.imaging.tone import apply_tone
+from mammoshift.imaging.tones import dicom_voi
 
 
 def stored_values() -> np.ndarray:
@@ -62,7 +62,7 @@ def test_a_window_counts_in_what_the_modality_lut_gives(tmp_path: Path) -> None:
         VOILUTFunction="LINEAR_EXACT",
     )
     image = decode_image(path)
-    shown = apply_tone(image.pixels.astype(np.float32), image, "dicom_voi")
+    shown = dicom_voi.curve(image.pixels.astype(np.float32), image)
     np.testing.assert_allclose(shown, np.clip((table[stored] - 1500.0) / 1000.0, 0, 1), atol=1e-5)
 
 

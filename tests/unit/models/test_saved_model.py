@@ -11,7 +11,6 @@ import torch
 from mammoshift.configuration.model import Arm, Backbone
 from mammoshift.errors import ConfigurationError, WeightsError
 from mammoshift.files import sha256_of_file
-from mammoshift.models import saved_model
 from mammoshift.models.classifier import build_classifier
 from mammoshift.models.saved_model import (
     ModelRecord,
@@ -21,6 +20,7 @@ from mammoshift.models.saved_model import (
     read_state,
     write_model,
 )
+from mammoshift.provenance import sums
 
 CPU = torch.device("cpu")
 BACKBONE = Backbone(architecture="test_resnet", channels=1, mean=(0.4,), std=(0.2,))
@@ -87,7 +87,7 @@ def test_weights_that_did_not_change_are_hashed_once(
     folder = written(tmp_path)
     hashed: list[Path] = []
     monkeypatch.setattr(
-        saved_model, "sha256_of_file", lambda path: hashed.append(path) or sha256_of_file(path)
+        sums, "sha256_of_file", lambda path: hashed.append(path) or sha256_of_file(path)
     )
     os.utime(folder / "model.safetensors", ns=(0, 5))
     for _ in range(3):

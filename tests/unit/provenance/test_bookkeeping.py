@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,13 +14,15 @@ import numpy  # noqa: F401 - one of the libraries whose version is noted
 import pytest
 
 from mammoshift.errors import DamagedFileError
-from mammoshift.provenance import bookkeeping
+from mammoshift.files import sha256_of_file
+from mammoshift.provenance import bookkeeping, sums
 from mammoshift.provenance.bookkeeping import with_keys
 from mammoshift.provenance.inputs import check_inputs, note_outputs
 from mammoshift.provenance.keys import all_keys, kept_definitions, key_file, read_key
 from mammoshift.provenance.versions import RERUN, SETTING
 
 CODE = {"mammoshift.training.losses": "1"}
+DIGEST = "0" * 64
 LEAVES = {"lr": 0.1, "size": [64, 48], "name": "é"}
 
 
@@ -29,6 +32,10 @@ class Records:
     def __init__(self, dag: Any) -> None:
         self.dag = dag
         self.records: dict[str, Any] = {}
+        self.max_checksum_file_size = 1000
+
+    def _write_record(self, key: str, record: Any) -> None:
+        self.records[key] = record
 
     def _read_record(self, key: str) -> Any:
         return self.records.get(key)
@@ -43,7 +50,11 @@ class Records:
         for output in job.output:
             self.records[output] = SimpleNamespace(
                 input=list(job.input),
-                input_checksums=dict.fromkeys(job.input, "sha256:1"),
+                input_checksums={
+                    path: f"sha256:{sha256_of_file(Path(path))}"
+                    for path in job.input
+                    if Path(path).stat().st_size <= self.max_checksum_file_size
+                },
                 starttime=1.0,
                 endtime=Path(output).stat().st_mtime,
                 params=sorted(map(repr, job.non_derived_params)),
@@ -69,6 +80,7 @@ def _job(results: Path) -> Any:
     outputs = [folder / "model.safetensors", folder / "model.json"]
     for output in outputs:
         output.write_text(f"content of {output.name}", encoding="utf-8")
+    (results / "cases.parquet").write_text("cases", encoding="utf-8")
     leaves, code, place = dict(LEAVES), dict(CODE), "/somewhere"
     return SimpleNamespace(
         rule=SimpleNamespace(name="train_arm"),
@@ -92,9 +104,26 @@ def test_a_record_is_read_from_the_key_as_it_was_written(results: Path) -> None:
         found, known = _kept(results)._read_record(output), kept.records[output]
         assert found.params == known.params == sorted([repr(LEAVES), repr(CODE)])
         assert found.input == sorted(job.input)
-        assert found.input_checksums == known.input_checksums
+        assert found.input_checksums == known.input_checksums != {}
         assert found.incomplete is False
     assert kept_definitions(CODE, [results / ".code"]) == {"losses:focal": "1"}
+
+
+def test_an_input_is_hashed_once_whatever_the_number_of_outputs(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[Path] = []
+    for place in (sums, sys.modules[__name__]):
+        monkeypatch.setattr(
+            place, "sha256_of_file", lambda path: hashed.append(path) or DIGEST, raising=True
+        )
+    job = _job(results)
+    asyncio.run(_kept(results).finished(job))
+    cases = results / "cases.parquet"
+    assert hashed.count(cases) == 1
+    assert _kept(results)._read_record(job.output[0]).input_checksums == {
+        str(cases): f"sha256:{DIGEST}"
+    }
 
 
 class LenientRecords(Records):

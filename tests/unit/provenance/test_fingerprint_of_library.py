@@ -39,8 +39,23 @@ BY_NAME = {
     "ingest_dataset.py": ("mammoshift.archives.adapters.cmmd",),
     "make_twin.py": ("mammoshift.phantoms.twins.cmmd",),
     "make_cases.py": ("mammoshift.cases.splits.patient_stratified",),
-    "train_arm.py": ("mammoshift.kinds.network:fit", "mammoshift.kinds.network:CASE_COLUMNS"),
-    "score_arm.py": ("mammoshift.kinds.network:score", "mammoshift.kinds.network:SCORED_COLUMNS"),
+    "train_arm.py": (
+        "mammoshift.kinds.network:fit",
+        "mammoshift.kinds.network:CASE_COLUMNS",
+        "mammoshift.training.losses.focal:build",
+        "mammoshift.models.heads.linear:build",
+        "mammoshift.models.heads.linear:TAKES_MAP",
+    ),
+    "score_arm.py": (
+        "mammoshift.kinds.network:score",
+        "mammoshift.kinds.network:SCORED_COLUMNS",
+        "mammoshift.models.heads.linear:build",
+        "mammoshift.models.heads.linear:TAKES_MAP",
+    ),
+    "preprocess_bundle.py": (
+        "mammoshift.imaging.tones.percentile:tone",
+        "mammoshift.imaging.masks.breast:shown",
+    ),
 }
 """What the rules name of the modules that are looked up by name."""
 
@@ -76,7 +91,7 @@ FUNCTION = "\n\ndef entirely_new(x):\n    return x + 1\n"
     [
         "errors.py",
         "files.py",
-        "training/losses.py",
+        "training/losses/focal.py",
         "training/loop.py",
         "imaging/tone.py",
         "models/classifier.py",
@@ -107,7 +122,7 @@ def test_a_new_function_touches_nothing(project: Path, before: dict[str, str], f
         ("training/loop.py", "try a smaller lr", "try a smaller learning rate"),
         ("kinds/network.py", "no GPU was claimed", "no GPU was asked for"),
         ("training/run.py", "restored the finished training", "found the finished training"),
-        ("training/losses.py", "logits: Tensor", "logits: object"),
+        ("training/losses/focal.py", "logits: Tensor", "logits: object"),
         ("statistics/auc.py", "def _", "def _another_"),
         ("errors.py", "exit_code = 1", "exit_code = 3"),
     ],
@@ -125,7 +140,11 @@ def test_what_only_executes_or_speaks_touches_nothing(
 @pytest.mark.parametrize(
     ("file", "old", "new", "scripts"),
     [
-        ("training/losses.py", "torch.exp(gamma", "torch.exp(2 * gamma", {"train_arm.py"}),
+        ("training/losses/focal.py", "torch.exp(gamma", "torch.exp(2 * gamma", {"train_arm.py"}),
+        ("training/losses/bce.py", "pos_weight=weight", "pos_weight=2 * weight", set()),
+        ("models/heads/mlp.py", "UNITS = 512", "UNITS = 256", set()),
+        ("imaging/tones/film_log.py", "film_log(crop", "film_log(1 + crop", set()),
+        ("imaging/pectoral.py", "= 0.015, 0.05", "= 0.016, 0.05", set()),
         (
             "execution/determinism.py",
             "ORDER = 2",
@@ -136,9 +155,14 @@ def test_what_only_executes_or_speaks_touches_nothing(
             "execution/determinism.py",
             "CUBLAS_WORKSPACE_CONFIG",
             "CUBLAS_WORKSPACE",
-            {"train_arm.py", "score_arm.py"},
+            {"draw_gallery.py", "train_arm.py", "score_arm.py"},
         ),
-        ("imaging/tone.py", "= 0.5, 99.5", "= 1.0, 99.0", {"preprocess_bundle.py"}),
+        (
+            "imaging/tone.py",
+            "= 0.5, 99.5",
+            "= 1.0, 99.0",
+            {"draw_gallery.py", "preprocess_bundle.py"},
+        ),
         ("kinds/network.py", "BATCH_SIZE = 32", "BATCH_SIZE = 64", {"score_arm.py"}),
         ("phantoms/twins/cmmd.py", "0.55 if", "0.65 if", {"make_twin.py"}),
         ("archives/adapters/cmmd.py", "_PATIENT = ", "_PATIENT = 0, ", {"ingest_dataset.py"}),
@@ -155,12 +179,12 @@ def test_a_change_of_what_is_computed_touches_what_computes_it(
 @pytest.mark.parametrize(
     ("file", "scripts"),
     [
-        ("training/losses.py", {"train_arm.py"}),
+        ("training/losses/focal.py", {"train_arm.py"}),
         (
             "statistics/calibration.py",
             {"calibrate_study.py", "compare_arms.py", "evaluate_study.py"},
         ),
-        ("archives/adapter.py", {"ingest_dataset.py"}),
+        ("archives/adapter.py", {"draw_gallery.py", "ingest_dataset.py"}),
         ("configuration/study.py", set()),
     ],
 )

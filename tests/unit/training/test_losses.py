@@ -8,12 +8,10 @@ from hypothesis import strategies as st
 
 from mammoshift.configuration.training import Loss
 from mammoshift.models.classifier import Output
-from mammoshift.training.losses import (
-    binary_cross_entropy,
-    build_loss,
-    density_cross_entropy,
-    focal_loss,
-)
+from mammoshift.training.losses._protocol import build_loss
+from mammoshift.training.losses.bce import binary_cross_entropy
+from mammoshift.training.losses.density_aware_focal import density_cross_entropy
+from mammoshift.training.losses.focal import focal_loss
 
 LOGITS = st.lists(st.floats(-15, 15), min_size=1, max_size=8)
 

@@ -20,7 +20,9 @@ def training_table(data: ReportData) -> PublicationTable | None:
     cells = pd.DataFrame([_training_record(trained) for trained in data.runs])
     if (cells["Fold"] == "0").all():
         cells = cells.drop(columns="Fold")
-    return PublicationTable("training", cells, row_headers=2)
+    optional = ("Training accuracy", "Validation accuracy", "Time")
+    empty = [name for name in optional if (cells[name] == "").all()]
+    return PublicationTable("training", cells.drop(columns=empty), row_headers=2)
 
 
 def _training_record(trained: TrainedModel) -> dict[str, str]:
@@ -31,6 +33,10 @@ def _training_record(trained: TrainedModel) -> dict[str, str]:
 
     def at_kept(column: str) -> str:
         return format_number(None if kept.empty else float(kept.iloc[0][column]), 3, reason)
+
+    def if_known(column: str) -> str:
+        known = column in kept and kept[column].notna().any()
+        return at_kept(column) if known else ""
 
     return {
         "Arm": trained.run.arm,
@@ -45,7 +51,17 @@ def _training_record(trained: TrainedModel) -> dict[str, str]:
         "Training loss": at_kept("train_loss"),
         "Validation loss": at_kept("validation_loss"),
         "Validation AUC": at_kept("validation_auc"),
+        "Training accuracy": if_known("train_accuracy"),
+        "Validation accuracy": if_known("validation_accuracy"),
+        "Time": _duration(history["seconds"].sum()) if "seconds" in history else "",
     }
+
+
+def _duration(seconds: float) -> str:
+    """Return a time of computing: `38 s`, `12 min` or `5.3 h`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def audit_table(data: ReportData) -> PublicationTable | None:

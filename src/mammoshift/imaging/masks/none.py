@@ -1,0 +1,11 @@
+"""Nothing is masked; where a mask is asked for all the same, it is that of the breast."""
+
+from __future__ import annotations
+
+from mammoshift.imaging.breast import BreastRegion
+from mammoshift.imaging.decoded import DecodedImage
+
+
+def shown(_image: DecodedImage, region: BreastRegion, _view: str | None) -> BreastRegion:
+    """Return the whole region."""
+    return region

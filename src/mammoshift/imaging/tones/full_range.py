@@ -1,0 +1,20 @@
+"""From 0 to the largest value of the image's bits, linearly."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mammoshift.imaging.decoded import DecodedImage
+from mammoshift.imaging.tone import linear_range
+from mammoshift.imaging.tones._protocol import ShownCrop
+
+
+def needs_range(_image: DecodedImage) -> bool:
+    """Return False: the bits decide."""
+    return False
+
+
+def tone(crop: ShownCrop) -> NDArray[np.uint16]:
+    """Return intensities 0 to 65535."""
+    return crop.shown(linear_range(crop.values, 0.0, float((1 << crop.image.bits) - 1)))

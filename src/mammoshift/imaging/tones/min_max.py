@@ -1,0 +1,21 @@
+"""Between the smallest and the largest value of the crop, linearly."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mammoshift.imaging.decoded import DecodedImage
+from mammoshift.imaging.tone import linear_range
+from mammoshift.imaging.tones._protocol import ShownCrop
+
+
+def needs_range(_image: DecodedImage) -> bool:
+    """Return True."""
+    return True
+
+
+def tone(crop: ShownCrop) -> NDArray[np.uint16]:
+    """Return intensities 0 to 65535."""
+    part = crop.box.of(crop.image.pixels)
+    return crop.shown(linear_range(crop.values, float(part.min()), float(part.max())))

@@ -21,7 +21,9 @@ from mammoshift.errors import ConfigurationError
 from mammoshift.execution.determinism import deterministic_torch
 from mammoshift.execution.readers import BatchLoader
 from mammoshift.models.card import OperatingPoint
-from mammoshift.scoring.score import score_with
+from mammoshift.scoring.score import Scored, score_closely
+
+COMPUTED_AGAIN = "computed in float32, since bfloat16 gave no number"
 
 
 @dataclass(frozen=True)
@@ -115,8 +117,8 @@ def score_files(files: Iterable[Path], scoring: Scoring) -> Iterator[Score]:
         yield from _scores(batch, scoring)
 
 
-def logits_of(arrays: Sequence[NDArray[np.uint16]], scoring: Scoring) -> NDArray[np.float64]:
-    """Return the mean logit of the models for arrays of their input size, shape (N,).
+def logits_of(arrays: Sequence[NDArray[np.uint16]], scoring: Scoring) -> Scored:
+    """Return the logits of the models, (K, N), for N arrays of their input size.
 
     Raises
     ------
@@ -128,7 +130,7 @@ def logits_of(arrays: Sequence[NDArray[np.uint16]], scoring: Scoring) -> NDArray
     names = [str(place) for place in range(len(arrays))]
     try:
         with deterministic_torch(scoring.device, training.threads, training.determinism):
-            found = score_with(
+            return score_closely(
                 classifiers,
                 scoring.recipe.size,
                 _Arrays(arrays),
@@ -142,18 +144,23 @@ def logits_of(arrays: Sequence[NDArray[np.uint16]], scoring: Scoring) -> NDArray
             f"a batch of {len(arrays)} images does not fit into the GPU's memory; give a smaller "
             "--batch-size"
         ) from None
-    return found.mean(axis=0)
 
 
 def _scores(batch: Sequence[Prepared], scoring: Scoring) -> Iterator[Score]:
     arrays = [one.array for one in batch if one.array is not None]
-    logits = iter(logits_of(arrays, scoring).tolist() if arrays else ())
+    found: Iterator[tuple[float, bool]] = iter(())
+    if arrays:
+        scored = logits_of(arrays, scoring)
+        again = np.any(scored.again, axis=0).tolist()
+        found = iter(zip(scored.logits.mean(axis=0).tolist(), again, strict=True))
     for one in batch:
         name = file_text(one.file)
         if one.array is None:
             yield Score(name, None, None, None, "; ".join(one.notes))
             continue
-        yield read_logit(name, next(logits), scoring, one.notes, one.is_doubtful)
+        logit, again = next(found)
+        said = (*one.notes, COMPUTED_AGAIN) if again else one.notes
+        yield read_logit(name, logit, scoring, said, one.is_doubtful)
 
 
 def read_logit(

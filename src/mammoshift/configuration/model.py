@@ -150,7 +150,9 @@ class Backbone(Strict):
     (drop-connect) of the last block, `batch_norm_momentum` the share of a batch in the running
     statistics; None leaves both as timm builds them. `position_resampling` says whose way of
     moving a Vision Transformer's position embeddings to another input size is followed: timm's
-    when it is left out (see `mammoshift.models.positions`).
+    when it is left out (see `mammoshift.models.positions`). `grey_stem` lets the first layer of a
+    network of three channels take the grey image once, which is the same function in less time (see
+    `mammoshift.models.grey_stem`).
     """
 
     architecture: str
@@ -166,12 +168,20 @@ class Backbone(Strict):
     drop_path: Annotated[float, Field(ge=0.0, lt=1.0)] | None = None
     batch_norm_momentum: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
     position_resampling: Literal["timm", "huggingface", "facebook"] | None = None
+    grey_stem: bool | None = None
 
     @model_validator(mode="after")
     def _one_value_for_each_channel(self) -> Backbone:
         if len(self.mean) != self.channels or len(self.std) != self.channels:
             raise ValueError(f"mean and std need {self.channels} values, one for each channel")
+        if self.grey_stem and self.channels == 1:
+            raise ValueError("grey_stem is for three channels; a network of one has such a layer")
         return self
+
+    @property
+    def taken_channels(self) -> int:
+        """Channels of what the network is given."""
+        return 1 if self.grey_stem else self.channels
 
     def normalised(self, normalisation: Normalisation | None) -> Backbone:
         """Return the backbone with an arm's own normalisation in the place of its own.

@@ -71,9 +71,10 @@ def summary_data(data: ReportData) -> pd.DataFrame:
                 continue
             row = found.iloc[0]
             numbers = {name: row[name] for name in ("value", "ci_low", "ci_high")}
-            place = {"domain": domain.name, "subset": domain.subsets[0], "own": domain.name == own}
+            place = {"domain": domain.name, "subset": domain.subsets[0]}
+            place |= {"own": domain.name == own, "leak": domain.leak is not None}
             records.append({"arm": arm.name, **place, **numbers})
-    columns = ["arm", "domain", "subset", "own", "value", "ci_low", "ci_high"]
+    columns = ["arm", "domain", "subset", "own", "leak", "value", "ci_low", "ci_high"]
     return pd.DataFrame(records, columns=columns)
 
 

@@ -82,7 +82,8 @@ def _drops_of(known: pd.DataFrame, settings: ReportSettings, kind: Kind) -> list
         )
         text += f", the smallest of these {_drop(smallest)}." if len(lost) > 1 else "."
         together = int((lost["simultaneous_low"] > 0).sum())
-        text += f" {UNADJUSTED} Of those that hold all at once, {together} lie above zero."
+        lie = "lies" if together == 1 else "lie"
+        text += f" {UNADJUSTED} Of those that hold all at once, {together} {lie} above zero."
         found.append(Finding(kind, text + alone))
     if len(gained):
         names = joined([_drop(row) for _, row in gained.iterrows()])

@@ -30,6 +30,7 @@ from torch import Tensor, nn
 
 from mammoshift.configuration.model import Backbone
 from mammoshift.models.architectures import create_features, describe_architecture, feature_count
+from mammoshift.weights.key_maps import from_huggingface_dinov2
 
 ROOT = Path(__file__).parents[3]
 BACKBONES = {
@@ -135,3 +136,27 @@ def test_features_are_those_of_another_implementation(name: str) -> None:
     scale = float(expected.std())
     assert scale > 1e-3
     assert float((found - expected).abs().max()) < 1e-4 * max(1.0, scale), scale
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [(518, 518), (448, 336)])
+def test_rad_dino_is_hugging_faces_model_at_its_own_and_at_another_size(
+    size: tuple[int, int],
+) -> None:
+    """Both names of one network: weights in their format, converted as the workflow does."""
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    settings = transformers.Dinov2Config(image_size=518, patch_size=14)
+    theirs = transformers.Dinov2Model(settings).eval()
+    state = theirs.state_dict()
+    random = torch.Generator().manual_seed(1)
+    for name, tensor in state.items():
+        if "lambda1" in name or name.endswith("position_embeddings"):
+            tensor.copy_(torch.rand(tensor.shape, generator=random))
+    mapped = from_huggingface_dinov2(state)
+    features = create_features(BACKBONES["rad_dino"], size, mapped).eval()
+    assert mapped.keys() == features.state_dict().keys()
+    images = torch.randn(1, 3, *size)
+    with torch.inference_mode():
+        expected = theirs(images).pooler_output
+        assert float((features(images) - expected).abs().max()) < 1e-4

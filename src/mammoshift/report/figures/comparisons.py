@@ -125,12 +125,13 @@ def seed_strip(data: pd.DataFrame) -> ReportFigure:
     arms = list(dict.fromkeys(data["arm"]))
     seeds = [seed for seed in dict.fromkeys(data["seed"]) if seed != "mean"]
     left = text_width(max(len(shortened(arm, _NAME_CHARACTERS)) for arm in arms) + 2)
-    figure, ax = _row_figure(sum(len(arms) + 1.4 for _ in groups), left, 0.1, bottom=0.74, top=0.1)
+    lines = sum(rows["arm"].nunique() + 1.4 for _, rows in groups)
+    figure, ax = _row_figure(lines, left, 0.1, bottom=0.74, top=0.1)
     y = 0.0
     for (domain, subset), rows in groups:
         name = cohort_name(str(domain), str(subset))
         _left_text(ax, y, name, left, bold=True)
-        for arm in arms:
+        for arm in dict.fromkeys(rows["arm"]):
             y += 1.0
             _left_text(ax, y, shortened(arm, _NAME_CHARACTERS), left, indent=0.12)
             of_arm = rows[rows["arm"] == arm]
@@ -174,7 +175,8 @@ def seed_strip(data: pd.DataFrame) -> ReportFigure:
 def summary_strip(data: pd.DataFrame) -> ReportFigure:
     """Draw the AUC of each arm where it was trained and where it was applied, one row each (F0).
 
-    Columns `domain, subset, own, arm, value, ci_low, ci_high`; `own` tells the arm's own domain.
+    Columns `domain, subset, own, leak, arm, value, ci_low, ci_high`; `own` tells the arm's own
+    domain, `leak` one whose patients are in training too.
     """
     arms = list(dict.fromkeys(data["arm"]))
     left = text_width(max(len(shortened(arm, _NAME_CHARACTERS)) for arm in arms) + 4)
@@ -186,6 +188,7 @@ def summary_strip(data: pd.DataFrame) -> ReportFigure:
         for _, row in rows.iterrows():
             y += 1.0
             name = cohort_name(row["domain"], row["subset"])
+            name = f"{shortened(name, _NAME_CHARACTERS - 6)}, leak" if row["leak"] else name
             _left_text(ax, y, shortened(name, _NAME_CHARACTERS), left, indent=0.12)
             _interval(
                 ax, y, row["value"], row["ci_low"], row["ci_high"], "s" if row["own"] else "o"

@@ -144,9 +144,10 @@ def _test_cells(row: pd.Series) -> dict[str, str]:
     margin = "" if is_null(row["margin"]) else format_number(row["margin"])
     verdict = row["verdict"] or (NO_MARGIN if leads else NO_VERDICT)
     undefined = is_null(row["estimate"])
+    untested = undefined or is_null(row["p"])
     return {
-        "p": "" if undefined else format_p(row["p"], row["note"]),
-        "p adj.": "" if undefined else adjusted_cell(row, "p_adjusted"),
+        "p": "" if untested else format_p(row["p"]),
+        "p adj.": "" if untested else adjusted_cell(row, "p_adjusted"),
         "Margin": margin,
         VERDICT_LIMITS: verdict_limits(row),
         "Verdict": "" if undefined else verdict,

@@ -24,6 +24,7 @@ from mammoshift.configuration.naming import known
 from mammoshift.configuration.published import PublishedStudy
 from mammoshift.configuration.reading import check_readers
 from mammoshift.configuration.resolved import ResolvedStudy, resolve_study
+from mammoshift.configuration.shared_archives import with_shared_archives
 from mammoshift.configuration.study import Study
 from mammoshift.errors import ConfigurationError
 
@@ -141,7 +142,7 @@ def load_project(
             raise ConfigurationError(f"{file}: a study cannot be called {name}; rename the file")
         study = _resolved(name, _read(folders, file, Study), file)
         _check_references(study, datasets, backbones, checked, file)
-        studies[name] = study
+        studies[name] = with_shared_archives(study, datasets, file)
         if study.record.published is not None:
             beside = Path(file).parent / study.record.published
             published[name] = _read(folders, str(beside), PublishedStudy)

@@ -258,7 +258,7 @@ class ArmBase(Strict):
     kind: str = ""
     label: str | None = None
     train_on: Name | None = None
-    judged_on: tuple[Name, ...] | None = None
+    judged_on: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
     initialisation: Initialisation = "random"
 
     @property

@@ -1,16 +1,14 @@
 """Training and scoring speed as ratios to loops that do less, or do it the usual way.
 
-Parts, each against its peer in turns in one process, so that a busy machine slows both:
+Parts, each against its peer in short turns in one process, so that a busy machine slows both; what
+is printed is the median of the turns' ratios:
 
 loop         a training against forward, backward and update on a batch that is already in place,
-             changed and normalised at every step: what is left is reading, drawing, bookkeeping;
-             and against the bare network, without any of that
+             changed and normalised at every step: what is left is reading, drawing, bookkeeping
 scoring      against forward passes on a batch that is already in place
 bfloat16     a step in bfloat16, channels last and fused, against a plain timm network in float32
 plain        a training on stored arrays against the usual loop: timm, PIL on PNG files of the
              network's size, torchvision's transforms and a DataLoader, in a process of its own
-memory       resident memory after 60 epochs against that after 10
-checkpoints  seconds that a checkpoint keeps from the training, as a share of the time between two
 
     python benchmarks/training.py
     python benchmarks/training.py loop --architecture resnet50 --size 1520 912 --batch-size 16 \\
@@ -26,9 +24,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -44,25 +42,29 @@ from mammoshift.models.classifier import build_classifier, prepared, unit_intens
 from mammoshift.models.lean_timm import timm
 from mammoshift.scoring.score import score_with
 from mammoshift.training.augmentation import augment, draw_changes
-from mammoshift.training.checkpoint import CheckpointWriter
 from mammoshift.training.loop import train_arm
 from mammoshift.training.losses.bce import binary_cross_entropy
 from mammoshift.training.request import Cases, Execution, TrainingRequest
 from mammoshift.training.schedule import build_optimiser
 
-EPOCHS = 3
-STAGE = Stage(epochs=EPOCHS, lr=1e-3)
+TURNS = 5
+STAGE = Stage(epochs=TURNS + 1, lr=1e-3)
 AUGMENTATION = Augmentation(
     horizontal_flip=0.5, rotation_degrees=10, scaling=0.1, translation=0.05, brightness=0.1
 )
 NETWORKS = {
-    "test_resnet": ((128, 80), 16, 640),
-    "mobilenetv3_small_100": ((224, 224), 16, 192),
-    "resnet50": ((224, 224), 8, 48),
+    "test_resnet": ((128, 80), 16, 320),
+    "mobilenetv3_small_100": ((224, 224), 16, 96),
+    "resnet50": ((224, 224), 8, 24),
 }
 """What is measured when no architecture is named: its size, batch size and number of images."""
-SMALLEST = "test_resnet"
-LONG = 60
+
+
+class Turn(NamedTuple):
+    """Images per second of one thing and of its peer, one after the other."""
+
+    own: float
+    peer: float
 
 
 @dataclass(frozen=True)
@@ -86,28 +88,60 @@ def make_images(folder: Path, count: int, size: tuple[int, int]) -> StoredImages
     return StoredImages(np.load(path, mmap_mode="r"))
 
 
+Work = Callable[[], object]
+
+
 def library_rate(request: TrainingRequest) -> float:
     """Images per second of training, the median over the epochs after the first."""
     history = train_arm(request).history
     return statistics.median(record.images_per_second for record in history[1:])
 
 
-def rate_of(step: Callable[[], object], request: TrainingRequest, device: torch.device) -> float:
-    """Images per second of a step on one batch, the median over the epochs after the first."""
-    count = request.arm.training.batch_size
-    steps, rates = len(request.training.image_ids) // count, []
-    for _ in range(EPOCHS):
-        began = time.monotonic()
+def rate_of(work: Work, images: int, device: torch.device) -> float:
+    """Images per second of something that takes so many."""
+    began = time.monotonic()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return images / (time.monotonic() - began)
+
+
+def repeated(step: Work, request: TrainingRequest) -> Work:
+    """Return what does a step on one batch as often as there are batches in an epoch."""
+    steps = len(request.training.image_ids) // request.arm.training.batch_size
+
+    def epoch() -> None:
         for _ in range(steps):
             step()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        rates.append(steps * count / (time.monotonic() - began))
-    return statistics.median(rates[1:])
+
+    return epoch
+
+
+def in_turns(request: TrainingRequest, step: Work, device: torch.device) -> list[Turn]:
+    """Train, and after each epoch take as many steps on a batch that is already in place."""
+    epoch, rates = repeated(step, request), []
+    images = len(request.training.image_ids)
+
+    def after(line: str) -> None:
+        if line.startswith("epoch"):
+            rates.append(rate_of(epoch, images, device))
+
+    history = train_arm(request, after).history
+    own = [record.images_per_second for record in history]
+    return [Turn(*pair) for pair in zip(own, rates, strict=True)][1:]
 
 
 def step_rate(request: TrainingRequest, device: torch.device, augmented: bool) -> float:
-    """Images per second of forward, backward and update on one batch that is already in place.
+    """Images per second of `step_of`, the median of the turns after the first."""
+    epoch, images = (
+        repeated(step_of(request, device, augmented), request),
+        len(request.training.image_ids),
+    )
+    return statistics.median([rate_of(epoch, images, device) for _ in range(4)][1:])
+
+
+def step_of(request: TrainingRequest, device: torch.device, augmented: bool) -> Work:
+    """Return forward, backward and update on one batch that is already in place.
 
     With `augmented` the batch is of stored pixels, which are changed as the arm says and normalised
     at every step; without, it is what the network takes.
@@ -135,11 +169,11 @@ def step_rate(request: TrainingRequest, device: torch.device, augmented: bool) -
         loss.backward()
         optimiser.step()
 
-    return rate_of(step, request, device)
+    return step
 
 
-def naive_rate(request: TrainingRequest, device: torch.device) -> float:
-    """Images per second of timm's network as it is built: float32, channels first, not fused."""
+def naive_step(request: TrainingRequest, device: torch.device) -> Work:
+    """Return a step of timm's network as it is built: float32, channels first, not fused."""
     count, size = request.arm.training.batch_size, request.arm.input.size
     channels = request.backbone.channels
     model = timm.create_model(request.backbone.architecture, in_chans=channels, num_classes=1)
@@ -154,29 +188,33 @@ def naive_rate(request: TrainingRequest, device: torch.device) -> float:
         loss.backward()
         optimiser.step()
 
-    return rate_of(step, request, device)
+    return step
 
 
-def scoring_rates(request: TrainingRequest, device: torch.device) -> tuple[float, float]:
-    """Images per second of scoring, and of forward passes on one batch, in one precision."""
+def alternating(one: Work, other: Work, images: int, device: torch.device) -> list[Turn]:
+    """Measure two things one after the other, again and again."""
+    turns = [
+        Turn(rate_of(one, images, device), rate_of(other, images, device)) for _ in range(TURNS + 1)
+    ]
+    return turns[1:]
+
+
+def scoring_turns(request: TrainingRequest, device: torch.device) -> list[Turn]:
+    """Scoring, and forward passes on one batch, in one precision."""
     size, training = request.arm.input.size, request.arm.training
     model = prepared(build_classifier(request.backbone, size), device).eval()
     model.precision = training.precision
     ids, count = request.training.image_ids, training.batch_size
     pixels = torch.from_numpy(np.stack([request.pixels.read(n) for n in ids[:count]])).to(device)
 
-    def score() -> None:
+    def forward() -> None:
         with torch.inference_mode(), computed_in(device, model.precision):
             model(pixels)
 
-    resident = rate_of(score, request, device)
-    rates = []
-    for _ in range(EPOCHS):
-        began = time.monotonic()
-        readers = request.execution.readers
-        score_with([model], size, request.pixels, ids, count, device, readers)
-        rates.append(len(ids) / (time.monotonic() - began))
-    return statistics.median(rates[1:]), resident
+    def score() -> None:
+        score_with([model], size, request.pixels, ids, count, device, request.execution.readers)
+
+    return alternating(score, repeated(forward, request), len(ids), device)
 
 
 def write_pictures(images: StoredImages, folder: Path) -> None:
@@ -185,62 +223,41 @@ def write_pictures(images: StoredImages, folder: Path) -> None:
         cv2.imwrite(str(folder / f"{number}.png"), (image >> 8).astype(np.uint8))
 
 
-def plain_rate(request: TrainingRequest, pictures: Path, threads: int) -> float:
-    """Images per second of `plain_training.py` in a process of its own."""
-    training = request.arm.training
-    script = Path(__file__).with_name("plain_training.py")
-    command = [script, pictures, request.backbone.architecture, training.batch_size, EPOCHS]
-    done = subprocess.run(
-        [sys.executable, *map(str, [*command, threads])], check=True, capture_output=True, text=True
-    )
-    return float(done.stdout)
+class PlainTraining:
+    """`plain_training.py` in a process of its own, an epoch at a time."""
+
+    def __init__(self, request: TrainingRequest, pictures: Path, threads: int) -> None:
+        training = request.arm.training
+        script = Path(__file__).with_name("plain_training.py")
+        command = [script, pictures, request.backbone.architecture, training.batch_size, threads]
+        self._process = subprocess.Popen(
+            [sys.executable, *map(str, command)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def epoch(self) -> float:
+        """Return its images per second in one more epoch."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print("go", file=self._process.stdin, flush=True)
+        return float(self._process.stdout.readline())
+
+    def end(self) -> None:
+        self._process.communicate()
 
 
-def resident_megabytes() -> float:
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * 4096 / 2**20
-
-
-def long_training(request: TrainingRequest) -> tuple[float, float]:
-    """Megabytes of resident memory after 10 and after 60 epochs, a checkpoint after each."""
-    stage = request.arm.training.stages[0].model_copy(update={"epochs": LONG})
-    update = {"stages": (stage,), "checkpoint_minutes": 1e-9}
-    training = request.arm.training.model_copy(update=update)
-    request = replace(request, arm=request.arm.model_copy(update={"training": training}))
-    seen: list[float] = []
-    train_arm(request, lambda line: seen.append(resident_megabytes()) if "epoch" in line else None)
-    return seen[9], seen[LONG - 1]
-
-
-@contextmanager
-def timed_checkpoints(seconds: list[float]):
-    """Note how long each checkpoint keeps the training."""
-    plain = CheckpointWriter.save
-
-    def save(*arguments: object) -> None:
-        began = time.monotonic()
-        plain(*arguments)  # pyright: ignore[reportArgumentType]
-        seconds.append(time.monotonic() - began)
-
-    CheckpointWriter.save = save  # pyright: ignore[reportAttributeAccessIssue]
-    try:
-        yield
-    finally:
-        CheckpointWriter.save = plain
-
-
-def checkpoint_share(request: TrainingRequest) -> tuple[float, float]:
-    """Return the seconds of one checkpoint, each after the one before is written, and its share.
-
-    The share is that of the minutes that lie between two by default.
-    """
-    training = request.arm.training.model_copy(update={"checkpoint_minutes": 1e-9})
-    request = replace(request, arm=request.arm.model_copy(update={"training": training}))
-    seconds: list[float] = []
-    with timed_checkpoints(seconds):
-        train_arm(request)
-    one = statistics.median(seconds[1:])
-    return one, one / (60.0 * Training(stages=(STAGE,)).checkpoint_minutes)
+def plain_turns(request: TrainingRequest, folder: Path, threads: int) -> list[Turn]:
+    """Train, and have the plain loop do as much after each epoch."""
+    write_pictures(request.pixels, folder)  # pyright: ignore[reportArgumentType]
+    plain, rates = PlainTraining(request, folder, threads), []
+    history = train_arm(
+        request, lambda line: rates.append(plain.epoch()) if line.startswith("epoch") else None
+    ).history
+    plain.end()
+    own = [record.images_per_second for record in history]
+    return [Turn(*pair) for pair in zip(own, rates, strict=True)][1:]
 
 
 def make_request(arguments: argparse.Namespace, folder: Path) -> TrainingRequest:
@@ -278,37 +295,41 @@ def make_request(arguments: argparse.Namespace, folder: Path) -> TrainingRequest
     )
 
 
-def measure(part: str, arguments: argparse.Namespace, device: torch.device) -> tuple[float, str]:
-    """Return the ratio of one part, and what it is of."""
+def filled_up(arguments: argparse.Namespace, name: str) -> argparse.Namespace:
+    """Return the arguments of one network, with its own size where none is given."""
+    size, batch_size, images = NETWORKS.get(name, ((224, 224), 8, 64))
+    own = argparse.Namespace(**vars(arguments))
+    own.architecture, own.size = name, arguments.size or size
+    own.batch_size = arguments.batch_size or batch_size
+    own.images = arguments.images or images
+    return own
+
+
+def measure(part: str, arguments: argparse.Namespace, device: torch.device) -> str:
+    """Measure one part with one network, and say what came out."""
     with (
         tempfile.TemporaryDirectory() as folder,
         deterministic_torch(device, arguments.threads),
     ):
         request = make_request(arguments, Path(folder))
         if part == "loop":
-            bare = step_rate(request, device, augmented=False)
-            resident = step_rate(request, device, augmented=True)
-            library = library_rate(request)
-            return library / resident, f"{library:.1f} of {resident:.1f} images/s; bare {bare:.1f}"
-        if part == "scoring":
-            library, resident = scoring_rates(request, device)
-            return library / resident, f"{library:.1f} of {resident:.1f} images/s"
-        if part == "bfloat16":
-            naive = naive_rate(request, device)
+            turns = in_turns(request, step_of(request, device, augmented=True), device)
+        elif part == "scoring":
+            turns = scoring_turns(request, device)
+        elif part == "plain":
+            turns = plain_turns(request, Path(folder) / "pictures", arguments.threads)
+        else:
             training = request.arm.training.model_copy(update={"precision": "bfloat16"})
-            arm = request.arm.model_copy(update={"training": training})
-            fast = step_rate(replace(request, arm=arm), device, augmented=False)
-            return fast / naive, f"{fast:.1f} against {naive:.1f} images/s"
-        if part == "plain":
-            write_pictures(request.pixels, Path(folder) / "pictures")  # pyright: ignore
-            library = library_rate(request)
-            plain = plain_rate(request, Path(folder) / "pictures", arguments.threads)
-            return library / plain, f"{library:.1f} against {plain:.1f} images/s"
-        if part == "memory":
-            early, late = long_training(request)
-            return late / early, f"{early:.0f} MiB after 10 epochs, {late:.0f} after {LONG}"
-        seconds, share = checkpoint_share(request)
-        return share, f"{seconds:.2f} s each"
+            fast = replace(request, arm=request.arm.model_copy(update={"training": training}))
+            own, naive = step_of(fast, device, augmented=False), naive_step(request, device)
+            images = len(request.training.image_ids)
+            turns = alternating(repeated(own, request), repeated(naive, request), images, device)
+        ratios = sorted(turn.own / turn.peer for turn in turns)
+        own, peer = (statistics.median(column) for column in zip(*turns, strict=True))
+        return (
+            f"{statistics.median(ratios):.3f}, {ratios[1]:.3f} to {ratios[-2]:.3f} but for the "
+            f"ends; {own:.1f} against {peer:.1f} images/s"
+        )
 
 
 TARGETS = {
@@ -316,16 +337,11 @@ TARGETS = {
     "scoring": "at least 0.9",
     "bfloat16": "at least 1.8",
     "plain": "at least 1.15",
-    "memory": "1.0",
-    "checkpoints": "below 0.01",
 }
-ALONE = {"memory": SMALLEST, "checkpoints": "resnet50"}
-"""Parts that are measured once, with one network."""
 
 
-def main() -> None:
+def argument_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Training and scoring speed against simpler ones.")
-    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(TARGETS))
     parser.add_argument("--architecture", nargs="*")
     parser.add_argument("--size", type=int, nargs=2, metavar=("ROWS", "COLUMNS"))
     parser.add_argument("--batch-size", type=int)
@@ -336,8 +352,13 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--readers", type=int, default=None)
     parser.add_argument("--checkpointing", action="store_true", default=None)
-    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--augment", action=argparse.BooleanOptionalAction, default=True)
+    return parser
+
+
+def main() -> None:
+    parser = argument_parser()
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(TARGETS))
     arguments = parser.parse_args()
     unknown = set(arguments.parts) - set(TARGETS)
     if unknown:
@@ -345,19 +366,11 @@ def main() -> None:
     keep_freed_memory()
     device = choose_device(arguments.device)
     for part in arguments.parts or TARGETS:
-        names = arguments.architecture or ([ALONE[part]] if part in ALONE else list(NETWORKS))
-        for name in names:
-            size, batch_size, images = NETWORKS.get(name, ((224, 224), 8, 64))
-            own = argparse.Namespace(**vars(arguments))
-            own.architecture, own.size = name, arguments.size or size
-            own.batch_size = arguments.batch_size or batch_size
-            own.images = arguments.images or images
-            rounds = 1 if part in ALONE else arguments.rounds
-            found = [measure(part, own, device) for _ in range(rounds)]
-            ratios = sorted(ratio for ratio, _ in found)
+        for name in arguments.architecture or NETWORKS:
+            own = filled_up(arguments, name)
             print(
-                f"{part}, {name} {'x'.join(map(str, own.size))}: {statistics.median(ratios):.4g} "
-                f"({TARGETS[part]}; {ratios[0]:.4g} to {ratios[-1]:.4g}; {found[-1][1]})",
+                f"{part}, {name} {'x'.join(map(str, own.size))}: {measure(part, own, device)} "
+                f"(target: {TARGETS[part]})",
                 flush=True,
             )
 

@@ -36,7 +36,14 @@ def shown_domains(wildcards):
 
 def shown_recipes(wildcards):
     """Return the recipes of the datasets in an arm's gallery, by name."""
-    return result_leaves.gallery_leaves(PROJECT, wildcards.study, wildcards.arm)["recipes"]
+    return result_leaves.gallery_recipes(PROJECT, wildcards.study, wildcards.arm)
+
+
+def explaining(wildcards):
+    """Return the modules that the recipes and models of an arm's gallery name."""
+    recipes = shown_recipes(wildcards).values()
+    models = choices.of_models(PROJECT.studies[wildcards.study], wildcards.arm)
+    return (*dict.fromkeys(n for recipe in recipes for n in choices.of_recipe(recipe)), *models)
 
 
 rule draw_gallery:
@@ -60,7 +67,7 @@ rule draw_gallery:
         gallery=lambda wildcards: result_leaves.gallery_leaves(
             PROJECT, wildcards.study, wildcards.arm
         ),
-        code=code("draw_gallery.py"),
+        code=code("draw_gallery.py", explaining),
         # Uses `output`, so that Snakemake does not follow it: where files lie is no result.
         roots=lambda wildcards, output: {
             name: archive_root(name) for name in shown_recipes(wildcards)

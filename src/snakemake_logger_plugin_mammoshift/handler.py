@@ -56,7 +56,7 @@ class LogHandler(LogHandlerBase):
         self.merging = Merging()
         self.screen = Screen(stream)
         self.dry_run = bool(self.common_settings.dryrun)
-        self.closed = False
+        self.closed = self.broken = False
         self.quiet = {str(getattr(one, "name", one)).lower() for one in quiet_about(self)}
         self.ticker = Ticker(self._tick)
 
@@ -106,7 +106,9 @@ class LogHandler(LogHandlerBase):
         now = self.clock()
         for line in self.merging.rest():
             self._say(f"{self.run.place(now)} {line}")
-        if self.dry_run:
+        if self.dry_run and self.broken and not self.run.planned:
+            self._say("Nothing was planned: see the error above.")
+        elif self.dry_run:
             self._say(self._counts("would run", "This was a dry run"))
         elif self.run.total and (self.run.failed or self.run.finished == self.run.total):
             for line in self.run.summary(now):
@@ -164,6 +166,7 @@ class LogHandler(LogHandlerBase):
         self._say(line, always=not self.as_snakemake)
 
     def _error(self, event: dict[str, Any]) -> None:
+        self.broken = True
         text = str(event["msg"])
         if "CalledProcessError" in text or (self.run.failed and _SUMMED_UP in text):
             return
@@ -172,6 +175,7 @@ class LogHandler(LogHandlerBase):
     def _message(self, record: logging.LogRecord) -> None:
         text = record.getMessage() if record.msg else ""
         mild = record.levelno <= logging.INFO
+        self.broken |= record.levelno >= logging.ERROR
         if not text.strip() or (mild and is_chatter(text)) or text.startswith(_SAID_BY_SUMMARY):
             return
         if text.startswith("Nothing to be done"):

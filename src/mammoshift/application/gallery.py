@@ -166,7 +166,8 @@ def _drawn(
 ) -> list[ShownCase]:
     """Draw the chosen cases of one domain and return what each shows."""
     pictures: dict[str, tuple[Explained, NDArray[np.uint8]]] = {}
-    for (dataset, runs), group in chosen.groupby(["dataset", "runs"], sort=True):
+    for (dataset, _), group in chosen.groupby(["dataset", "runs"], sort=True):
+        runs = group["runs"].iloc[0]
         models = [job.models[Run(job.arm, seed, fold)] for seed, fold in runs]
         for model in models:
             if model not in loaded:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -66,6 +67,8 @@ def prepare(
     with_breast
         Whether to say which pixels show the breast.
     """
+    if os.path.isdir(file):  # noqa: PTH112 - a name with a null byte is no folder, not an error
+        return Prepared(file, None, ("a folder without an image file",))
     try:
         facts, listed = known.of(file, read_header(file))
         image = decode_image(file)

@@ -178,8 +178,8 @@ def read_logit(
         said.append(scoring.applied.note)
     elif temperature is None:
         said.append(f"the probability is not calibrated ({reading.temperature_note})")
-    nothing = scoring.point is None or is_doubtful
-    called = None if nothing else logit >= scoring.point.threshold
+    point = None if is_doubtful else scoring.point
+    called = None if point is None else logit >= point.threshold
     if reading is not None and scoring.point is None:
         said.append("the card has no operating point: nothing is called")
     return Score(name, logit, _logistic(logit / (temperature or 1.0)), called, "; ".join(said))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from mammoshift.statistics.flexible_recalibration import (
     IsotonicMap,
     fit_beta,
     fit_isotonic,
+    too_few,
 )
 from mammoshift.statistics.inputs import FloatArray
 from mammoshift.statistics.prior_shift import PriorShift, estimate_prior_shift
@@ -39,8 +40,8 @@ FITS = {
     "beta": fit_beta,
     "isotonic": fit_isotonic,
 }
-NEED_MANY = ("beta", "isotonic")
-"""Maps that are left out, with the reason, where there are too few cases for them."""
+NEED_MANY: tuple[Literal["beta", "isotonic"], ...] = ("beta", "isotonic")
+"""Maps that are left out, with the reason, where there are too few patients for them."""
 COMMAND = "calibrate"
 FittedMap = LogitMap | BetaMap | IsotonicMap
 
@@ -203,6 +204,10 @@ def source_maps(
     """
     found: dict[str, FittedMap | str] = {}
     for name in maps:
+        reason = _too_few(name, source)
+        if reason:
+            found[f"{name}_source"] = reason
+            continue
         try:
             found[f"{name}_source"] = FITS[name](source.scores, source.labels)
         except StatisticsError as error:
@@ -224,6 +229,10 @@ def _cross_fitted(
     variants: dict[str, FloatArray | str] = {}
     for name in wishes.maps:
         variant = f"{name}_target_crossfit"
+        reason = _too_few(name, part, 1.0 - 1.0 / wishes.folds) if wishes.folds > 1 else ""
+        if reason:
+            variants[variant] = reason
+            continue
         try:
             crossed = cross_fit(
                 part.scores,
@@ -241,6 +250,14 @@ def _cross_fitted(
             map_row(part, variant, fold, fitted) for fold, fitted in enumerate(crossed.maps)
         )
     return variants
+
+
+def _too_few(name: str, curve: Curve, share: float = 1.0) -> str:
+    """Return why a map cannot be fitted to a share of these patients, empty where it can."""
+    return next(
+        (too_few(map_, curve.labels, curve.patients, share) for map_ in NEED_MANY if map_ == name),
+        "",
+    )
 
 
 def map_row(part: Curve, variant: str, fold: int | None, fitted: FittedMap) -> Row:

@@ -28,7 +28,13 @@ from mammoshift.contracts.shared_cases import overlap
 from mammoshift.errors import StatisticsError, TableError
 from mammoshift.statistics.arm_comparison import arm_pairs, compare_arms
 from mammoshift.statistics.arm_results import ArmComparison
-from mammoshift.statistics.comparisons import ChiSquareTest, Combined, detectable_by
+from mammoshift.statistics.comparisons import (
+    DEGENERATE,
+    IDENTICAL,
+    ChiSquareTest,
+    Combined,
+    detectable_by,
+)
 from mammoshift.statistics.curve_values import (
     CurveValues,
     difference_of_arms,
@@ -36,9 +42,16 @@ from mammoshift.statistics.curve_values import (
     mean_over_datasets,
 )
 from mammoshift.statistics.distributions import critical_value
+from mammoshift.statistics.estimates import FEW_CLUSTERS
 from mammoshift.statistics.intervals import logit_interval
 from mammoshift.statistics.meta_analysis import equal_weights, random_effects, weighted_stouffer
 from mammoshift.statistics.multiplicity import Correction, adjust
+
+FEW_PATIENTS = (
+    f"fewer than {FEW_CLUSTERS} patients of one class: intervals and tests are rough, and none of "
+    "fewer than 8 should be relied on"
+)
+NO_VARIANCE = "no interval: the variance estimate is zero"
 
 
 def compare_predictions(predictions: ExternalPredictions, wishes: Wishes, table: str) -> Report:
@@ -123,6 +136,7 @@ def _add_metric(report: Report, part: DatasetScores, values: CurveValues, wishes
     metric = METRICS[wishes.metric]
     arms = positions_of(part.curves)
     sizes = sizes_of(part)
+    few = FEW_PATIENTS if metric.needs_classes and part.fewest_patients < FEW_CLUSTERS else ""
     for arm, own in arms.items():
         test = mean_of_arm(values, own, wishes.level)
         low, high = _limits(test, metric.bounded, wishes.level)
@@ -130,7 +144,8 @@ def _add_metric(report: Report, part: DatasetScores, values: CurveValues, wishes
         sd = float(values.values[own].std(ddof=1)) if several else None
         row = {"dataset": part.dataset, "arm": arm, "seeds": len(own), "value": test.estimate}
         limits = {"ci_low": low, "ci_high": high, "seed_sd": sd, "method": test.method}
-        report.arms.append({**row, **limits, "note": test.note, **sizes})
+        note = "; ".join(filter(None, (few, _of_a_mean(test.note))))
+        report.arms.append({**row, **limits, "note": note, **sizes})
     for k, (arm, seed) in enumerate(part.curves):
         test = mean_of_arm(values, [k], wishes.level, seeds_random=False)
         low, high = _limits(test, metric.bounded, wishes.level)
@@ -140,7 +155,8 @@ def _add_metric(report: Report, part: DatasetScores, values: CurveValues, wishes
             "seed": seed_number(seed),
             "value": test.estimate,
         }
-        limits = {"se": test.se, "ci_low": low, "ci_high": high, "note": test.note}
+        note = _of_a_mean(test.note)
+        limits = {"se": test.se, "ci_low": low, "ci_high": high, "note": note}
         report.curves.append({**row, **limits, **sizes})
     pairs = arm_pairs(tuple(arms), wishes.reference)
     tests = [difference_of_arms(values, arms[a], arms[b], wishes.level) for a, b in pairs]
@@ -157,6 +173,12 @@ def _add_metric(report: Report, part: DatasetScores, values: CurveValues, wishes
     ]
     lower = metric.lower_is_better
     report.headline.extend(with_verdicts(rows, tests, wishes, positive_is_loss=lower))
+
+
+def _of_a_mean(note: str) -> str:
+    """Return what is said of a mean where a test speaks of a difference without variance."""
+    parts = (NO_VARIANCE if part in (IDENTICAL, DEGENERATE) else part for part in note.split("; "))
+    return "; ".join(dict.fromkeys(parts))
 
 
 def _limits(test: Combined, bounded: bool, level: float) -> tuple[float | None, float | None]:

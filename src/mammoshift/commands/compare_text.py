@@ -206,7 +206,7 @@ def _long_table(report: Report, console: Console, percent: str) -> None:
         read_from = [_interval(row, sign=True, of="verdict")] if corrected else []
         ends = (*read_from, row.get("verdict"))
         rows.append((row["dataset"], what, _difference(row), *_ps(row), *ends))
-    last = ("of the verdict", "") if corrected else ("",)
+    last = ("limits of the verdict", "") if corrected else ("",)
     header = ("dataset", "what", f"value ({percent})", "p", "adjusted", *last)
     if not several:
         header, rows = header[1:], [row[1:] for row in rows]

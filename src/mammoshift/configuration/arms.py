@@ -153,6 +153,7 @@ def factor_pairs(
     """
     (path, values) = next(iter(factor.items()))
     groups: dict[str, dict[str, str]] = {}
+    texts = [_text(value) for value in values]
     known = False
     for name in arms:
         rest, value = _without(arms, name, tuple(path.split(".")))
@@ -185,6 +186,10 @@ def factor_pairs(
             f"{where}: factor {path}: no two arms differ in it alone with the values "
             f"{', '.join(map(str, values))}"
         )
+    for position, text in enumerate(texts):
+        if text in texts[:position] or not any(text in found for found in groups.values()):
+            wrong = "is given twice" if text in texts[:position] else "is the value of no arm"
+            raise ConfigurationError(f"{where}: factor {path}: {values[position]!r} {wrong}")
     order = list(arms)
     return sorted(pairs, key=lambda pair: order.index(pair.arm))
 

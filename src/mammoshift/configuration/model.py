@@ -151,8 +151,8 @@ class Backbone(Strict):
     statistics; None leaves both as timm builds them. `position_resampling` says whose way of
     moving a Vision Transformer's position embeddings to another input size is followed: timm's
     when it is left out (see `mammoshift.models.positions`). `grey_stem` lets the first layer of a
-    network of three channels take the grey image once, which is the same function in less time (see
-    `mammoshift.models.grey_stem`).
+    network of three channels take the grey image once, which is the same function with less memory
+    for images, and slower on CPUs (see `mammoshift.models.grey_stem`).
     """
 
     architecture: str
@@ -258,7 +258,7 @@ class ArmBase(Strict):
     kind: str = ""
     label: str | None = None
     train_on: Name | None = None
-    judged_on: tuple[Name, ...] | None = None
+    judged_on: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
     initialisation: Initialisation = "random"
 
     @property

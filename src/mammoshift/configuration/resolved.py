@@ -264,6 +264,12 @@ def _check_arm(
         )
     for name in arm.reads:
         check_read(arm, name, arms, f"{key}.features.scores_of")
+    theirs = None if arm.parent is None else getattr(arms[arm.parent.arm], "backbone", None)
+    if arm.learns and theirs is not None and theirs != getattr(arm, "backbone", theirs):
+        raise ConfigurationError(
+            f"{key}.backbone: its model starts from that of {arm.parent.arm}, whose backbone is "  # type: ignore[union-attr]
+            f"{theirs}; leave it out"
+        )
     if arm.parent is not None and arms[arm.parent.arm].kind != arm.kind:
         raise ConfigurationError(
             f"{key}.initialisation.arm: {arm.parent.arm} is of the kind "
@@ -274,7 +280,15 @@ def _check_arm(
 def _check_folds(study: ResolvedStudy, arm: str, where: str) -> None:
     for run in study.runs(arm):
         start = study.start_of(run)
-        if start is not None and start not in study.runs(start.arm):
+        parent = study.arms[arm].parent
+        if start is None or parent is None:
+            continue
+        if parent.fold is not None and study.own_domain(start.arm) == study.own_domain(arm):
+            raise ConfigurationError(
+                f"{where}: arms.{arm}.initialisation.fold: {start.arm} was trained on the same "
+                "domain, where each fold starts from its own; leave it out"
+            )
+        if start not in study.runs(start.arm):
             raise ConfigurationError(
                 f"{where}: arms.{arm}.initialisation.fold: {start.arm} has no fold {start.fold}"
             )
@@ -411,6 +425,9 @@ def _compared_domains(
     if study.source is not None and on == "targets":
         return study.targets or ()
     names = (on,) if isinstance(on, str) else on
+    repeated = [name for name in names if names.count(name) > 1]
+    if repeated:
+        raise ConfigurationError(f"{where}.on: {repeated[0]} is given more than once")
     for name in names:
         known(f"{where}.on", name, [*domains, "all"], "domain")
     return names

@@ -24,6 +24,7 @@ from mammoshift.configuration.judged import (
 )
 from mammoshift.configuration.leaves import Leaves, array_hashes, leak_of, plain, settings_of
 from mammoshift.configuration.load import Project
+from mammoshift.configuration.model import InputRecipe
 from mammoshift.configuration.recipes import archive_hash
 from mammoshift.configuration.resolved import ResolvedStudy
 
@@ -119,24 +120,29 @@ def card_settings(project: Project, study: str, arm: str) -> CardSettings:
 
 
 def gallery_leaves(project: Project, study: str, arm: str) -> Leaves:
-    """Return what the gallery of an arm is drawn from; `recipes` are those of `shown` datasets."""
+    """Return what the gallery of an arm is drawn from."""
     resolved = project.studies[study]
     gallery = resolved.record.gallery
     assert gallery is not None
-    recipes = {
-        dataset: plain(project.of_dataset(dataset, recipe))
-        for domain in gallery_domains(project, study, arm)
-        if (recipe := project.recipe(study, arm, domain)) is not None
-        for dataset in resolved.domains[domain].datasets
-        if project.datasets[dataset].may_be_shown
-    }
+    recipes = gallery_recipes(project, study, arm)
     return {
         "per_domain": gallery.per_domain,
-        "recipes": recipes,
+        "recipes": {dataset: plain(recipe) for dataset, recipe in recipes.items()},
         "runs": [
             {"seed": run.seed, "fold": run.fold, "model": resolved.model_of(run).path}
             for run in sorted(resolved.runs(arm))
         ],
+    }
+
+
+def gallery_recipes(project: Project, study: str, arm: str) -> dict[str, InputRecipe]:
+    """Return how the images of each dataset in an arm's gallery become its input."""
+    return {
+        dataset: project.of_dataset(dataset, recipe)
+        for domain in gallery_domains(project, study, arm)
+        if (recipe := project.recipe(study, arm, domain)) is not None
+        for dataset in project.studies[study].domains[domain].datasets
+        if project.datasets[dataset].may_be_shown
     }
 
 

@@ -100,7 +100,7 @@ class Study(Strict):
     source: Source | None = None
     targets: tuple[Name, ...] | None = None
     domains: dict[Name, DomainSettings] | None = None
-    judged_on: tuple[Name, ...] | None = None
+    judged_on: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
     aggregation: Aggregation | None = None
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
     input: InputDefaults = InputDefaults()  # type: ignore[valid-type]

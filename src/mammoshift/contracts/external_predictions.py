@@ -92,6 +92,12 @@ class DatasetScores:
         """Whether all labels are equal."""
         return bool(self.labels.min() == self.labels.max())
 
+    @property
+    def fewest_patients(self) -> int:
+        """How many patients have a case of the rarer class; cases, where patients are unknown."""
+        owners = np.arange(self.labels.size) if self.patients is None else self.patients
+        return min(np.unique(owners[self.labels == value]).size for value in (0, 1))
+
     def identified(self, curve: int) -> IdentifiedScores:
         """Return the scores of one curve with the identity of the cases."""
         return IdentifiedScores(

@@ -9,6 +9,10 @@ first layer is
 where 1 is an image of ones with the layer's own padding. So one convolution of the grey image with
 the summed kernel is enough, and where the means differ one of a single image of ones, the same for
 all. The layer keeps its weights by their names, and learns them as before.
+
+It pays in memory, not in time on a CPU: a tensor of one channel tells PyTorch nothing of its
+layout, so that the first layers leave channels-last. On two cores of a Xeon a step took 1.07
+(ResNet-50), 1.15 (EfficientNet-B0) and 1.35 times (MobileNetV3) as long. A GPU was not at hand.
 """
 
 from __future__ import annotations

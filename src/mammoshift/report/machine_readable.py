@@ -122,7 +122,7 @@ def _records(rows: pd.DataFrame, columns: tuple[str, ...]) -> list[dict[str, Any
     """Return rows as plain values, with null for what is undefined or infinite."""
     return [
         {
-            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            str(name): None if isinstance(value, float) and not math.isfinite(value) else value
             for name, value in row.items()
         }
         for row in rows[list(columns)].astype(object).to_dict(orient="records")

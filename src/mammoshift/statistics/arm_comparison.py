@@ -21,6 +21,8 @@ from mammoshift.statistics.arm_results import (
 )
 from mammoshift.statistics.auc import AucEstimate, auc_covariance
 from mammoshift.statistics.comparisons import (
+    DEGENERATE,
+    IDENTICAL,
     ChiSquareTest,
     Combined,
     combined,
@@ -197,7 +199,9 @@ def _mean_of_seeds(
         (low,), (high,) = logit_interval(np.array([mean]), np.array([known]), c)
         limits = float(low), float(high)
     flagged = dict.fromkeys(flag for k in own for flag in estimate.flags[k])
-    note = "; ".join(dict.fromkeys(filter(None, (test.note, *flagged))))
+    # That a mean has no variance is among the flags; the test's own words are about a difference.
+    of_test = "" if test.note in (IDENTICAL, DEGENERATE) else test.note
+    note = "; ".join(dict.fromkeys(filter(None, (of_test, *flagged))))
     return _arm_mean(estimate, arm, own, se, limits, f"{test.method}_{kind}", note)
 
 

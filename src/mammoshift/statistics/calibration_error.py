@@ -328,17 +328,9 @@ def reliability_curve(
     count, positives, mass = bin_sums(index, edges.size + 1, p, positive)
     with np.errstate(invalid="ignore"):
         mean, observed = mass / count, positives / count
-    low, high = wilson_interval(positives, count, level)
-    return ReliabilityCurve(
-        np.concatenate([[0.0], edges]),
-        np.concatenate([edges, [1.0]]),
-        count,
-        positives,
-        mean,
-        observed,
-        low,
-        high,
-    )
+    ends = np.concatenate([[0.0], edges]), np.concatenate([edges, [1.0]])
+    interval = wilson_interval(positives, count, level)
+    return ReliabilityCurve(*ends, count, positives, mean, observed, *interval)
 
 
 def bin_index(

@@ -29,6 +29,8 @@ _TOLERANCE = 1e-12
 _SAFE_STEP = 0.5
 """A Newton step that moves no case's log-odds farther cannot raise the loss: along it their weights
 p (1 - p) change by less than a factor of e^0.5, and less than 2 is enough."""
+_EXTREME = 30.0
+"""Log-odds beyond which cases have no weight left to start Newton's method from."""
 Cases = tuple[FloatArray, FloatArray, FloatArray | None]
 """Logits, targets and weights of D fits, [D, N] each; None weighs all alike."""
 
@@ -218,12 +220,15 @@ def _rows(cases: Cases, which: NDArray[Any]) -> Cases:
 def _better_start(
     a: FloatArray, b: FloatArray, x: FloatArray, targets: FloatArray, few: slice
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the fit of some of the cases where it has less loss than the start on all of them."""
+    """Return the fit of some of the cases, but for an extreme one that has more loss on all."""
     chosen, wanted = x[:, few], targets[:, few]
     varies = (np.ptp(chosen, axis=1) > 0) & (np.ptp(wanted, axis=1) > 0)
     if not varies.all():
         return a, b
     start_a, start_b = logistic_lines(chosen, wanted)
+    reach = np.abs(start_a) + np.abs(start_b) * np.abs(x).max(axis=1)
+    if (reach < _EXTREME).all():
+        return start_a, start_b
     before = _logistic_loss(a, b, (x, targets, None))
     found = _logistic_loss(start_a, start_b, (x, targets, None))
     better = np.isfinite(found) & (found < before)

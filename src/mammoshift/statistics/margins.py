@@ -87,7 +87,8 @@ def margin_tests(
     below = adjust([p for p, _ in pairs], correction)
     above = adjust([p for _, p in pairs], correction)
     alpha = (1.0 - level) / 2.0
-    tails = rejection_limit(below, alpha), rejection_limit(above, alpha)
+    not_below, not_above = rejection_limit(below, alpha), rejection_limit(above, alpha)
+    tails = (not_below, not_above) if positive_is_loss else (not_above, not_below)
     return tuple(
         MarginTest(
             margin,
@@ -96,7 +97,7 @@ def margin_tests(
             high,
             below.family_size,
             _verdict(low, high, alpha),
-            *_limits(test, tails if positive_is_loss else tails[::-1]),
+            *_limits(test, tails),
         )
         for test, pair, low, high in zip(tests, pairs, below.p, above.p, strict=True)
     )

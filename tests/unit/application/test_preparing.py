@@ -12,9 +12,10 @@ import pytest
 import torch
 
 from mammoshift.application.facts import KnownFacts
-from mammoshift.application.preparing import LEAST_CERTAIN, MOST_COVERED, doubt_about
+from mammoshift.application.preparing import LEAST_CERTAIN, MOST_COVERED, doubt_about, prepare
 from mammoshift.application.scores import Scoring, operating_point, score_files
 from mammoshift.application.trained import open_models
+from mammoshift.configuration.model import InputRecipe
 from mammoshift.imaging.breast import locate_breast
 from mammoshift.imaging.decode import decode_image
 from models_on_disk import reading_of, write_images, write_toy, write_toy_card
@@ -66,6 +67,12 @@ def test_nothing_is_called_without_a_breast(
     assert doubtful.called is None
     assert said in doubtful.note
     assert sound.called is True
+
+
+def test_a_folder_without_images_is_called_one(tmp_path: Path) -> None:
+    done = prepare(tmp_path, InputRecipe(size=(48, 32)), KnownFacts())
+    assert done.array is None
+    assert done.notes == ("a folder without an image file",)
 
 
 def test_no_real_film_is_doubted(shared_data: Path, tmp_path: Path) -> None:

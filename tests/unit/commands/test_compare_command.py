@@ -354,10 +354,10 @@ def test_a_verdict_stands_beside_the_interval_that_it_is_read_from(tmp_path):
     again, printed = _run(tmp_path, frame, *ends, "--margin", f"{margin:.4f}")
     for row in again["drops"]:
         assert (row["verdict_high"] < round(margin, 4)) == (row["verdict"] == "non-inferior")
-    assert "of the verdict" in printed
+    assert "limits of the verdict" in printed
     assert "Verdicts are corrected for the number of tests (bh)" in printed
     _, plain = _run(tmp_path, frame, *ends, "--margin", "0.05", "--correct", "none")
-    assert "of the verdict" not in plain
+    assert "limits of the verdict" not in plain
 
 
 @pytest.mark.parametrize("metric", ["auc", "auprc", "partial_auc", "sensitivity", "specificity"])
@@ -373,6 +373,21 @@ def test_a_dataset_of_one_class_is_named_with_its_arms(tmp_path, metric):
     assert all(row["value"] is not None for row in found["arms"] if row["dataset"] == "home")
     _, alone = _run(tmp_path, frame[frame["dataset"] == "clinic"].drop(columns="dataset"))
     assert "There is no positive case among 80: AUC is undefined there for a, b." in alone
+
+
+def test_few_patients_and_missing_variance_are_said_of_every_measure(tmp_path):
+    frame = _frame({"a": [0, 1], "b": [0, 1]}, patients=True)
+    frame["label"] = (frame["case_id"] < 16).astype(int)
+    frame.loc[frame["arm"] == "b", "score"] = 1.0
+    _, printed = _run(tmp_path, frame, "--metric", "sensitivity")
+    printed = " ".join(printed.split())
+    assert "fewer than 20 patients of one class: intervals and tests are rough" in printed
+    assert "no interval: the variance estimate is zero" in printed
+    assert "rank these cases alike" not in printed
+    found, printed = _run(tmp_path, frame)
+    assert "degenerate: all scores are equal" in printed
+    assert found["arms"][0]["method"] == "seeds_random_score"
+    assert found["arms"][0]["ci_low"] < found["arms"][0]["value"] < found["arms"][0]["ci_high"]
 
 
 def test_arms_are_compared_over_all_targets_with_seeds_as_random(tmp_path):

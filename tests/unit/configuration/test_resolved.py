@@ -9,6 +9,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from mammoshift.configuration.arms import ArmError
 from mammoshift.configuration.leaves import scoring_leaves
 from mammoshift.configuration.load import Project, Settings, load_project
 from mammoshift.configuration.resolved import ResolvedStudy, resolve_study
@@ -425,3 +426,41 @@ def test_a_run_is_named_once() -> None:
     assert Run.of_path(Path("results/study") / run.path) == run
     with pytest.raises(ValueError, match="not the folder of a run"):
         Run.of_path(Path("results/base/seed-03/fold-1"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"comparisons": [{"family": "f", "on": ["film", "film"], "reference": "base"}]},
+            r"on: film is given more than once",
+        ),
+        (
+            {"comparisons": [{**MASKS, "factor": {"input.mask": ["none", "breast", "breast"]}}]},
+            r"factor input\.mask: 'breast' is given twice",
+        ),
+        (
+            {"comparisons": [{**MASKS, "factor": {"input.mask": ["none", "breast", "brest"]}}]},
+            r"factor input\.mask: 'brest' is the value of no arm",
+        ),
+        (
+            {"arms": {**ONE, "child": {"initialisation": {"arm": "base", "fold": 0}}}},
+            r"arms\.child\.initialisation\.fold: .*same domain",
+        ),
+        (
+            {"arms": {**ONE, "child": {"initialisation": {"arm": "base"}, "backbone": "other"}}},
+            r"arms\.child\.backbone: .*tiny",
+        ),
+    ],
+)
+def test_what_could_only_fail_after_work_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        _resolve(**changes)
+
+
+def test_a_list_of_no_domains_is_refused() -> None:
+    with pytest.raises(ValidationError, match="judged_on"):
+        _resolve(judged_on=[])
+    with pytest.raises(ArmError) as refused:
+        _resolve(arms={"base": {"backbone": "tiny", "judged_on": []}})
+    assert "judged_on" in str(refused.value.error)

@@ -218,6 +218,14 @@ def test_a_dry_run_lists_jobs_and_not_their_files() -> None:
     ]
 
 
+def test_a_dry_run_that_fails_does_not_say_that_nothing_would_run() -> None:
+    console = Console(dryrun=True)
+    console.event(LogEvent.ERROR, "WorkflowError: study.yaml: seeds: this key is required")
+    console.handler.close()
+    assert "nothing would run" not in " ".join(console.lines)
+    assert console.lines[-1] == "Nothing was planned: see the error above."
+
+
 def test_messages_that_matter_are_kept_and_no_line_is_too_wide(console: Console) -> None:
     console.event(None, "Building DAG of jobs...")
     console.event(None, "Job 3 has been submitted with SLURM jobid 7 (log: x).")

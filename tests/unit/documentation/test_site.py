@@ -27,7 +27,9 @@ def _listed(entries: list) -> list[str]:
 
 def test_every_page_is_in_the_contents_once() -> None:
     listed = _listed(SITE["nav"])
-    assert sorted(listed) == [page.relative_to(DOCS).as_posix() for page in PAGES]
+    named = [page.relative_to(DOCS).as_posix() for page in PAGES]
+    # Reports to other projects are pages without a place in the contents.
+    assert sorted(listed) == [name for name in named if not name.startswith("upstream/")]
     decisions = (DOCS / "decisions" / "README.md").read_text(encoding="utf-8")
     for page in (DOCS / "decisions").glob("0*.md"):
         assert f"]({page.name})" in decisions

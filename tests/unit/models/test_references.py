@@ -26,10 +26,17 @@ from reference_networks import (
     vgg16,
     vision_transformer,
 )
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from mammoshift.configuration.model import Backbone
-from mammoshift.models.architectures import create_features, describe_architecture, feature_count
+from mammoshift.models.architectures import (
+    create_features,
+    describe_architecture,
+    feature_count,
+    reference_state,
+)
+from mammoshift.weights.convert import convert_weights, read_converted
 from mammoshift.weights.key_maps import from_huggingface_dinov2
 
 ROOT = Path(__file__).parents[3]
@@ -160,3 +167,28 @@ def test_rad_dino_is_hugging_faces_model_at_its_own_and_at_another_size(
     with torch.inference_mode():
         expected = theirs(images).pooler_output
         assert float((features(images) - expected).abs().max()) < 1e-4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", [n for n, b in BACKBONES.items() if b.weights and b.weights.format == "timm"]
+)
+def test_a_file_as_it_is_published_loads_strictly(name: str, tmp_path: Path) -> None:
+    """Tensors by timm's names with the head of 1,000 classes, converted as the workflow does."""
+    backbone = BACKBONES[name]
+    architecture = describe_architecture(backbone.architecture)
+    state = reference_state(backbone)
+    head = {f"{layer}.weight": torch.zeros(1000, 8) for layer in architecture.classifiers}
+    save_file({**state, **head}, tmp_path / "published.safetensors")
+    assert backbone.weights is not None
+    convert_weights(
+        tmp_path / "published.safetensors", backbone.weights, backbone, tmp_path / "converted"
+    )
+    converted = read_converted(tmp_path / "converted")
+    assert converted.keys() == state.keys()
+    loaded = create_features(backbone, architecture.native_size, converted).state_dict()
+    first = next(n for n, t in state.items() if t.shape[1:2] == (3,) and t.ndim == 4)
+    for tensor_name, tensor in state.items():
+        if tensor_name == first and backbone.channels == 1:
+            tensor = tensor.sum(dim=1, keepdim=True)
+        assert torch.allclose(loaded[tensor_name], tensor), tensor_name

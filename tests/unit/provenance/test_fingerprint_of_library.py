@@ -182,7 +182,7 @@ def test_a_change_of_what_is_computed_touches_what_computes_it(
         ("training/losses/focal.py", {"train_arm.py"}),
         (
             "statistics/calibration.py",
-            {"calibrate_study.py", "compare_arms.py", "evaluate_study.py"},
+            {"calibrate_study.py", "combine_seeds.py", "compare_arms.py", "evaluate_study.py"},
         ),
         ("archives/adapter.py", {"draw_gallery.py", "ingest_dataset.py"}),
         ("configuration/study.py", set()),

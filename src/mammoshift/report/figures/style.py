@@ -33,7 +33,7 @@ BAND = "#c9d6e3"
 RULE = "#dfe3e7"
 
 FONT_SIZE = 8.0
-PNG_DPI = 150
+PNG_DPI = 120
 PAGE_WIDTH = 7.4
 """Width in inches of the widest figure."""
 
@@ -58,7 +58,6 @@ _STYLE: dict[RcKeyType, Any] = {
     "legend.fontsize": FONT_SIZE,
     "legend.frameon": False,
     "lines.solid_capstyle": "butt",
-    "pdf.fonttype": 42,
     "svg.fonttype": "none",
     "text.color": INK,
     "text.parse_math": False,

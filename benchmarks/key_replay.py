@@ -3,9 +3,9 @@
 The floor is no change without numeric effect; the peer is a key over whole modules, every module
 that a script reaches by imports, as syntax trees without docstrings. `key` is one hash of the
 definitions that a script reaches, `by module` one for each of their modules, which changes too
-when a definition moves.
+when a definition moves. What is looked up by name is that of one study: see `BY_NAME`.
 
-    python benchmarks/key_replay.py [NUMBER_OF_COMMITS]
+    python benchmarks/key_replay.py [NUMBER_OF_COMMITS [STEP]]
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import ast
 import hashlib
 import io
 import itertools
+import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -29,8 +31,30 @@ from mammoshift.provenance.fingerprint import code_definitions, code_fingerprint
 from mammoshift.provenance.scopes import absolute, is_ours
 from scratch import ROOT
 
-COMMITS = 48
+COMMITS, STEP = 48, 1
 LONGEST_LIST = 12
+_KIND = "mammoshift.kinds.network"
+_HEAD = ("mammoshift.models.heads.linear:TAKES_MAP", "mammoshift.models.heads.linear:build")
+_RECIPE = (
+    "mammoshift.imaging.tones.dicom_voi:needs_range",
+    "mammoshift.imaging.tones.dicom_voi:tone",
+    "mammoshift.imaging.masks.none:shown",
+)
+_FIT = (f"{_KIND}:fit", f"{_KIND}:CASE_COLUMNS", "mammoshift.training.losses.bce:build", *_HEAD)
+_SCORE = (f"{_KIND}:score", f"{_KIND}:SCORED_COLUMNS", f"{_KIND}:SCORES_UNITS", *_HEAD)
+BY_NAME = {
+    "ingest_dataset.py": ("mammoshift.archives.adapters.cbis_ddsm",),
+    "make_twin.py": ("mammoshift.phantoms.twins.cbis_ddsm",),
+    "make_cases.py": ("mammoshift.cases.splits.patient_stratified",),
+    "preprocess_bundle.py": _RECIPE,
+    "draw_contact_sheet.py": _RECIPE,
+    "extract_features.py": ("mammoshift.radiomics.sets.openbreast32",),
+    "train_arm.py": _FIT,
+    "search_trial.py": _FIT,
+    "score_arm.py": _SCORE,
+    "lend_scores.py": _SCORE,
+}
+"""What the rules name for a study of CBIS-DDSM with networks."""
 Keys = Mapping[str, object]
 
 
@@ -42,15 +66,19 @@ def schemes(tree: Path, memory: Path) -> dict[str, Keys]:
     """Return the key of each script of a tree by each scheme."""
     library, scripts = tree / "src", scripts_of(tree)
     return {
-        "key": {s.name: code_key(s, library, memory) for s in scripts},
-        "by module": {s.name: code_fingerprint(s, library, memory) for s in scripts},
+        "key": {s.name: code_key(s, library, memory, _named(s)) for s in scripts},
+        "by module": {s.name: code_fingerprint(s, library, memory, _named(s)) for s in scripts},
         "whole modules": whole_module_keys(tree),
     }
 
 
+def _named(script: Path) -> tuple[str, ...]:
+    return BY_NAME.get(script.name, ())
+
+
 def definitions_of(tree: Path, script: str, memory: Path) -> set[tuple[str, str, str]]:
     path = tree / "workflow" / "scripts" / script
-    found = code_definitions(path, tree / "src", memory)
+    found = code_definitions(path, tree / "src", memory, _named(path))
     return {(one.module, one.name, one.hash) for one in found}
 
 
@@ -95,10 +123,10 @@ def _is_docstring(node: ast.stmt) -> bool:
 # -- history -----------------------------------------------------------------------------------
 
 
-def history(number: int, folder: Path) -> None:
-    """Print how often each key changed from commit to commit."""
+def history(number: int, step: int, folder: Path) -> None:
+    """Print how often each key changed from commit to commit, or over `step` of them at once."""
     revisions = _git("rev-list", "--first-parent", f"--max-count={number + 1}", "HEAD").split()
-    revisions.reverse()
+    revisions = revisions[::step][::-1]
     counts: dict[str, Counter[str]] = {}
     reasons: list[str] = []
     memory = folder / "memory.json"
@@ -112,9 +140,11 @@ def history(number: int, folder: Path) -> None:
             counts.setdefault(scheme, Counter()).update(changed)
             if scheme == "key" and changed and before:
                 reasons.append(_reason(revision, before[0], tree, changed, memory))
+        if before is not None:
+            shutil.rmtree(before[0])
         before = now
     assert before is not None
-    print(f"{len(revisions) - 1} commits: how often each key changed")
+    print(f"{number} commits in {len(revisions) - 1} steps: how often each key changed")
     print(f"{'script':26}" + "".join(f"{scheme:>15}" for scheme in counts))
     for script in sorted(before[1]["key"]):
         print(f"{script:26}" + "".join(f"{found[script]:15}" for found in counts.values()))
@@ -257,8 +287,8 @@ def _annotation(text: str) -> tuple[str, str] | None:
 def _renamed_function(text: str) -> tuple[str, str] | None:
     for node in _nodes(text):
         if isinstance(node, ast.FunctionDef) and node.name.startswith("_"):
-            others = text.replace(node.name, "")
-            if node.name.strip("_") not in others and f'"{node.name}' not in text:
+            alone = re.findall(rf"\b{node.name}\b", text)
+            if len(alone) == text.count(node.name) and f'"{node.name}' not in text:
                 return node.name, f"{node.name}_renamed"
     return None
 
@@ -380,7 +410,8 @@ def speed(folder: Path) -> None:
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as temporary:
         started = time.perf_counter()
-        history(int(sys.argv[1]) if len(sys.argv) > 1 else COMMITS, Path(temporary))
+        given = [int(argument) for argument in sys.argv[1:]]
+        history(*[*given, *(COMMITS, STEP)[len(given) :]], folder=Path(temporary))
         edits(Path(temporary))
         speed(Path(temporary))
         print(f"{time.perf_counter() - started:.0f} s")

@@ -1,4 +1,4 @@
-"""A change that a person accepts reruns nothing, keeps its reason, and covers no later change."""
+"""A change that a person accepts reruns nothing but the report, which prints the reason."""
 
 from __future__ import annotations
 
@@ -25,6 +25,11 @@ def test_an_accepted_change_reruns_nothing_and_the_next_one_does(project: Projec
     first = content["accepted"][0]
     assert (first["rule"], first["because"]) == ("train_arm", BECAUSE)
     assert LOSSES in first["changes"][0]
+    assert project.planned() == {"report_study"}
+    project.snakemake()
+    page = (project.folder / "results/small/report/index.html").read_text(encoding="utf-8")
+    assert BECAUSE in page
+    assert first["when"] in page
     assert project.planned() == set()
     project.edit(LOSSES, "    return 1.0 * ", "    return 2.0 * ")
     assert "train_arm" in project.planned()

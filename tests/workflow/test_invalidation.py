@@ -9,6 +9,8 @@ one; what running shows beside a plan is tested below.
 
 from __future__ import annotations
 
+import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -193,6 +195,26 @@ def test_going_back_to_an_earlier_setting_or_a_deleted_model_trains_nothing(
     assert project.executed(model) == ["train_arm"]
     assert "restored the finished training" in log.read_text(encoding="utf-8")
     assert project.planned() == set()
+
+
+def test_a_damaged_shard_trains_nothing_until_the_command_that_is_named_mends_it(
+    project: Project,
+) -> None:
+    model = "results/small/plain/seed-0/fold-0/model.safetensors"
+    log = project.folder / "logs" / "small" / "plain" / "seed-0" / "fold-0" / "train_arm.log"
+    kept = sorted((project.folder / "results" / "kept").glob("*/*/entry.json"))
+    shard = edits.flipped(project, "results/pixels/cbis_ddsm/*/shards/*/shard.npy")
+    damaged = shard.read_bytes()
+    edits.arm("plain", training={"batch_size": 4})(project)
+    assert project.snakemake(model, check=False).returncode != 0
+    said = log.read_text(encoding="utf-8")
+    assert f"{shard.relative_to(project.folder)}: the content is not what was written" in said
+    assert sorted((project.folder / "results" / "kept").glob("*/*/entry.json")) == kept
+    (command,) = re.findall(r"run `(.+)` and again", said)
+    subprocess.run(command.split(), cwd=project.folder, check=True)
+    project.snakemake(model)
+    assert shard.read_bytes() != damaged
+    assert (project.folder / model).is_file()
 
 
 @pytest.mark.parametrize(

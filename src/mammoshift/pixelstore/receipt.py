@@ -83,6 +83,11 @@ def stores_by_dataset(receipts: Iterable[str | Path]) -> dict[str, Path]:
     return found
 
 
+def mending_of_shard(store_file: Path, folder: Path) -> str:
+    """Return how a shard is mended: with it go the receipts that would say that it is there."""
+    return f"run `rm -r {folder} {store_file.parent / 'bundles'} {store_file}` and again"
+
+
 def checked_folders(store_file: Path, files: Iterable[str] = SHARD_FILES) -> list[Path]:
     """Return the folders of a store's shards after a check of the named files' content.
 
@@ -96,8 +101,6 @@ def checked_folders(store_file: Path, files: Iterable[str] = SHARD_FILES) -> lis
     for shard in receipt.shards:
         folder = store_file.parent / shard.folder
         for name in files:
-            bundles = store_file.parent / "bundles"
-            mend = f"delete the folders {folder} and {bundles}, and run again"
-            check_sha256(folder / name, shard.sha256[name], mend)
+            check_sha256(folder / name, shard.sha256[name], mending_of_shard(store_file, folder))
         folders.append(folder)
     return folders

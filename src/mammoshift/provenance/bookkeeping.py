@@ -24,7 +24,7 @@ from mammoshift.provenance.keys import (
     relative_path,
     write_key,
 )
-from mammoshift.provenance.sums import remembered_sha256
+from mammoshift.provenance.sums import note_new_time, remembered_sha256
 from mammoshift.provenance.versions import differing, must_be_the_same
 
 NEEDED = ("_read_record", "_write_record", "_delete_record", "_clear_cache", "finished")
@@ -169,6 +169,8 @@ def _finished_key(job: Any, first: Path, record: Any, keys: Keys) -> Key:
             made = None
     else:
         sums = {name: output.sha256 for name, output in made.outputs.items()}
+        for name in names:
+            note_new_time(first.parent / name)
     return Key(
         file=key_file(first),
         rule=job.rule.name,

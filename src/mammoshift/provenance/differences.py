@@ -46,20 +46,18 @@ def _changed_code(
     before: Definitions | None,
     now: Definitions | None,
 ) -> Iterator[str]:
-    modules = [name for name in dict.fromkeys([*old, *new]) if old.get(name) != new.get(name)]
     if before and now:
         found = [
             _changed_definition(name, before.get(name), now.get(name))
             for name in sorted({*before, *now})
-            if before.get(name) != now.get(name) and name.partition(":")[0] in modules
+            if before.get(name) != now.get(name)
         ]
         yield from found[:MOST]
         if len(found) > MOST:
             yield f"and {len(found) - MOST} more definitions changed"
         if found:
             return
-    for module in modules:
-        yield f"the code of {_file(module)} {_how(old.get(module), new.get(module))}"
+    yield f"the code changed ({', '.join(old.values())} -> {', '.join(new.values())})"
 
 
 def _changed_definition(name: str, old: str | None, new: str | None) -> str:

@@ -33,6 +33,8 @@ _OWN_FILES = (
     "scopes.py",
     "sources.py",
 )
+DEFINITIONS = "definitions"
+"""Name of the one entry of a rule's fingerprint, so that it is told from other parameters."""
 _REMEMBERED = 1000
 """Files that are remembered before those that are not read any more are forgotten."""
 
@@ -99,12 +101,12 @@ def definitions_of(
     memory: Path | None = None,
     by_name: Collection[str] | None = None,
 ) -> dict[str, str] | None:
-    """Return the hash of each definition behind a fingerprint, by `module:name`.
+    """Return the hash of each definition behind the fingerprint of a rule, by `module:name`.
 
     None where the code is another by now. See `code_fingerprint` for the parameters.
     """
     reach = _reach(script, library, memory, by_name)
-    if reach.modules() != code:
+    if code != {DEFINITIONS: reach.key()}:
         return None
     found: dict[str, str] = {}
     for definition in reach.definitions():

@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 
 from mammoshift.files import write_text_atomically
-from mammoshift.provenance.fingerprint import code_fingerprint
+from mammoshift.provenance.fingerprint import DEFINITIONS, code_key
 from mammoshift.provenance.scopes import FIRST_PARTY
 
 
@@ -37,11 +37,15 @@ class Fingerprints:
         self._parsed, self._finished = memory / "code.json", memory / "fingerprints.json"
 
     def of(self, script: str, by_name: Collection[str]) -> dict[str, str]:
-        """Return the fingerprint of a script; see `code_fingerprint` for `by_name`."""
+        """Return the fingerprint of a rule's script; see `code_key` for `by_name`.
+
+        It is one hash of all definitions, so that one may move to another module.
+        """
         use = json.dumps([script, sorted(by_name)])
         if use not in self._known:
             path = self._scripts / script
-            self._known[use] = code_fingerprint(path, self._library, self._parsed, by_name)
+            key = code_key(path, self._library, self._parsed, by_name)
+            self._known[use] = {DEFINITIONS: key}
             content = {"state": self._state, "found": self._known}
             write_text_atomically(self._finished, json.dumps(content))
         return self._known[use]

@@ -19,8 +19,9 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,8 @@ from mammoshift.provenance.versions import (
 )
 
 ENTRY = "entry.json"
+LOG = "job.log"
+"""Name of a log that is kept with a result."""
 DEFAULT_GIGABYTES = 50.0
 GIGABYTE = 1000**3
 _ASKED_FROM = 1_000_000
@@ -108,6 +111,36 @@ class Store:
             return False
         note_restored(entry["versions"], entry["seconds"], entry.get("machines", ()))
         return True
+
+    def once(
+        self,
+        key: str,
+        outputs: Mapping[str, Path],
+        make: Callable[[], None],
+        of: str,
+        log: Path | None = None,
+    ) -> None:
+        """Restore the files of `key`, or make them and keep them with their log.
+
+        Parameters
+        ----------
+        key, outputs
+            Name in the store -> file.
+        make
+            Writes the files.
+        of
+            What they are, for people.
+        log
+            The file that everything printed goes to; None without. Snakemake deletes it before
+            each start of its job, so that it is kept with the result.
+        """
+        if self.restore(key, outputs):
+            print(f"restored the finished {of}, {key}; its own log:")
+            print(self.text(key, LOG))
+            return
+        make()
+        sys.stdout.flush()
+        self.keep(key, outputs if log is None else {**outputs, LOG: log}, of)
 
     def keep(self, key: str, outputs: Mapping[str, Path], of: str = "") -> None:
         """Keep the files of a finished result under `key`, and drop what the size does not allow.

@@ -8,6 +8,7 @@ file, and by the process for a small one.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 from pathlib import Path
 
@@ -33,19 +34,33 @@ def remembered_sha256(path: Path, leave_note: bool = True) -> str:
     status = path.stat()
     look = [status.st_size, status.st_mtime_ns, status.st_ino]
     place = (str(path.resolve()), status.st_size, status.st_mtime_ns, status.st_ino)
-    is_large = status.st_size > SMALL_BYTES
-    if place not in _known:
-        noted = _of_note(path, look) if is_large else None
-        if noted is not None:
-            _noted.add(place)
-        _known[place] = noted or sha256_of_file(path)
-    if is_large and leave_note and place not in _noted:
+    if status.st_size <= SMALL_BYTES:
+        if place not in _known:
+            _known[place] = sha256_of_file(path)
+    elif place not in _known or (leave_note and place not in _noted):
+        with path.open("rb") as stream:
+            # Of jobs that want the sum at the same time one reads the file, the others its note.
+            # Where a file system has no locks, each reads it.
+            with contextlib.suppress(OSError):
+                fcntl.flock(stream, fcntl.LOCK_EX)
+            _know_large(path, place, look, leave_note)
+    return _known[place]
+
+
+def _know_large(
+    path: Path, place: tuple[str, int, int, int], look: list[int], leave_note: bool
+) -> None:
+    """Take the hash of a large file from the note beside it, or from the file."""
+    noted = _of_note(path, look)
+    known = noted or _known.get(place) or sha256_of_file(path)
+    _known[place] = known
+    if noted is not None:
+        _noted.add(place)
+    elif leave_note:
         _noted.add(place)
         # A folder that cannot be written to costs another look, nothing else.
         with contextlib.suppress(OSError):
-            note = json.dumps({"look": look, "sha256": _known[place]})
-            write_text_atomically(_note_of(path), note)
-    return _known[place]
+            write_text_atomically(_note_of(path), json.dumps({"look": look, "sha256": known}))
 
 
 def _of_note(path: Path, look: list[int]) -> str | None:
@@ -55,6 +70,19 @@ def _of_note(path: Path, look: list[int]) -> str | None:
         return str(known["sha256"]) if known["look"] == look else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def note_new_time(path: Path) -> None:
+    """Let the note beside a file hold although its time is another: Snakemake touches outputs."""
+    try:
+        known = json.loads(_note_of(path).read_text(encoding="utf-8"))
+        status = path.stat()
+        size, _, inode = known["look"]
+        if (size, inode) == (status.st_size, status.st_ino):
+            look = [status.st_size, status.st_mtime_ns, status.st_ino]
+            write_text_atomically(_note_of(path), json.dumps({**known, "look": look}))
+    except (OSError, ValueError, KeyError, TypeError):
+        return
 
 
 def check_sha256(path: Path, expected: str, mend: str) -> None:

@@ -16,7 +16,7 @@ from mammoshift.archives.memory import ContentMemory
 from mammoshift.contracts.parquet import read_table
 from mammoshift.errors import DamagedFileError, MammoshiftError
 from mammoshift.files import sha256_of_file
-from mammoshift.pixelstore.receipt import Receipt, read_receipt
+from mammoshift.pixelstore.receipt import Receipt, mending_of_shard, read_receipt
 from mammoshift.provenance.inputs import mending
 from mammoshift.provenance.keys import Key, all_keys
 from mammoshift.provenance.reuse import Store
@@ -114,7 +114,7 @@ def _shards(file: Path, target: Path) -> Iterator[Checked]:
         folder = store / shard.folder
         if not (_is_below(folder, target) or _is_below(target, folder)):
             continue
-        mend = f"rm -r {folder} {store / 'bundles'}, and run again"
+        mend = mending_of_shard(file, folder)
         for name, sha256 in shard.sha256.items():
             yield _compared(folder / name, sha256, mend)
         yield _record(folder / SHARD_RECORD, asdict(shard), mend)

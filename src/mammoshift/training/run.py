@@ -8,7 +8,6 @@ job whose key is known restores its run instead of training again.
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from mammoshift.configuration.arms import arm_classes
-from mammoshift.configuration.model import Arm, Backbone
+from mammoshift.configuration.model import Arm, ArmBase, Backbone
 from mammoshift.configuration.search import Value
 from mammoshift.contracts.cases import TRAIN, VALIDATION, read_cases, subset_of
 from mammoshift.contracts.run import Run
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from mammoshift.training.request import EpochRecord
 
 OUTPUTS = ("model.safetensors", MODEL_RECORD, "history.csv")
-LOG = "train_arm.log"
 
 
 @dataclass(frozen=True)
@@ -106,12 +104,14 @@ def run_training(job: TrainingJob) -> None:
         _files_of_start(job.start),
     )
     store = job.store or Store(job.folder / "kept")
-    if store.restore(key, outputs):
-        print(f"restored the finished training {key}; its own log:")
-        print(store.text(key, LOG))
-        return
+    store.once(
+        key, outputs, lambda: _fit(job, arm, cases, inputs, key), f"training of {job.run}", job.log
+    )
+
+
+def _fit(job: TrainingJob, arm: ArmBase, cases: pd.DataFrame, inputs: CaseInputs, key: str) -> None:
     backbone = job.settings["backbone"]
-    kind.fit(
+    kind_of(arm.kind).fit(
         FitRequest(
             arm=arm,
             run=job.run,
@@ -129,10 +129,6 @@ def run_training(job: TrainingJob) -> None:
             given_up=job.given_up,
         )
     )
-    sys.stdout.flush()
-    # Snakemake deletes a log before each start of its job, so that it is kept with the result.
-    log = {} if job.log is None else {LOG: job.log}
-    store.keep(key, outputs | log, f"training of {job.run}")
 
 
 def _learnable(job: TrainingJob) -> tuple[pd.DataFrame, CaseInputs]:

@@ -12,6 +12,7 @@ from mammoshift.errors import ConfigurationError
 from mammoshift.provenance.accepted import (
     Acceptance,
     Standing,
+    described_changes,
     read_accepted,
     take_accepted,
     value_digest,
@@ -71,3 +72,24 @@ def test_only_the_accepted_value_of_the_accepted_job_is_replaced() -> None:
     assert params.settings(None, None) == "settings"
     present["code"] = "newer"
     assert params.code({"arm": "x"}) == "newer"
+
+
+def test_what_a_report_prints_is_of_its_study_and_once_for_each_reason() -> None:
+    of = [("a", {"study": "film", "arm": "x"}), ("b", {"study": "film", "arm": "y"})]
+    of += [
+        ("c", {"study": "other", "arm": "x"}),
+        ("d", {"dataset": "mias"}),
+        ("e", {"dataset": "z"}),
+    ]
+    accepted = [
+        Acceptance(target, "train", wildcards, "it is the same", "now", ["code"], {})
+        for target, wildcards in of
+    ]
+    (found,) = described_changes([*accepted, accepted[0]], {"study": {"film"}, "dataset": {"mias"}})
+    assert found == {
+        "rule": "train",
+        "results": 3,
+        "changes": ["code"],
+        "because": "it is the same",
+        "when": "now",
+    }

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mammoshift.provenance import finished
-from mammoshift.provenance.fingerprint import code_fingerprint
+from mammoshift.provenance.fingerprint import DEFINITIONS, code_key
 from mammoshift.provenance.finished import Fingerprints
 
 USED = "def used():\n    return 1\n"
@@ -31,7 +31,7 @@ def fingerprints(tree: Path) -> Fingerprints:
 
 
 def direct(tree: Path) -> dict[str, str]:
-    return code_fingerprint(tree / "scripts" / "work.py", tree / "lib", None, ())
+    return {DEFINITIONS: code_key(tree / "scripts" / "work.py", tree / "lib", None, ())}
 
 
 def test_a_second_process_computes_nothing(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,7 +41,7 @@ def test_a_second_process_computes_nothing(tree: Path, monkeypatch: pytest.Monke
     def forbidden(*_: object) -> None:
         raise AssertionError("a finished fingerprint was computed again")
 
-    monkeypatch.setattr(finished, "code_fingerprint", forbidden)
+    monkeypatch.setattr(finished, "code_key", forbidden)
     assert fingerprints(tree).of("work.py", ()) == first
 
 

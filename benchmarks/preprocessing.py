@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import imagecodecs
@@ -26,7 +27,7 @@ import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate, generate_frames
-from pydicom.pixels.encoders import RLELosslessEncoder
+from pydicom.pixels.encoders import RLELosslessEncoder  # type: ignore[attr-defined]
 from pydicom.uid import UID, ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 from skimage.measure import label
 from skimage.morphology import disk, opening
@@ -63,7 +64,7 @@ def _rle_encode(pixels: Pixels) -> bytes:
     )
 
 
-SYNTAXES: dict[str, tuple[str, Callable[[Pixels], bytes], Callable[[bytes], Pixels]]] = {
+SYNTAXES: dict[str, tuple[str, Callable[[Pixels], Any], Callable[[bytes], Any]]] = {
     "RLE": ("1.2.840.10008.1.2.5", _rle_encode, _rle_decode),
     "JPEG lossless": (
         "1.2.840.10008.1.2.4.70",
@@ -170,11 +171,11 @@ def usual(path: Path, place: Path) -> None:
     """Do what scripts of papers do: one PNG for each image, everything at full resolution."""
     pixels = pydicom.dcmread(path).pixel_array
     bright = opening(pixels > 0.1 * pixels.max(), disk(5))
-    parts = label(bright)
+    parts = np.asarray(label(bright))
     largest = parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])
     rows, columns = (np.flatnonzero(largest.any(axis=axis)) for axis in (1, 0))
     box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    small = resize((pixels * largest)[box], SIZE, anti_aliasing=True)
+    small = np.asarray(resize((pixels * largest)[box], SIZE, anti_aliasing=True))
     cv2.imwrite(str(place / "usual.png"), (65535.0 * small / small.max()).astype(np.uint16))
 
 

@@ -424,7 +424,7 @@ def _compared_domains(
         return (study.source.dataset,)
     if study.source is not None and on == "targets":
         return study.targets or ()
-    names = (on,) if isinstance(on, str) else on
+    names = (on,) if isinstance(on, str) else on or ()
     repeated = [name for name in names if names.count(name) > 1]
     if repeated:
         raise ConfigurationError(f"{where}.on: {repeated[0]} is given more than once")

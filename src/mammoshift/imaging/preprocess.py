@@ -242,7 +242,8 @@ def _toned(
     # Filling the sixteen bits keeps the fractions that averaging makes of 8 to 14 bit pixels.
     headroom = 16 - image.bits
     wide = np.left_shift(part, headroom, dtype=np.uint16) if headroom else part
-    return tone_of(recipe).tone(ShownCrop(resample(wide, *size), image, crop, region, recipe))
+    resized = np.asarray(resample(wide, *size), np.uint16)
+    return tone_of(recipe).tone(ShownCrop(resized, image, crop, region, recipe))
 
 
 def _place(

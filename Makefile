@@ -33,7 +33,7 @@ real-images: $(BUILT)   ## two studies on real images: make real-images ARCHIVES
 	$(BIN)/snakemake --configfile config/real_images.yaml --config archives=$(ARCHIVES)
 
 test: $(BUILT)          ## all tests but the long simulations
-	$(BIN)/pytest -n 2 --dist loadfile -m "not slow" tests/workflow tests/slurm tests/unit
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" tests/workflow tests/slurm tests/unit
 
 test-slow: $(BUILT)     ## the long simulations: type-I errors, coverage
 	$(BIN)/pytest -m slow

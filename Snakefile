@@ -6,6 +6,9 @@ min_version("9.27")
 configfile: "config/config.yaml"
 
 
+report: "workflow/report/captions/workflow.rst"
+
+
 include: "rules/cluster.smk"
 include: "rules/common.smk"
 include: "rules/keys.smk"
@@ -25,6 +28,7 @@ include: "rules/compare.smk"
 include: "rules/combine.smk"
 include: "rules/report.smk"
 include: "rules/accepted.smk"
+include: "rules/plan.smk"
 
 
 # Minutes of work at most, not worth a place in a queue.

@@ -23,13 +23,19 @@ from scipy.special import expit, ndtr, ndtri
 from mammoshift.statistics.auc import auc_covariance
 from mammoshift.statistics.bootstrap import percentile_interval
 from mammoshift.statistics.calibration_line import calibration_line
-from mammoshift.statistics.comparisons import Combined, difference_test, omnibus
+from mammoshift.statistics.comparisons import Combined, difference_test, omnibus, paired
+from mammoshift.statistics.curve_values import CurveValues, difference_of_arms, mean_over_datasets
 from mammoshift.statistics.distributions import critical_value
 from mammoshift.statistics.intervals import IntervalMethod, auc_intervals
-from mammoshift.statistics.meta_analysis import equal_weights, random_effects
+from mammoshift.statistics.meta_analysis import (
+    equal_weights,
+    random_effects,
+    weighted_stouffer,
+)
 from mammoshift.statistics.multireader import obuchowski_rockette_nested
 from mammoshift.statistics.proportions import clustered_ratio
 from mammoshift.statistics.subgroups import (
+    FEWEST_PATIENTS,
     SubgroupEstimate,
     interaction_within_patients,
     subgroup_covariance,
@@ -132,7 +138,13 @@ def interaction_over_subgroups(repetitions: int) -> Iterator[Share]:
         )
         estimate = subgroup_covariance(labels, scores, groups, patients)
         one_arm, pair = np.array([1.0, 0.0]), np.array([1.0, -1.0])
+        inside = {
+            f"{when}, inside the group of {share} %": value
+            for name, share in (("a", 10), ("b", 40))
+            for when, value in inside_a_group(labels, scores, patients, groups == name).items()
+        }
         return {
+            **inside,
             "before: chi-square of AUCs": rejects(chi_square_of_aucs(estimate, one_arm)),
             "after: F of logits": rejects(interaction_within_patients(estimate, one_arm).p),
             "before: chi-square of differences": rejects(chi_square_of_aucs(estimate, pair)),
@@ -141,6 +153,18 @@ def interaction_over_subgroups(repetitions: int) -> Iterator[Share]:
 
     setting = "interaction, 160 patients with 4 images, groups 10/40/40/10 %"
     yield from shares(setting, repetitions, clustered, 110)
+
+
+def inside_a_group(
+    labels: IntArray, scores: FloatArray, patients: IntArray, own: NDArray[np.bool_]
+) -> dict[str, bool | None]:
+    """Compare two arms inside one group; it is not tested where patients of a class are few."""
+    estimate = auc_covariance(labels[own], scores[:, own], patients[own])
+    values = CurveValues(estimate.auc, estimate.covariance, estimate.parts)
+    enough = min(estimate.patients_pos, estimate.patients_neg) >= FEWEST_PATIENTS
+    normal = paired(estimate.auc, estimate.covariance, 0, 1).p
+    after = difference_of_arms(values, [0], [1], seeds_random=False).p if enough else None
+    return {"before: normal": rejects(normal), "after: t, named below 10": rejects(after)}
 
 
 def curves_with_seeds(
@@ -364,6 +388,39 @@ def sensitivity_at_a_fixed_threshold(repetitions: int) -> Iterator[Share]:
         yield from shares(setting, repetitions, one, 500 + stream, 0.95)
 
 
+def seeds_over_targets(repetitions: int) -> Iterator[Share]:
+    """Two architectures of equal mean AUC on three targets together, 3 seeds of each."""
+    sizes = ((100, 200), (40, 160), (150, 250))
+    settings = ((0.0, 0.5), (0.1, 0.5), (0.2, 0.0), (0.2, 0.8))
+    first, second = [0, 1, 2], [3, 4, 5]
+    for stream, (sd, shared) in enumerate(settings):
+
+        def one(
+            rng: np.random.Generator, sd: float = sd, shared: float = shared
+        ) -> dict[str, bool | None]:
+            common = rng.normal(size=6) * sd * math.sqrt(shared)
+            found = []
+            for m, n in sizes:
+                labels = np.repeat([1, 0], [m, n])
+                d = separation(0.85) + common + rng.normal(size=6) * sd * math.sqrt(1.0 - shared)
+                found.append(auc_covariance(labels, curves_with_seeds(rng, labels, d)))
+            values = [CurveValues(e.auc, e.covariance, e.parts) for e in found]
+            fixed = [difference_of_arms(v, first, second, seeds_random=False) for v in values]
+            estimates = [test.estimate or 0.0 for test in fixed]
+            ses = [test.se or math.nan for test in fixed]
+            after = difference_of_arms(mean_over_datasets(values), first, second)
+            return {
+                "before: t of the targets, checkpoints fixed": rejects(
+                    equal_weights(estimates, ses).p
+                ),
+                "before: sum of z, checkpoints fixed": rejects(weighted_stouffer(estimates, ses).p),
+                "after: mean of each seed, seeds random": rejects(after.p),
+            }
+
+        setting = f"3 targets together, 3 seeds, SD {sd:g} of d', correlated by {shared:g}"
+        yield from shares(setting, repetitions, one, 800 + stream)
+
+
 def few_datasets(repetitions: int) -> Iterator[Share]:
     """Three targets of unequal precision, whose true differences vary around zero."""
     settings = (
@@ -395,7 +452,7 @@ def calibration_slopes(repetitions: int) -> Iterator[Share]:
     labels = rng.random(size) < expit(true)
     slope = calibration_line(true + 0.5 * rng.normal(size=size), labels).slope.value
     assert slope is not None
-    for stream, (positives, patients) in enumerate(((4, 40), (7, 70), (15, 150))):
+    for stream, (positives, patients) in enumerate(((2, 20), (4, 40), (7, 70), (15, 150))):
 
         def one(
             rng: np.random.Generator, positives: int = positives, patients: int = patients
@@ -427,6 +484,7 @@ EXPERIMENTS: dict[str, Callable[[int], Iterator[Share]]] = {
     "seeds": arms_with_unequal_seeds,
     "few positives": few_positive_patients,
     "fixed threshold": sensitivity_at_a_fixed_threshold,
+    "targets": seeds_over_targets,
     "few datasets": few_datasets,
     "slopes": calibration_slopes,
 }

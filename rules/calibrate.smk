@@ -11,7 +11,13 @@ rule calibrate_study:
         cases=judged_cases,
         predictions=all_predictions,
     output:
-        "<results>/{study}/tables/calibration.csv",
+        report(
+            "<results>/{study}/tables/calibration.csv",
+            caption="../workflow/report/captions/calibration.rst",
+            category="Tables",
+            subcategory="{study}",
+            labels={"table": "calibration"},
+        ),
     log:
         "<logs>/{study}/calibrate_study.log",
     conda:

@@ -11,7 +11,13 @@ rule combine_seeds:
         cases=judged_cases,
         predictions=all_predictions,
     output:
-        "<results>/{study}/tables/combined.csv",
+        report(
+            "<results>/{study}/tables/combined.csv",
+            caption="../workflow/report/captions/combined.rst",
+            category="Tables",
+            subcategory="{study}",
+            labels={"table": "combined"},
+        ),
     log:
         "<logs>/{study}/combine_seeds.log",
     conda:

@@ -5,6 +5,7 @@ Nothing here does work; a rule sees only the leaves of the configuration that it
 a change makes nothing else invalid.
 """
 
+import gc
 import os
 from functools import cache
 from pathlib import Path
@@ -39,6 +40,9 @@ RUN = f"<results>/{{study}}/{RUN_PATTERN}"
 SEARCH = "<results>/{study}/{arm}/search/fold-{fold}"
 
 prepare_jobs(LIBRARY)
+
+# What has been read so far stays as long as the process: no search for garbage goes through it.
+gc.freeze()
 
 try:
     PROJECT = load_project(config, Path(workflow.basedir), HOME)
@@ -82,8 +86,10 @@ def fingerprint(script, modules):
     return result
 
 
-def code(script, modules=lambda wildcards: ()):
-    """Return a params function: the fingerprint of a script and of the modules chosen by name."""
+def code(script, modules=None):
+    """Return the fingerprint of a script; with modules chosen by name, a params function for it."""
+    if modules is None:
+        return fingerprint(script, ())
     return lambda wildcards: fingerprint(script, modules(wildcards))
 
 
@@ -436,6 +442,17 @@ def all_records(wildcards):
     """Return the records of all trials of a fold."""
     search = leaves.search_of(PROJECT, wildcards.study, wildcards.arm)
     return search_records(wildcards, range(search.trials))
+
+
+def search_tables(wildcards):
+    """Return the tables of trials of a study's searches, one for each arm and fold."""
+    study = PROJECT.studies[wildcards.study]
+    return [
+        SEARCH.format(study=wildcards.study, arm=arm, fold=fold) + "/trials.csv"
+        for arm in study.arms
+        if leaves.is_searched(PROJECT, wildcards.study, arm)
+        for fold in range(study.folds(study.own_domain(arm)))
+    ]
 
 
 def chosen_values(wildcards):

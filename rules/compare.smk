@@ -11,7 +11,13 @@ rule compare_arms:
         cases=judged_cases,
         predictions=all_predictions,
     output:
-        "<results>/{study}/tables/comparisons.csv",
+        report(
+            "<results>/{study}/tables/comparisons.csv",
+            caption="../workflow/report/captions/comparisons.rst",
+            category="Tables",
+            subcategory="{study}",
+            labels={"table": "comparisons"},
+        ),
     log:
         "<logs>/{study}/compare_arms.log",
     conda:

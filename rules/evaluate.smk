@@ -11,7 +11,13 @@ rule evaluate_study:
         cases=judged_cases,
         predictions=all_predictions,
     output:
-        "<results>/{study}/tables/metrics.csv",
+        report(
+            "<results>/{study}/tables/metrics.csv",
+            caption="../workflow/report/captions/metrics.rst",
+            category="Tables",
+            subcategory="{study}",
+            labels={"table": "metrics"},
+        ),
     log:
         "<logs>/{study}/evaluate_study.log",
     conda:

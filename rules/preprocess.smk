@@ -53,7 +53,12 @@ rule draw_contact_sheet:
         annotations="<results>/datasets/{dataset}/annotations.parquet",
         store="<results>/pixels/{dataset}/{input}/store.json",
     output:
-        picture="<results>/pixels/{dataset}/{input}/contact_sheet.jpg",
+        picture=report(
+            "<results>/pixels/{dataset}/{input}/contact_sheet.jpg",
+            caption="../workflow/report/captions/contact_sheet.rst",
+            category="Images",
+            labels={"dataset": "{dataset}", "input": "{input}"},
+        ),
         record="<results>/pixels/{dataset}/{input}/contact_sheet.json",
     log:
         "<logs>/preprocess/{dataset}/{input}/contact_sheet.log",

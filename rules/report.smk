@@ -1,9 +1,79 @@
 """
-Tables, figures and the HTML report of a study, and a page over the reports of several.
+What people read: tables, figures and the HTML report of a study, a page over several reports, and
+the hits and misses of an arm with heat maps.
 
 Required inputs: the result tables, cases and predictions (for curves), manifests, audits,
-exclusions, training histories and contact sheets.
+exclusions, training histories and contact sheets; for a gallery the models, predictions and raw
+files of an arm that a study names.
 """
+
+import sys
+
+from mammoshift.configuration.gallery import gallery_arms
+from mammoshift.configuration.printed import printed_configuration
+
+
+def how_it_is_run(study):
+    """Return what the report says of the run itself; no part of it decides a result."""
+    return {
+        "command": sys.argv if workflow.is_main_process else [],
+        "configuration_files": [str(file) for file in workflow.configfiles],
+        "configuration": printed_configuration(PROJECT, study),
+        "project": str(HOME),
+    }
+
+
+def galleries(wildcards):
+    """Return the galleries of a study's arms, none where it asks for none."""
+    arms = gallery_arms(PROJECT.studies[wildcards.study])
+    return [f"<results>/{wildcards.study}/{arm}/gallery/gallery.json" for arm in arms]
+
+
+def shown_domains(wildcards):
+    """Return the domains in an arm's gallery."""
+    return result_leaves.gallery_domains(PROJECT, wildcards.study, wildcards.arm)
+
+
+def shown_recipes(wildcards):
+    """Return the recipes of the datasets in an arm's gallery, by name."""
+    return result_leaves.gallery_recipes(PROJECT, wildcards.study, wildcards.arm)
+
+
+def explaining(wildcards):
+    """Return the modules that the recipes and models of an arm's gallery name."""
+    recipes = shown_recipes(wildcards).values()
+    models = choices.of_models(PROJECT.studies[wildcards.study], wildcards.arm)
+    return (*dict.fromkeys(n for recipe in recipes for n in choices.of_recipe(recipe)), *models)
+
+
+rule draw_gallery:
+    input:
+        models=applied_models,
+        cases=lambda wildcards: [cases(wildcards.study, name) for name in shown_domains(wildcards)],
+        predictions=lambda wildcards: expand(
+            "<results>/{{study}}/{{arm}}/{domain}/predictions.parquet",
+            domain=shown_domains(wildcards),
+        ),
+        files=lambda wildcards: of_datasets(shown_recipes(wildcards), "files.parquet"),
+    output:
+        "<results>/{study}/{arm}/gallery/gallery.json",
+    log:
+        "<logs>/{study}/{arm}/draw_gallery.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        gpu=1,
+    params:
+        gallery=lambda wildcards: result_leaves.gallery_leaves(
+            PROJECT, wildcards.study, wildcards.arm
+        ),
+        code=code("draw_gallery.py", explaining),
+        # Uses `output`, so that Snakemake does not follow it: where files lie is no result.
+        roots=lambda wildcards, output: {
+            name: archive_root(name) for name in shown_recipes(wildcards)
+        },
+    script:
+        "../workflow/scripts/draw_gallery.py"
 
 
 rule report_study:
@@ -22,8 +92,15 @@ rule report_study:
         ),
         excluded=exclusions_of,
         sheets=contact_sheets,
+        searches=search_tables,
+        galleries=galleries,
     output:
-        "<results>/{study}/report/index.html",
+        report(
+            "<results>/{study}/report/index.html",
+            caption="../workflow/report/captions/report.rst",
+            category="Studies",
+            labels={"study": "{study}"},
+        ),
     log:
         "<logs>/{study}/report_study.log",
     conda:
@@ -35,9 +112,11 @@ rule report_study:
         code=code("report_study.py"),
         templates=file_hashes(TEMPLATES),
         accepted=lambda wildcards: accepted_changes(wildcards.study),
-        # Uses `output`, so that Snakemake does not follow it: where files lie is no result.
+        # These use `output`, so that Snakemake does not follow them: where files lie, and how a
+        # run was called, is no result.
         assets=lambda wildcards, output: str(TEMPLATES),
         results=lambda wildcards, output: str(RESULTS),
+        told=lambda wildcards, output: how_it_is_run(wildcards.study),
     script:
         "../workflow/scripts/report_study.py"
 
@@ -46,7 +125,12 @@ rule link_reports:
     input:
         study_reports,
     output:
-        "<results>/index.html",
+        report(
+            "<results>/index.html",
+            caption="../workflow/report/captions/overview.rst",
+            category="Studies",
+            labels={"study": "all"},
+        ),
     log:
         "<logs>/link_reports.log",
     conda:

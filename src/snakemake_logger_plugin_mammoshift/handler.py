@@ -13,7 +13,8 @@ from typing import Any, TextIO
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from snakemake_logger_plugin_mammoshift.job import RunningJob, job_name
+from snakemake_logger_plugin_mammoshift.job import job_name, started_job
+from snakemake_logger_plugin_mammoshift.merging import MANY_JOBS, Merging
 from snakemake_logger_plugin_mammoshift.run import Run
 from snakemake_logger_plugin_mammoshift.screen import Screen
 
@@ -52,9 +53,10 @@ class LogHandler(LogHandlerBase):
         stream: TextIO = sys.stdout if self.common_settings.stdout else sys.stderr
         self.clock = time.monotonic
         self.run = Run(self.clock())
+        self.merging = Merging()
         self.screen = Screen(stream)
         self.dry_run = bool(self.common_settings.dryrun)
-        self.closed = False
+        self.closed = self.broken = False
         self.quiet = {str(getattr(one, "name", one)).lower() for one in quiet_about(self)}
         self.ticker = Ticker(self._tick)
 
@@ -102,7 +104,11 @@ class LogHandler(LogHandlerBase):
         self.ticker.stop()
         self.screen.clear_status()
         now = self.clock()
-        if self.dry_run:
+        for line in self.merging.rest():
+            self._say(f"{self.run.place(now)} {line}")
+        if self.dry_run and self.broken and not self.run.planned:
+            self._say("Nothing was planned: see the error above.")
+        elif self.dry_run:
             self._say(self._counts("would run", "This was a dry run"))
         elif self.run.total and (self.run.failed or self.run.finished == self.run.total):
             for line in self.run.summary(now):
@@ -135,18 +141,23 @@ class LogHandler(LogHandlerBase):
             self.ticker.start()
 
     def _started(self, event: dict[str, Any]) -> None:
-        name = job_name(event["rule_name"], event["wildcards"] or {})
+        rule, wildcards = event["rule_name"], event["wildcards"] or {}
         if self.dry_run:
-            if event["rule_name"] in self.run.planned and "rules" not in self.quiet:
+            if rule in self.run.planned and "rules" not in self.quiet:
+                name = job_name(rule, wildcards)
                 self._say(f"would run  {name}: {short_reason(event['reason'])}")
             return
-        job = RunningJob(name, event["rule_name"], self.clock(), tuple(map(str, event["log"])))
-        self.run.start(event["jobid"], job)
+        logs = tuple(map(str, event["log"]))
+        self.run.start(event["jobid"], started_job(rule, wildcards, self.clock(), logs))
 
     def _finished(self, event: dict[str, Any]) -> None:
-        line = self.run.finish(event["job_id"], self.clock())
-        if line is not None and "progress" not in self.quiet:
-            self._say(line)
+        now = self.clock()
+        done = self.run.finish(event["job_id"], now)
+        if done is None or "progress" in self.quiet:
+            return
+        if self.run.total > MANY_JOBS and self.merging.add(done, now):
+            return
+        self._say(f"{self.run.place(now)} {done.words}")
 
     def _failed(self, event: dict[str, Any]) -> None:
         logs = [str(log).split(" (check log file")[0] for log in event["log"]]
@@ -155,6 +166,7 @@ class LogHandler(LogHandlerBase):
         self._say(line, always=not self.as_snakemake)
 
     def _error(self, event: dict[str, Any]) -> None:
+        self.broken = True
         text = str(event["msg"])
         if "CalledProcessError" in text or (self.run.failed and _SUMMED_UP in text):
             return
@@ -163,6 +175,7 @@ class LogHandler(LogHandlerBase):
     def _message(self, record: logging.LogRecord) -> None:
         text = record.getMessage() if record.msg else ""
         mild = record.levelno <= logging.INFO
+        self.broken |= record.levelno >= logging.ERROR
         if not text.strip() or (mild and is_chatter(text)) or text.startswith(_SAID_BY_SUMMARY):
             return
         if text.startswith("Nothing to be done"):
@@ -180,6 +193,8 @@ class LogHandler(LogHandlerBase):
 
     def _tick(self) -> None:
         now = self.clock()
+        for line in self.merging.due(now):
+            self._say(f"{self.run.place(now)} {line}")
         running = self.run.now_running(now)
         if running:
             self.screen.status(self.run.place(now), running, now)

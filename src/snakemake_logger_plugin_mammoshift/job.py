@@ -48,12 +48,17 @@ class Progress:
 
 @dataclass
 class RunningJob:
-    """A job that was started: when, what it is called, and where it logs."""
+    """A job that was started: when, what it is called, and where it logs.
+
+    `subject` is the first thing that its name says it is of, and `study` the study.
+    """
 
     name: str
     rule: str
     started: float
     logs: tuple[str, ...]
+    subject: str = ""
+    study: str = ""
     first_seen: tuple[float, int] | None = field(default=None)
 
     def progress(self, now: float) -> str:
@@ -73,15 +78,28 @@ class RunningJob:
 
 def job_name(rule: str, wildcards: Mapping[str, str]) -> str:
     """Return what a job is called: `train arm: resnet, seed 0, fold 0 (cross_sensor)`."""
-    values = [
-        f"{key} {value}" if key in _NUMBERED else _HASH.sub("", str(value))
-        for key, value in wildcards.items()
-        if key != _STUDY
-    ]
+    values = _subjects(wildcards)
     name = rule.replace("_", " ")
     if values:
         name = f"{name}: {', '.join(values)}"
     return f"{name} ({wildcards[_STUDY]})" if _STUDY in wildcards else name
+
+
+def started_job(
+    rule: str, wildcards: Mapping[str, str], now: float, logs: tuple[str, ...]
+) -> RunningJob:
+    """Return a job that has just been started."""
+    subject = next(iter(_subjects(wildcards)), "")
+    study = str(wildcards.get(_STUDY, ""))
+    return RunningJob(job_name(rule, wildcards), rule, now, logs, subject, study)
+
+
+def _subjects(wildcards: Mapping[str, str]) -> list[str]:
+    return [
+        f"{key} {value}" if key in _NUMBERED else _HASH.sub("", str(value))
+        for key, value in wildcards.items()
+        if key != _STUDY
+    ]
 
 
 def duration(seconds: float) -> str:

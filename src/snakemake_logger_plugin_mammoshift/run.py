@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from snakemake_logger_plugin_mammoshift.job import RunningJob, cause, duration, tail
+from snakemake_logger_plugin_mammoshift.merging import Finished
 
 FAILURES_SHOWN = 3
 LONGEST_LINE = 300
@@ -65,15 +66,15 @@ class Run:
         self.failed.pop(number, None)
         self.running[number] = job
 
-    def finish(self, number: int, now: float) -> str | None:
-        """Note a job that is done, and return its line; None for one that does nothing."""
+    def finish(self, number: int, now: float) -> Finished | None:
+        """Note a job that is done, and return it; None for one that does nothing."""
         job = self.running.pop(number, None)
         if job is None or job.rule in _WITHOUT_WORK:
             return None
         self.failed.pop(number, None)
         took = now - job.started
         self.done.setdefault(job.rule, []).append(took)
-        return f"{self.place(now)} {job.name}: {duration(took)}"
+        return Finished(job, took)
 
     def fail(self, number: int, rule: str, logs: Sequence[str], message: str | None) -> str:
         """Note a job that failed, and return its line."""

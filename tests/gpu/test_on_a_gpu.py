@@ -133,6 +133,7 @@ def test_memory_and_throughput_with_readers(
         threads=1,
         readers=None,
         augment=True,
+        channels=1,
         checkpointing=checkpointing,
     )
     with tempfile.TemporaryDirectory() as folder:

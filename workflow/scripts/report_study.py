@@ -4,6 +4,7 @@ from mammoshift.configuration.judged import ReportSettings
 from mammoshift.contracts.run import Run
 from mammoshift.execution.job import running
 from mammoshift.report.build import build_report
+from mammoshift.report.circumstances import Told, circumstances
 from mammoshift.report.inputs import ReportInputs, TrainingRun
 from mammoshift.report.made_of import made_of
 
@@ -27,7 +28,13 @@ with running(snakemake, also=[Path(snakemake.output[0]).parent]):
         exclusions=paths(files.excluded),
         audits=paths(files.audits),
         sheets=paths(files.sheets),
+        searches=paths(files.get("searches", [])),
         assets=Path(snakemake.params.assets),
         made_of=made_of(paths(files), Path(snakemake.params.results), snakemake.params.accepted),
+        galleries=paths(files.get("galleries", [])),
+        made=circumstances(
+            Told(**{**snakemake.params.told, "project": Path(snakemake.params.told["project"])}),
+            paths(snakemake.input),
+        ),
     )
-    build_report(inputs, Path(snakemake.output[0]).parent)
+    build_report(inputs, Path(snakemake.output[0]).parent, for_print=True)

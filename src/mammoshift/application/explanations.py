@@ -69,7 +69,8 @@ def explain_files(
                 picture = out / names.of(one.file)
                 write_picture(overlay(array, one.shown, warm), picture)
                 notes = one.notes if warm.any() else (*one.notes, "nothing speaks for the class")
-                score = read_logit(file_text(one.file), float(logit), scoring, notes)
+                name = file_text(one.file)
+                score = read_logit(name, float(logit), scoring, notes, one.is_doubtful)
                 drawn[id(one)] = Explained(score, picture)
         for one in batch:
             yield drawn.get(id(one)) or _unusable(one)

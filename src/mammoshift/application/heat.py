@@ -1,8 +1,9 @@
-"""Where on its input a model's logit comes from: gradients at the last map of features.
+"""Where on its input a model's logit comes from.
 
-Convolutional networks: Grad-CAM (Selvaraju et al. 2017) at the last feature map. Transformers:
-gradient times activation at the tokens that the last block normalises, summed over the channels;
-the pooled token reads the others through that block's attention. Both are captum's.
+Convolutional networks: Grad-CAM (Selvaraju et al. 2017) at the last feature map, which is captum's.
+Vision Transformers: attention weighted by gradients, over all blocks (see
+`mammoshift.application.attention`). Other networks: gradient times activation, summed over the
+channels, at the last map, or at the tokens that the last block normalises.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from mammoshift.application.attention import has_open_attention, token_relevance
 from mammoshift.errors import ConfigurationError
 from mammoshift.models.classifier import Classifier, unit_intensities
 
@@ -27,12 +29,14 @@ class HeatSource:
 
     `grid` are the rows and columns of tokens, None for a layer that gives a map; `prefix` counts
     the tokens before those of the image; `channels_last` is a map of (N, rows, columns, channels).
+    With `attention` the map is that of the blocks' attention rather than of the layer.
     """
 
     layer: nn.Module
     grid: tuple[int, int] | None = None
     prefix: int = 0
     channels_last: bool = False
+    attention: bool = False
 
 
 def find_heat_source(classifier: Classifier, size: tuple[int, int]) -> HeatSource:
@@ -51,7 +55,8 @@ def find_heat_source(classifier: Classifier, size: tuple[int, int]) -> HeatSourc
         norm: Any = getattr(blocks[-1], "norm1", None)
         if norm is not None:
             prefix = int(getattr(features, "num_prefix_tokens", 0))
-            return HeatSource(norm, (int(grid[0]), int(grid[1])), prefix)
+            places = (int(grid[0]), int(grid[1]))
+            return HeatSource(norm, places, prefix, attention=has_open_attention(features))
     layer = _last_map(classifier, size)
     if layer is None:
         name = type(features).__name__
@@ -93,21 +98,31 @@ def heat_maps(
 
     with torch.no_grad():
         logits = logit(images).double().cpu().numpy()
-    if source.grid is None and not source.channels_last:
+    if source.attention:
+        # The attention of one block is tokens by tokens; images one by one keep it small.
+        maps = torch.cat([token_relevance(classifier, one) for one in images.split(1)])
+        maps = _on_grid(maps, source, classifier)
+    elif source.grid is None and not source.channels_last:
         found = LayerGradCam(logit, source.layer).attribute(images, attr_dim_summation=True)
         maps = _tensor(found)[:, 0]
     else:
         found = LayerGradientXActivation(logit, source.layer).attribute(images)
         maps = _tensor(found).sum(dim=-1)
         if source.grid is not None:
-            maps = maps[:, source.prefix :]
-            if maps.shape[1] != source.grid[0] * source.grid[1]:
-                raise ConfigurationError(
-                    f"{type(classifier.features).__name__}: its last block has {maps.shape[1]} "
-                    f"tokens for a grid of {list(source.grid)}, so that no heat map can be drawn"
-                )
-            maps = maps.reshape(-1, *source.grid)
+            maps = _on_grid(maps, source, classifier)
     return _spread(maps.detach().float().cpu().numpy(), arrays[0].shape), logits
+
+
+def _on_grid(values: Tensor, source: HeatSource, classifier: Classifier) -> Tensor:
+    """Return values of tokens (N, tokens) at the places of their patches."""
+    rows, columns = source.grid or (0, 0)
+    patches = values[:, source.prefix :]
+    if patches.shape[1] != rows * columns:
+        raise ConfigurationError(
+            f"{type(classifier.features).__name__}: its last block has {patches.shape[1]} "
+            f"tokens for a grid of {[rows, columns]}, so that no heat map can be drawn"
+        )
+    return patches.reshape(-1, rows, columns)
 
 
 def _tensor(found: Any) -> Tensor:

@@ -21,7 +21,9 @@ from mammoshift.errors import ConfigurationError
 from mammoshift.execution.determinism import deterministic_torch
 from mammoshift.execution.readers import BatchLoader
 from mammoshift.models.card import OperatingPoint
-from mammoshift.scoring.score import score_with
+from mammoshift.scoring.score import Scored, score_closely
+
+COMPUTED_AGAIN = "computed in float32, since bfloat16 gave no number"
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,8 @@ class Score:
     `logit` is the mean of the models' log-odds of the positive class, None for a file that cannot
     be used. `probability` is calibrated where the models' card has a temperature; otherwise, as
     `note` then says, it is the logistic function of the logit. `called` tells whether the logit
-    reaches the threshold of the operating point, None where there is none.
+    reaches the threshold of the operating point, None where there is none and where the image does
+    not look like one of a breast.
     """
 
     file: str
@@ -114,8 +117,8 @@ def score_files(files: Iterable[Path], scoring: Scoring) -> Iterator[Score]:
         yield from _scores(batch, scoring)
 
 
-def logits_of(arrays: Sequence[NDArray[np.uint16]], scoring: Scoring) -> NDArray[np.float64]:
-    """Return the mean logit of the models for arrays of their input size, shape (N,).
+def logits_of(arrays: Sequence[NDArray[np.uint16]], scoring: Scoring) -> Scored:
+    """Return the logits of the models, (K, N), for N arrays of their input size.
 
     Raises
     ------
@@ -127,7 +130,7 @@ def logits_of(arrays: Sequence[NDArray[np.uint16]], scoring: Scoring) -> NDArray
     names = [str(place) for place in range(len(arrays))]
     try:
         with deterministic_torch(scoring.device, training.threads, training.determinism):
-            found = score_with(
+            return score_closely(
                 classifiers,
                 scoring.recipe.size,
                 _Arrays(arrays),
@@ -141,22 +144,32 @@ def logits_of(arrays: Sequence[NDArray[np.uint16]], scoring: Scoring) -> NDArray
             f"a batch of {len(arrays)} images does not fit into the GPU's memory; give a smaller "
             "--batch-size"
         ) from None
-    return found.mean(axis=0)
 
 
 def _scores(batch: Sequence[Prepared], scoring: Scoring) -> Iterator[Score]:
     arrays = [one.array for one in batch if one.array is not None]
-    logits = iter(logits_of(arrays, scoring).tolist() if arrays else ())
+    found: Iterator[tuple[float, bool]] = iter(())
+    if arrays:
+        scored = logits_of(arrays, scoring)
+        again = np.any(scored.again, axis=0).tolist()
+        found = iter(zip(scored.logits.mean(axis=0).tolist(), again, strict=True))
     for one in batch:
         name = file_text(one.file)
         if one.array is None:
             yield Score(name, None, None, None, "; ".join(one.notes))
             continue
-        yield read_logit(name, next(logits), scoring, one.notes)
+        logit, again = next(found)
+        said = (*one.notes, COMPUTED_AGAIN) if again else one.notes
+        yield read_logit(name, logit, scoring, said, one.is_doubtful)
 
 
-def read_logit(name: str, logit: float, scoring: Scoring, notes: Sequence[str]) -> Score:
-    """Return the score of a file with a logit, read as the models' card says."""
+def read_logit(
+    name: str, logit: float, scoring: Scoring, notes: Sequence[str], is_doubtful: bool = False
+) -> Score:
+    """Return the score of a file with a logit, read as the models' card says.
+
+    Nothing is called where it `is_doubtful` that the file shows a breast.
+    """
     reading, said = scoring.applied.reading, list(notes)
     if not math.isfinite(logit):
         return Score(name, None, None, None, "; ".join([*said, "the logit is not finite"]))
@@ -165,7 +178,8 @@ def read_logit(name: str, logit: float, scoring: Scoring, notes: Sequence[str]) 
         said.append(scoring.applied.note)
     elif temperature is None:
         said.append(f"the probability is not calibrated ({reading.temperature_note})")
-    called = None if scoring.point is None else logit >= scoring.point.threshold
+    point = None if is_doubtful else scoring.point
+    called = None if point is None else logit >= point.threshold
     if reading is not None and scoring.point is None:
         said.append("the card has no operating point: nothing is called")
     return Score(name, logit, _logistic(logit / (temperature or 1.0)), called, "; ".join(said))

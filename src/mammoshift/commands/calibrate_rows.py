@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,15 +12,21 @@ from numpy.typing import NDArray
 from mammoshift.commands.chosen_curves import Curve, CurveTable, generator
 from mammoshift.commands.options import Row
 from mammoshift.errors import StatisticsError, TableError
-from mammoshift.statistics.auc import auc_covariance
+from mammoshift.statistics.auc import placements
 from mammoshift.statistics.calibration import CalibrationMeasures, calibration_measures
-from mammoshift.statistics.calibration_error import DEFAULT_BINS, reliability_curve
+from mammoshift.statistics.calibration_error import (
+    DEFAULT_BINS,
+    Grouped,
+    outcomes_together,
+    reliability_curve,
+)
 from mammoshift.statistics.cross_fitting import cross_fit
 from mammoshift.statistics.flexible_recalibration import (
     BetaMap,
     IsotonicMap,
     fit_beta,
     fit_isotonic,
+    too_few,
 )
 from mammoshift.statistics.inputs import FloatArray
 from mammoshift.statistics.prior_shift import PriorShift, estimate_prior_shift
@@ -34,8 +40,8 @@ FITS = {
     "beta": fit_beta,
     "isotonic": fit_isotonic,
 }
-NEED_MANY = ("beta", "isotonic")
-"""Maps that are left out, with the reason, where there are too few cases for them."""
+NEED_MANY: tuple[Literal["beta", "isotonic"], ...] = ("beta", "isotonic")
+"""Maps that are left out, with the reason, where there are too few patients for them."""
 COMMAND = "calibrate"
 FittedMap = LogitMap | BetaMap | IsotonicMap
 
@@ -129,12 +135,14 @@ def calibrate_table(
         if source is not None:
             variants |= _from_source(part, source, wishes, report)
         variants |= _cross_fitted(part, wishes, report)
+        # Every map rises, and a patient is served by one alone.
+        together = outcomes_together(part.scores, part.labels == 1, part.patients)
         for variant, logits in variants.items():
             if isinstance(logits, str):
                 report.measures.append({**part.named, "variant": variant, "note": logits})
                 continue
             rng = generator(COMMAND, part, f"{variant}:null")
-            report.measures.append(_measure_row(part, variant, logits, rng, wishes.level))
+            report.measures.append(_measure_row(part, variant, logits, together, rng, wishes.level))
             report.reliability.extend(_reliability_rows(part, variant, logits, wishes.level))
         if wishes.budget:
             report.budget.extend(_budget_rows(reported, part, wishes.level))
@@ -196,6 +204,10 @@ def source_maps(
     """
     found: dict[str, FittedMap | str] = {}
     for name in maps:
+        reason = _too_few(name, source)
+        if reason:
+            found[f"{name}_source"] = reason
+            continue
         try:
             found[f"{name}_source"] = FITS[name](source.scores, source.labels)
         except StatisticsError as error:
@@ -217,6 +229,10 @@ def _cross_fitted(
     variants: dict[str, FloatArray | str] = {}
     for name in wishes.maps:
         variant = f"{name}_target_crossfit"
+        reason = _too_few(name, part, 1.0 - 1.0 / wishes.folds) if wishes.folds > 1 else ""
+        if reason:
+            variants[variant] = reason
+            continue
         try:
             crossed = cross_fit(
                 part.scores,
@@ -234,6 +250,14 @@ def _cross_fitted(
             map_row(part, variant, fold, fitted) for fold, fitted in enumerate(crossed.maps)
         )
     return variants
+
+
+def _too_few(name: str, curve: Curve, share: float = 1.0) -> str:
+    """Return why a map cannot be fitted to a share of these patients, empty where it can."""
+    return next(
+        (too_few(map_, curve.labels, curve.patients, share) for map_ in NEED_MANY if map_ == name),
+        "",
+    )
 
 
 def map_row(part: Curve, variant: str, fold: int | None, fitted: FittedMap) -> Row:
@@ -276,10 +300,18 @@ def _prevalence_row(part: Curve, shift: PriorShift) -> Row:
 
 
 def _measure_row(
-    part: Curve, variant: str, logits: FloatArray, rng: np.random.Generator, level: float
+    part: Curve,
+    variant: str,
+    logits: FloatArray,
+    together: Grouped,
+    rng: np.random.Generator,
+    level: float,
 ) -> Row:
-    found = calibration_measures(logits, part.labels, rng, patients=part.patients, level=level)
-    auc = float(auc_covariance(part.labels, logits, part.patients).auc[0])
+    found = calibration_measures(
+        logits, part.labels, rng, patients=part.patients, together=together, level=level
+    )
+    one_class = part.source.one_class
+    auc = None if one_class else float(placements(part.labels == 1, logits[None, :]).auc[0])
     line = found.line
     reasons = [
         part.note,
@@ -293,7 +325,7 @@ def _measure_row(
         "n_patients": found.n_patients,
         "prevalence": found.prevalence,
         "mean_predicted": found.mean_predicted,
-        "auc": auc if np.isfinite(auc) else None,
+        "auc": auc,
         **_estimate("nll", found.nll),
         **_estimate("brier", found.brier),
         **_brier_parts(found),

@@ -50,7 +50,8 @@ def print_report(report: CalibrationReport, console: Console) -> None:
     if report.prevalence:
         _print_prevalence(report, console, percent)
     if len(report.maps) <= ROWS_OF_A_SCREEN:
-        _print_maps(report.maps, console)
+        if report.maps:
+            _print_maps(report.maps, console)
     else:
         note = "; ".join(filter(None, (note, f"--json FILE writes the {len(report.maps)} maps")))
     if report.budget:

@@ -94,7 +94,7 @@ def _costs(project: Project, names: list[str], measure: bool) -> Iterator[Findin
             why = "; ".join(plan.unknown) or "it was not measured"
             yield Finding("warning", f"time {plan.study}", f"unknown: {why}")
             continue
-        hours = plan.training_hours + plan.scoring_hours
+        hours = plan.training_hours + plan.scoring_hours + (plan.trial_hours or 0.0)
         where = "here, one job at a time" if measure else "on one A100"
         yield Finding(
             "ok",

@@ -10,6 +10,7 @@ from mammoshift.commands.compare_report import Wishes, combined_row, with_verdic
 from mammoshift.commands.options import Row
 from mammoshift.contracts.external_predictions import DatasetScores
 from mammoshift.errors import StatisticsError, TableError
+from mammoshift.statistics.comparisons import within_bounds
 from mammoshift.statistics.curve_values import CurveValues
 from mammoshift.statistics.seeding import generator_for
 from mammoshift.statistics.simultaneous import covariance_of_drops, simultaneous_level
@@ -46,13 +47,14 @@ def drop_rows(
     for (dataset, drops), (arm, own) in itertools.product(targets, arms.items()):
         test = drop_of_arm(drops, own, wishes.level)
         together = drop_of_arm(drops, own, wide) if wide is not None else test
+        fixed = drop_of_arm(drops, own, wishes.level, seeds_random=False)
         tests.append(test)
         rows.append(
             {
-                **combined_row(dataset, arm, "", test),
+                **combined_row(dataset, arm, "", test, fixed.se, wishes.metric),
                 "source": wishes.source,
-                "simultaneous_low": together.ci_low,
-                "simultaneous_high": together.ci_high,
+                "simultaneous_low": within_bounds(together.ci_low, wishes.metric),
+                "simultaneous_high": within_bounds(together.ci_high, wishes.metric),
             }
         )
     return with_verdicts(rows, tests, wishes, positive_is_loss=True)

@@ -60,6 +60,8 @@ class Metric:
         Whether it is a share, whose interval is best made on the logit scale.
     needs_logits
         Whether scores must be log-odds.
+    needs_classes
+        Whether it is undefined where all labels are equal.
     """
 
     title: str
@@ -67,6 +69,7 @@ class Metric:
     lower_is_better: bool = False
     bounded: bool = True
     needs_logits: bool = False
+    needs_classes: bool = True
 
 
 def _auc(part: DatasetScores, _at: At) -> CurveValues:
@@ -122,6 +125,7 @@ METRICS: dict[str, Metric] = {
         lower_is_better=True,
         bounded=False,
         needs_logits=True,
+        needs_classes=False,
     ),
     "nll": Metric(
         "negative log-likelihood",
@@ -129,6 +133,7 @@ METRICS: dict[str, Metric] = {
         lower_is_better=True,
         bounded=False,
         needs_logits=True,
+        needs_classes=False,
     ),
     "calibration": Metric(
         "squared calibration error, debiased",
@@ -136,8 +141,18 @@ METRICS: dict[str, Metric] = {
         lower_is_better=True,
         bounded=False,
         needs_logits=True,
+        needs_classes=False,
     ),
 }
+
+
+def values_of(name: str, part: DatasetScores, at: At) -> CurveValues:
+    """Return a metric of all curves of a dataset; NaN where it lacks a class that is needed."""
+    metric = METRICS[name]
+    if metric.needs_classes and part.one_class:
+        K = len(part.curves)
+        return CurveValues(np.full(K, np.nan), np.full((K, K), np.nan))
+    return metric.values(part, at)
 
 
 def title_of(name: str, at: At) -> str:

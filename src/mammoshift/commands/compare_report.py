@@ -11,7 +11,7 @@ import numpy as np
 from mammoshift.commands.compare_metrics import At, title_of
 from mammoshift.commands.options import Row
 from mammoshift.contracts.external_predictions import DatasetScores, whole_number
-from mammoshift.statistics.comparisons import Combined, detectable_difference
+from mammoshift.statistics.comparisons import Combined, detectable_by, within_bounds
 from mammoshift.statistics.intervals import IntervalMethod
 from mammoshift.statistics.margins import margin_tests
 from mammoshift.statistics.multiplicity import Correction
@@ -95,8 +95,18 @@ def sizes_of(part: DatasetScores) -> Row:
     }
 
 
-def combined_row(dataset: str | None, a: str, b: str, test: Combined) -> Row:
-    """Return the columns of one test of two arms, or of one arm with `b` empty."""
+def combined_row(
+    dataset: str | None,
+    a: str,
+    b: str,
+    test: Combined,
+    exact_se: float | None = None,
+    metric: str = "auc",
+) -> Row:
+    """Return the columns of one test of two arms, or of one arm with `b` empty.
+
+    `exact_se` is the standard error with the checkpoints held fixed; see `detectable_by`.
+    """
     return {
         "dataset": dataset,
         "arm_a": a,
@@ -107,9 +117,9 @@ def combined_row(dataset: str | None, a: str, b: str, test: Combined) -> Row:
         "statistic": test.statistic,
         "df": None if math.isinf(test.df) else test.df,
         "p": test.p,
-        "ci_low": test.ci_low,
-        "ci_high": test.ci_high,
-        "detectable_difference": detectable(test.se, test.df),
+        "ci_low": within_bounds(test.ci_low, metric),
+        "ci_high": within_bounds(test.ci_high, metric),
+        "detectable_difference": detectable_by(test, exact_se),
         "note": test.note,
     }
 
@@ -117,7 +127,11 @@ def combined_row(dataset: str | None, a: str, b: str, test: Combined) -> Row:
 def with_verdicts(
     rows: list[Row], tests: Sequence[Combined], wishes: Wishes, positive_is_loss: bool
 ) -> list[Row]:
-    """Return the rows of one family of tests with their verdicts, where a margin was declared."""
+    """Return the rows of one family of tests with their verdicts, where a margin was declared.
+
+    `verdict_low` and `verdict_high` are the limits that the verdict is read from, corrected for the
+    family.
+    """
     if wishes.margin is None:
         return rows
     verdicts = margin_tests(
@@ -129,14 +143,15 @@ def with_verdicts(
     )
     names = ("p_noninferior", "p_inferior", "p_noninferior_adjusted", "p_inferior_adjusted")
     return [
-        {**row, **{name: getattr(v, name) for name in names}, "verdict": v.verdict}
+        {
+            **row,
+            **{name: getattr(v, name) for name in names},
+            "verdict": v.verdict,
+            "verdict_low": v.ci_low,
+            "verdict_high": v.ci_high,
+        }
         for row, v in zip(rows, verdicts, strict=True)
     ]
-
-
-def detectable(se: float | None, df: float = math.inf) -> float | None:
-    """Return the true difference that a test with this standard error would find, power 80 %."""
-    return detectable_difference(se, df=df) if se else None
 
 
 def seed_number(seed: str | None) -> int | str | None:

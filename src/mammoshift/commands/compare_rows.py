@@ -5,18 +5,18 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from mammoshift.commands.compare_drops import drop_rows
-from mammoshift.commands.compare_metrics import METRICS, positions_of
+from mammoshift.commands.compare_metrics import METRICS, positions_of, values_of
 from mammoshift.commands.compare_report import (
     ALL_DATASETS,
     Report,
     Wishes,
     combined_row,
-    detectable,
     seed_number,
     sizes_of,
     with_verdicts,
@@ -28,12 +28,30 @@ from mammoshift.contracts.shared_cases import overlap
 from mammoshift.errors import StatisticsError, TableError
 from mammoshift.statistics.arm_comparison import arm_pairs, compare_arms
 from mammoshift.statistics.arm_results import ArmComparison
-from mammoshift.statistics.comparisons import ChiSquareTest, Combined
-from mammoshift.statistics.curve_values import CurveValues, difference_of_arms, mean_of_arm
+from mammoshift.statistics.comparisons import (
+    DEGENERATE,
+    IDENTICAL,
+    ChiSquareTest,
+    Combined,
+    detectable_by,
+)
+from mammoshift.statistics.curve_values import (
+    CurveValues,
+    difference_of_arms,
+    mean_of_arm,
+    mean_over_datasets,
+)
 from mammoshift.statistics.distributions import critical_value
+from mammoshift.statistics.estimates import FEW_CLUSTERS
 from mammoshift.statistics.intervals import logit_interval
 from mammoshift.statistics.meta_analysis import equal_weights, random_effects, weighted_stouffer
 from mammoshift.statistics.multiplicity import Correction, adjust
+
+FEW_PATIENTS = (
+    f"fewer than {FEW_CLUSTERS} patients of one class: intervals and tests are rough, and none of "
+    "fewer than 8 should be relied on"
+)
+NO_VARIANCE = "no interval: the variance estimate is zero"
 
 
 def compare_predictions(predictions: ExternalPredictions, wishes: Wishes, table: str) -> Report:
@@ -41,7 +59,8 @@ def compare_predictions(predictions: ExternalPredictions, wishes: Wishes, table:
 
     Tests of one dataset are one family: `headline` and `pairs` all together, `combined` for each
     method; all `drops` are one family. Beside `p_adjusted` stands `p_adjusted_all`, over all
-    datasets. Rows of `combined` over several datasets have the dataset "all".
+    datasets. Rows of `headline` and `combined` over several datasets, the source left out, have the
+    dataset "all".
 
     Raises
     ------
@@ -79,15 +98,20 @@ def compare_predictions(predictions: ExternalPredictions, wishes: Wishes, table:
                 found = result.estimate
                 values = CurveValues(found.auc, found.covariance, found.parts)
             else:
-                values = METRICS[wishes.metric].values(part, wishes.at)
+                values = values_of(wishes.metric, part, wishes.at)
                 _add_metric(report, part, values, wishes)
-            if wishes.roc:
+            if wishes.roc and not part.one_class:
                 report.roc.extend(roc_rows(part, wishes.level))
         except StatisticsError as error:
             where = f", dataset {part.dataset}" if part.dataset else ""
             raise TableError(f"{table}{where}: {error}") from error
         compared.append((part, values))
-    report.combined.extend(_across_datasets(results, wishes.level))
+    report.combined.extend(
+        _across_datasets([found for found in results if _is_target(found[0], wishes)], wishes.level)
+    )
+    targets = [found for found in compared if _is_target(found[0], wishes)]
+    if len(targets) > 1:
+        report.headline.extend(_over_all(targets, wishes))
     if wishes.source is not None:
         report.drops.extend(drop_rows(compared, wishes, table))
     _adjust_all(report, wishes.correction)
@@ -112,13 +136,16 @@ def _add_metric(report: Report, part: DatasetScores, values: CurveValues, wishes
     metric = METRICS[wishes.metric]
     arms = positions_of(part.curves)
     sizes = sizes_of(part)
+    few = FEW_PATIENTS if metric.needs_classes and part.fewest_patients < FEW_CLUSTERS else ""
     for arm, own in arms.items():
         test = mean_of_arm(values, own, wishes.level)
         low, high = _limits(test, metric.bounded, wishes.level)
-        sd = float(values.values[own].std(ddof=1)) if len(own) > 1 else None
+        several = len(own) > 1 and test.estimate is not None
+        sd = float(values.values[own].std(ddof=1)) if several else None
         row = {"dataset": part.dataset, "arm": arm, "seeds": len(own), "value": test.estimate}
         limits = {"ci_low": low, "ci_high": high, "seed_sd": sd, "method": test.method}
-        report.arms.append({**row, **limits, "note": test.note, **sizes})
+        note = "; ".join(filter(None, (few, _of_a_mean(test.note))))
+        report.arms.append({**row, **limits, "note": note, **sizes})
     for k, (arm, seed) in enumerate(part.curves):
         test = mean_of_arm(values, [k], wishes.level, seeds_random=False)
         low, high = _limits(test, metric.bounded, wishes.level)
@@ -128,15 +155,30 @@ def _add_metric(report: Report, part: DatasetScores, values: CurveValues, wishes
             "seed": seed_number(seed),
             "value": test.estimate,
         }
-        limits = {"se": test.se, "ci_low": low, "ci_high": high, "note": test.note}
+        note = _of_a_mean(test.note)
+        limits = {"se": test.se, "ci_low": low, "ci_high": high, "note": note}
         report.curves.append({**row, **limits, **sizes})
     pairs = arm_pairs(tuple(arms), wishes.reference)
     tests = [difference_of_arms(values, arms[a], arms[b], wishes.level) for a, b in pairs]
     rows = [
-        combined_row(part.dataset, a, b, test) for (a, b), test in zip(pairs, tests, strict=True)
+        combined_row(
+            part.dataset,
+            a,
+            b,
+            test,
+            difference_of_arms(values, arms[a], arms[b], wishes.level, seeds_random=False).se,
+            wishes.metric,
+        )
+        for (a, b), test in zip(pairs, tests, strict=True)
     ]
     lower = metric.lower_is_better
     report.headline.extend(with_verdicts(rows, tests, wishes, positive_is_loss=lower))
+
+
+def _of_a_mean(note: str) -> str:
+    """Return what is said of a mean where a test speaks of a difference without variance."""
+    parts = (NO_VARIANCE if part in (IDENTICAL, DEGENERATE) else part for part in note.split("; "))
+    return "; ".join(dict.fromkeys(parts))
 
 
 def _limits(test: Combined, bounded: bool, level: float) -> tuple[float | None, float | None]:
@@ -204,7 +246,7 @@ def _pair_rows(dataset: str | None, result: ArmComparison) -> list[Row]:
             "log10_p": pair.test.log10_p,
             "ci_low": pair.test.ci_low,
             "ci_high": pair.test.ci_high,
-            "detectable_difference": detectable(pair.test.se),
+            "detectable_difference": detectable_by(pair.test),
             "note": pair.test.note,
         }
         for pair in result.pairs
@@ -214,7 +256,7 @@ def _pair_rows(dataset: str | None, result: ArmComparison) -> list[Row]:
 def _combined_rows(dataset: str | None, result: ArmComparison) -> list[Row]:
     return [
         {
-            **combined_row(dataset, pair.arm_a, pair.arm_b, test),
+            **combined_row(dataset, pair.arm_a, pair.arm_b, test, pair.mean_difference.se),
             "seed_correlation": pair.seed_correlation,
         }
         for pair in result.combined
@@ -229,7 +271,7 @@ def _omnibus_row(dataset: str | None, test: ChiSquareTest) -> Row:
 def _headline_rows(dataset: str | None, result: ArmComparison, wishes: Wishes) -> list[Row]:
     tests = [pair.headline for pair in result.combined]
     rows = [
-        combined_row(dataset, pair.arm_a, pair.arm_b, test)
+        combined_row(dataset, pair.arm_a, pair.arm_b, test, pair.mean_difference.se)
         for pair, test in zip(result.combined, tests, strict=True)
     ]
     return with_verdicts(rows, tests, wishes, positive_is_loss=False)
@@ -259,6 +301,46 @@ def _across_datasets(
     return rows
 
 
+def _is_target(part: DatasetScores, wishes: Wishes) -> bool:
+    return wishes.source is None or part.dataset != wishes.source
+
+
+def _over_all(targets: Sequence[tuple[DatasetScores, CurveValues]], wishes: Wishes) -> list[Row]:
+    """Compare the mean of each pair of arms over the datasets, the source left out."""
+    first = targets[0][0]
+    rows, tests = [], []
+    for a, b in arm_pairs(tuple(positions_of(first.curves)), wishes.reference):
+        wanted = [curve for arm in (a, b) for curve in first.curves if curve[0] == arm]
+        own = [
+            values.only([part.curves.index(curve) for curve in wanted])
+            for part, values in targets
+            if {c for c in part.curves if c[0] in (a, b)} == set(wanted)
+        ]
+        known = [v for v in own if np.isfinite(v.values).all() and np.isfinite(v.covariance).all()]
+        if len(known) < 2:
+            continue
+        count = sum(arm == a for arm, _ in wanted)
+        test = difference_of_arms(
+            mean_over_datasets(known),
+            list(range(count)),
+            list(range(count, len(wanted))),
+            wishes.level,
+        )
+        left_out = len(targets) - len(known)
+        notes = (
+            f"{ALL_DATASETS}: the mean over {len(known)} datasets, each counting the same; others "
+            "may differ",
+            f"{left_out} of {len(targets)} left out: undefined, or scored by other seeds"
+            if left_out
+            else "",
+            test.note,
+        )
+        tests.append(replace(test, note="; ".join(filter(None, notes))))
+        rows.append(combined_row(ALL_DATASETS, a, b, tests[-1]))
+    lower = METRICS[wishes.metric].lower_is_better
+    return with_verdicts(rows, tests, wishes, positive_is_loss=lower)
+
+
 def _adjust_all(report: Report, correction: Correction) -> None:
     def by_dataset(row: Row) -> object:
         return row["dataset"]
@@ -268,7 +350,7 @@ def _adjust_all(report: Report, correction: Correction) -> None:
 
     for rows, family, over_all in (
         (report.pairs, by_dataset, lambda _: None),
-        (report.headline, by_dataset, lambda _: None),
+        (report.headline, by_dataset, lambda row: row["dataset"] == ALL_DATASETS),
         (report.combined, by_method, lambda row: row["method"]),
         (report.drops, lambda _: None, lambda _: None),
     ):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from rich.console import Console
 
-from mammoshift.commands.compare_report import Report
+from mammoshift.commands.compare_report import ALL_DATASETS, Report
 from mammoshift.commands.options import Row
 from mammoshift.commands.text_tables import (
     ROWS_OF_A_SCREEN,
@@ -26,6 +26,11 @@ SCOPE = (
     f"{NESTED} is the test for claims about architectures (seeds random), "
     "exact_fixed that for these checkpoints (seeds fixed)"
 )
+READ_FROM = (
+    "Verdicts are corrected for the number of tests ({}), and so are the limits that they are read "
+    "from{}; the intervals beside the estimates are not"
+)
+OF_JSON = " (verdict_low and verdict_high of --json FILE)"
 
 
 def print_headline(report: Report, console: Console) -> None:
@@ -33,8 +38,9 @@ def print_headline(report: Report, console: Console) -> None:
     print_notes(console, [report.settings["warning"], *conclusion(report)])
     console.print()
     percent = f"{100.0 * report.settings['level']:g} %"
-    datasets = list(dict.fromkeys(row["dataset"] for row in report.arms))
-    if len(report.arms) + len(report.headline) + len(report.drops) <= ROWS_OF_A_SCREEN:
+    datasets = list(dict.fromkeys(row["dataset"] for row in (*report.arms, *report.headline)))
+    fits = len(report.arms) + len(report.headline) + len(report.drops) <= ROWS_OF_A_SCREEN
+    if fits:
         _long_table(report, console, percent)
     else:
         _wide_table(report, console, percent, datasets)
@@ -43,7 +49,10 @@ def print_headline(report: Report, console: Console) -> None:
     print_notes(
         console,
         [
-            *dict.fromkeys(row["note"] for row in (*report.headline, *report.drops)),
+            *(row["note"] for row in (*report.arms, *report.headline, *report.drops)),
+            READ_FROM.format(report.settings["correction"], "" if fits else OF_JSON)
+            if _corrected(report)
+            else "",
             report.settings["note"],
             "--all prints every seed and method, --json FILE writes them",
         ],
@@ -52,7 +61,7 @@ def print_headline(report: Report, console: Console) -> None:
 
 def conclusion(report: Report) -> list[str]:
     """Return the conclusions as sentences without their full stop."""
-    sentences = []
+    sentences = _on_missing_classes(report)
     if report.headline:
         sentences.append(_on_differences(report))
         if report.settings["margin"] is not None:
@@ -62,6 +71,26 @@ def conclusion(report: Report) -> list[str]:
     if report.settings["source"] is not None and report.settings["margin"] is None:
         sentences.append(NOT_DEFINED[0].upper() + NOT_DEFINED[1:])
     return sentences
+
+
+def _on_missing_classes(report: Report) -> list[str]:
+    """Return which datasets lack positive or negative cases, and what is undefined there."""
+    lacking: dict[str, list[str]] = {}
+    for row in report.arms:
+        if row["value"] is None and 0 in (row["n_pos"], row["n_neg"]):
+            cases = row["n_pos"] + row["n_neg"]
+            missing = "negative" if row["n_pos"] else "positive"
+            where = f"{row['dataset']} has" if row["dataset"] else "There is"
+            lacking.setdefault(f"{where} no {missing} case among {cases}", []).append(row["arm"])
+    title = report.settings["title"]
+    return [
+        f"{what}: {title} is undefined there for {_listed(arms)}" for what, arms in lacking.items()
+    ]
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
 
 
 def _on_differences(report: Report) -> str:
@@ -85,9 +114,8 @@ def _on_differences(report: Report) -> str:
     for row in found[:NAMED]:
         up = row["estimate"] > 0
         better, worse = (row["arm_a"], row["arm_b"])[:: 1 if up else -1]
-        where = f" on {row['dataset']}" if row["dataset"] else ""
         named.append(
-            f"{better} above {worse} by {abs(row['estimate']):.3f}{where} "
+            f"{better} above {worse} by {abs(row['estimate']):.3f}{_where(row)} "
             f"(adjusted p {_p(row['p_adjusted'])})"
         )
     more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
@@ -97,17 +125,20 @@ def _on_differences(report: Report) -> str:
 def _on_margin(report: Report) -> str:
     """Return which arms may replace which, by the margin."""
     named = [
-        f"{row['arm_a']} is {row['verdict']} to {row['arm_b']}"
-        + (f" on {row['dataset']}" if row["dataset"] else "")
+        f"{row['arm_a']} is {row['verdict']} to {row['arm_b']}{_where(row)}"
         if row["verdict"] in ("non-inferior", "inferior")
-        else f"{row['arm_a']} against {row['arm_b']}"
-        + (f" on {row['dataset']}" if row["dataset"] else "")
-        + f" is {row['verdict']}"
+        else f"{row['arm_a']} against {row['arm_b']}{_where(row)} is {row['verdict']}"
         for row in report.headline
     ]
     more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
     margin = report.settings["margin"]
     return f"By a margin of {margin:g}: {'; '.join(named[:NAMED])}{more}"
+
+
+def _where(row: Row) -> str:
+    if row["dataset"] == ALL_DATASETS:
+        return " over all datasets together"
+    return f" on {row['dataset']}" if row["dataset"] else ""
 
 
 def _on_drops(report: Report) -> str:
@@ -160,20 +191,23 @@ def _print_roc(report: Report, console: Console, percent: str) -> None:
 
 
 def _long_table(report: Report, console: Console, percent: str) -> None:
-    """Print one row for each arm, difference and drop."""
+    """Print one row for each arm, difference and drop; the verdict beside what it is read from."""
     several = len({row["dataset"] for row in report.arms}) > 1
+    corrected = _corrected(report)
     rows = []
     for row in report.arms:
         value = with_interval(row["value"], row["ci_low"], row["ci_high"])
         seeds = f"{row['seeds']} seeds" if row["seeds"] > 1 else None
-        rows.append((row["dataset"], row["arm"], value, None, None, seeds))
-    for row in report.headline:
+        rows.append((row["dataset"], row["arm"], value, None, None, *[None] * corrected, seeds))
+    for row in (*report.headline, *report.drops):
         what = f"{row['arm_a']} - {row['arm_b']}"
-        rows.append((row["dataset"], what, _difference(row), *_ps(row), row.get("verdict")))
-    for row in report.drops:
-        what = f"loss of {row['arm_a']} from {row['source']}"
-        rows.append((row["dataset"], what, _difference(row), *_ps(row), row.get("verdict")))
-    header = ("dataset", "what", f"value ({percent})", "p", "adjusted", "")
+        if "source" in row:
+            what = f"loss of {row['arm_a']} from {row['source']}"
+        read_from = [_interval(row, sign=True, of="verdict")] if corrected else []
+        ends = (*read_from, row.get("verdict"))
+        rows.append((row["dataset"], what, _difference(row), *_ps(row), *ends))
+    last = ("limits of the verdict", "") if corrected else ("",)
+    header = ("dataset", "what", f"value ({percent})", "p", "adjusted", *last)
     if not several:
         header, rows = header[1:], [row[1:] for row in rows]
     print_table(
@@ -321,6 +355,15 @@ def _difference(row: Row) -> str | None:
     return value if interval is None else f"{value} ({interval})"
 
 
-def _interval(row: Row, sign: bool = False) -> str | None:
-    low, high = number(row["ci_low"], sign=sign), number(row["ci_high"], sign=sign)
+def _corrected(report: Report) -> bool:
+    """Return whether a verdict is read from another interval than that beside the estimate."""
+    return any(
+        abs(row["verdict_low"] - row["ci_low"]) + abs(row["verdict_high"] - row["ci_high"]) > 1e-9
+        for row in (*report.headline, *report.drops)
+        if row.get("verdict_low") is not None and row["ci_low"] is not None
+    )
+
+
+def _interval(row: Row, sign: bool = False, of: str = "ci") -> str | None:
+    low, high = number(row[f"{of}_low"], sign=sign), number(row[f"{of}_high"], sign=sign)
     return None if low is None or high is None else f"{low} to {high}"

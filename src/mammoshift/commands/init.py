@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from collections import Counter
 from enum import StrEnum
@@ -149,8 +150,9 @@ def _say(project: OwnProject, guess: Guess, images: int) -> None:
     if "patient_id" in columns:
         known = {row.cells[columns["patient_id"]] for row in rows} - {""}
         unknown = sum(not row.cells[columns["patient_id"]] for row in rows)
+        patients = "1 patient" if len(known) == 1 else f"{len(known)} patients"
         missing = f"; {unknown} rows without: independence assumed" if unknown else ""
-        typer.echo(f"  patient  column {columns['patient_id']!r}: {len(known)} patients{missing}")
+        typer.echo(f"  patient  column {columns['patient_id']!r}: {patients}{missing}")
     else:
         typer.echo(
             "  patient  no column: every image counts as a patient of its own (independence "
@@ -163,8 +165,9 @@ def _say(project: OwnProject, guess: Guess, images: int) -> None:
         typer.echo(f"  note     {sentence}")
     typer.echo(f"Written: {', '.join(map(str, project.texts))}")
     typer.echo("Next:")
-    typer.echo(f"  mammoshift check --configfile {project.configuration}")
-    typer.echo(f"  snakemake --configfile {project.configuration}")
+    file = shlex.quote(str(project.configuration))
+    typer.echo(f"  mammoshift check --configfile {file}")
+    typer.echo(f"  snakemake --configfile {file}")
 
 
 _SAID = frozenset({"path", "label", "patient_id"})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -122,7 +122,15 @@ def fit(
     columns = Columns(label, identifier, tuple(drop or ()), tuple(scores or ()), positive)
     tables = read_patient_tables(train, validation, test, columns)
     grid = BoostingGrid() if search else None
-    report = fitted_report(tables, columns.scores, grid, seed=seed, jobs=jobs or -1, level=checked)
+    report = fitted_report(
+        tables,
+        columns.scores,
+        grid,
+        seed=seed,
+        jobs=jobs or -1,
+        level=checked,
+        progress=lambda line: typer.echo(line, err=True),
+    )
     print_report(report, result_console())
     write_json(report, json_out)
 
@@ -136,6 +144,7 @@ def fitted_report(
     seed: int = 42,
     jobs: int = 1,
     level: float = 0.95,
+    progress: Callable[[str], None] = lambda _line: None,
 ) -> RadiomicsReport:
     """Fit the classifier on the training patients and return how it does on all.
 
@@ -153,7 +162,7 @@ def fitted_report(
 
     training = tables.subsets["train"]
     wanted = settings or Boosting()
-    fitted = fit_boosting(training.features, training.labels, wanted, seed, grid, jobs)
+    fitted = fit_boosting(training.features, training.labels, wanted, seed, grid, jobs, progress)
     logits = {name: fitted.model.logits(own.features) for name, own in tables.subsets.items()}
     areas = {name: _area(own.labels, logits[name], level) for name, own in tables.subsets.items()}
     baselines = _baselines(tables, scores, level) if scores else {}

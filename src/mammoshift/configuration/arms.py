@@ -15,6 +15,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, Discriminator, Tag, ValidationError
 
 from mammoshift import registry
+from mammoshift.configuration.judged import Pair
 from mammoshift.configuration.model import ArmBase, FromArm
 from mammoshift.configuration.naming import known
 from mammoshift.configuration.partial import partial_model
@@ -137,8 +138,8 @@ def check_read(arm: ArmBase, name: str, arms: Mapping[str, ArmBase], key: str) -
 
 def factor_pairs(
     arms: Mapping[str, ArmBase], factor: Mapping[str, tuple[Any, ...]], where: str
-) -> list[tuple[str, str]]:
-    """Return (arm, reference) for all arms that differ in one setting alone.
+) -> list[Pair]:
+    """Return the pairs of all arms that differ in one setting alone, with its values.
 
     Parameters
     ----------
@@ -152,6 +153,7 @@ def factor_pairs(
     """
     (path, values) = next(iter(factor.items()))
     groups: dict[str, dict[str, str]] = {}
+    texts = [_text(value) for value in values]
     known = False
     for name in arms:
         rest, value = _without(arms, name, tuple(path.split(".")))
@@ -169,7 +171,12 @@ def factor_pairs(
             "below an arm, such as input.mask"
         )
     pairs = [
-        (found[_text(value)], found[_text(values[0])])
+        Pair(
+            arm=found[_text(value)],
+            reference=found[_text(values[0])],
+            value=_in_a_name(value),
+            reference_value=_in_a_name(values[0]),
+        )
         for found in groups.values()
         for value in values[1:]
         if _text(value) in found and _text(values[0]) in found
@@ -179,8 +186,58 @@ def factor_pairs(
             f"{where}: factor {path}: no two arms differ in it alone with the values "
             f"{', '.join(map(str, values))}"
         )
+    for position, text in enumerate(texts):
+        if text in texts[:position] or not any(text in found for found in groups.values()):
+            wrong = "is given twice" if text in texts[:position] else "is the value of no arm"
+            raise ConfigurationError(f"{where}: factor {path}: {values[position]!r} {wrong}")
     order = list(arms)
-    return sorted(pairs, key=lambda pair: order.index(pair[0]))
+    return sorted(pairs, key=lambda pair: order.index(pair.arm))
+
+
+def pairs_across(arms: Mapping[str, ArmBase], across: Mapping[str, str], where: str) -> list[Pair]:
+    """Return the pairs of arms that differ only in the domain that they were trained on.
+
+    Parameters
+    ----------
+    across
+        Domain -> the domain that it is compared with.
+
+    Raises
+    ------
+    ConfigurationError
+        If a domain has no such arm, or two arms of one domain do not differ.
+    """
+    pairs = []
+    for domain, other in across.items():
+        own, theirs = (_by_settings(arms, name, where) for name in (domain, other))
+        found = [
+            Pair(arm=arm, reference=theirs[key], domain=domain, reference_domain=other)
+            for key, arm in own.items()
+            if key in theirs
+        ]
+        if not found:
+            raise ConfigurationError(
+                f"{where}.across: no arm that was trained on {domain} differs from one that was "
+                f"trained on {other} in that alone; give both the same settings"
+            )
+        pairs += found
+    return pairs
+
+
+def _by_settings(arms: Mapping[str, ArmBase], domain: str, where: str) -> dict[str, str]:
+    """Return the arms that were trained on a domain, by all else that is said of them."""
+    found: dict[str, str] = {}
+    for name, arm in arms.items():
+        if not arm.learns or arm.train_on != domain:
+            continue
+        key = repr(arm.model_dump(mode="json", exclude={"name", "label", "train_on", "judged_on"}))
+        if key in found:
+            raise ConfigurationError(
+                f"{where}.across: the arms {found[key]} and {name} of {domain} are the same but "
+                "for their names; remove one"
+            )
+        found[key] = name
+    return found
 
 
 def _without(arms: Mapping[str, ArmBase], name: str, path: tuple[str, ...]) -> tuple[Any, Any]:

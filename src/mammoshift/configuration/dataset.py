@@ -148,8 +148,9 @@ class DatasetRecord(Strict):
     for this dataset. `expected_images` is for planning alone. `bundles` is the number of
     jobs that preprocessing is divided into. A run fails when more than
     `maximum_lost_share` of the files is unusable. What an adapter leaves to choose stands in the
-    section of its name. `pictures` allows a contact sheet in the results and in the report; where
-    it is not set, twins have one and real archives have none.
+    section of its name. `pictures` allows its images in the results and the
+    report: a contact sheet, and hits and misses where a study has a gallery; where it is not set,
+    twins have them and real archives have none.
     """
 
     adapter: AdapterName

@@ -30,6 +30,9 @@ Subgroup = Literal[
     "birads",
     "official_split",
 ]
+MEAN_OF = "mean_"
+"""What the name of a mean over arms begins with in result tables; the factor's value follows."""
+
 Loss = Annotated[float, Field(gt=0.0, lt=1.0)]
 Calibration = Literal[
     "temperature_source",
@@ -90,10 +93,18 @@ class JudgedArm(Strict):
 
 
 class Pair(Strict):
-    """One comparison: `arm` minus `reference`."""
+    """One comparison: `arm` minus `reference`.
+
+    `domain` and `reference_domain` are where the two are judged, if not on one domain. `value` and
+    `reference_value` are those of the factor that they differ in, if they were found by one.
+    """
 
     arm: Name
     reference: Name
+    domain: Name | None = None
+    reference_domain: Name | None = None
+    value: str | None = None
+    reference_value: str | None = None
 
 
 class Family(Strict):
@@ -107,6 +118,26 @@ class Family(Strict):
     pairs: tuple[Pair, ...]
     correct: Correction = "bh"
     factor: str | None = None
+
+    @property
+    def on_one_domain(self) -> tuple[Pair, ...]:
+        """The pairs whose arms are both judged on each of the domains."""
+        return tuple(pair for pair in self.pairs if pair.reference_domain is None)
+
+    @property
+    def across_domains(self) -> tuple[Pair, ...]:
+        """The pairs whose arms are judged on a domain each."""
+        return tuple(pair for pair in self.pairs if pair.reference_domain is not None)
+
+    @property
+    def means(self) -> dict[tuple[str, str], tuple[Pair, ...]]:
+        """What result tables call the mean of pairs that differ in the same way -> those pairs."""
+        found: dict[tuple[str, str], tuple[Pair, ...]] = {}
+        for pair in self.on_one_domain:
+            if pair.value is not None:
+                names = f"{MEAN_OF}{pair.value}", f"{MEAN_OF}{pair.reference_value}"
+                found[names] = (*found.get(names, ()), pair)
+        return {names: pairs for names, pairs in found.items() if len(pairs) > 1}
 
 
 class JudgedStudy(Strict):

@@ -18,11 +18,13 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from mammoshift.configuration.arms import ArmError, arm_classes
 from mammoshift.configuration.dataset import Dataset, Datasets
 from mammoshift.configuration.domain import split_methods
-from mammoshift.configuration.model import Backbone, InputRecipe, Name, Strict
+from mammoshift.configuration.gallery import check_gallery
+from mammoshift.configuration.model import ArmBase, Backbone, InputRecipe, Name, Strict
 from mammoshift.configuration.naming import known
 from mammoshift.configuration.published import PublishedStudy
 from mammoshift.configuration.reading import check_readers
 from mammoshift.configuration.resolved import ResolvedStudy, resolve_study
+from mammoshift.configuration.shared_archives import with_shared_archives
 from mammoshift.configuration.study import Study
 from mammoshift.errors import ConfigurationError
 
@@ -31,6 +33,11 @@ RESERVED_STUDIES = frozenset(
 )
 KEPT = "kept"
 """Folder of kept results among the others."""
+
+WHOLE = "keras_end2end"
+"""The format of weights files that hold a whole classifier, and the head that it has."""
+
+WHOLE_HEAD = "end2end_512x1"
 
 Backbones = dict[Name, Backbone]
 
@@ -122,6 +129,7 @@ def load_project(
     ConfigurationError
         Naming the file, the key, what was found and what is allowed.
     """
+    _check_is_no_other_file(settings)
     checked = _validate(Settings, dict(settings), "the configuration (config/config.yaml)")
     folders = (folder,) if fallback is None else (folder, fallback)
     datasets = _read(folders, checked.datasets, Datasets)
@@ -134,25 +142,57 @@ def load_project(
             raise ConfigurationError(f"{file}: a study cannot be called {name}; rename the file")
         study = _resolved(name, _read(folders, file, Study), file)
         _check_references(study, datasets, backbones, checked, file)
-        studies[name] = study
+        studies[name] = with_shared_archives(study, datasets, file)
         if study.record.published is not None:
             beside = Path(file).parent / study.record.published
             published[name] = _read(folders, str(beside), PublishedStudy)
     return Project(checked, datasets, backbones, studies, published)
 
 
+def _check_is_no_other_file(settings: Mapping[str, Any]) -> None:
+    """Refuse a study, datasets or backbones in the place of the configuration that names them."""
+    records = [value for value in settings.values() if isinstance(value, Mapping)]
+    for there, kind, key in (
+        ("arms" in settings and "seeds" in settings, "a study", "studies"),
+        (any("adapter" in record for record in records), "datasets", "datasets"),
+        (any("architecture" in record for record in records), "backbones", "backbones"),
+    ):
+        if there:
+            raise ConfigurationError(
+                f"the configuration: holds the keys of {kind}. A configuration is a file with the "
+                "keys studies, datasets and backbones, such as config/config.yaml; name this file "
+                f"there under {key}, and give that one as --configfile"
+            )
+
+
 def read_yaml(path: Path) -> Any:
     """Read one YAML file with the safe loader; a key that occurs twice is refused."""
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)  # noqa: S506
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigurationError(f"{path}: there is no such file") from None
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path}: not UTF-8 text: {error}") from None
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from None
+    try:
+        return yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506
     except yaml.YAMLError as error:
-        raise ConfigurationError(f"{path}: not valid YAML: {error}") from None
+        raise ConfigurationError(f"{path}: not valid YAML: {_where(error, text)}") from None
+
+
+def _where(error: yaml.YAMLError, whole: str) -> str:
+    """Return what is wrong with a text, in one line, with the place as a person counts."""
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None)
+    if mark is None or problem is None:
+        return " ".join(str(error).split())
+    text = f"line {mark.line + 1}, column {mark.column + 1}: {problem}"
+    if problem == "mapping values are not allowed in this context":
+        text += "; a text with a colon and a space needs quotes around it, or an indent is wrong"
+    if "\t" in "".join(whole.splitlines()[mark.line : mark.line + 1]):
+        text += "; there is a tab: indent with spaces"
+    return text
 
 
 class _UniqueKeyLoader(_SafeLoader):
@@ -205,6 +245,7 @@ def _resolved(name: str, study: Study, file: str) -> ResolvedStudy:
     except ValidationError as error:
         raise ConfigurationError(_describe(error, Study, f"{file}: after defaults")) from None
     check_readers(resolved, file)
+    check_gallery(resolved, file)
     return resolved
 
 
@@ -246,6 +287,10 @@ def _explain(problem: Any, form: Any, location: list[str]) -> str:
         return f"{given!r} is not a name; use lower-case letters, digits and underscores"
     if kind == "value_error":
         return str(problem["ctx"]["error"])
+    if kind in ("tuple_type", "list_type"):
+        return f"{given!r}: should be a list, as in [{given}]"
+    if kind in ("dict_type", "model_type", "mapping_type"):
+        return f"{given!r}: should be a mapping of keys to values"
     message = problem["msg"][0].lower() + problem["msg"][1:]
     return f"{given!r}: {message}"
 
@@ -315,3 +360,17 @@ def _check_references(
                 f"{file}: arms.{name}.initialisation: pretrained needs a weights file for the "
                 f"backbone {backbone} in {settings.backbones}"
             )
+        if arm.makes_model and not arm.learns and not _is_whole(arm, backbones[backbone]):
+            raise ConfigurationError(
+                f"{file}: arms.{name}.training.stages: the weights of the backbone {backbone} are "
+                "no whole classifier for the arm's head, so that the arm has to learn; give it "
+                f"stages, or a backbone with weights of the format {WHOLE} and head: {{kind: "
+                f"{WHOLE_HEAD}, outputs: 2}}"
+            )
+
+
+def _is_whole(arm: ArmBase, backbone: Backbone) -> bool:
+    """Return whether the weights file of a pretrained arm has its head too."""
+    head = getattr(arm, "head", None)
+    fits = head is not None and (head.kind, head.outputs) == (WHOLE_HEAD, 2)
+    return fits and backbone.weights is not None and backbone.weights.format == WHOLE

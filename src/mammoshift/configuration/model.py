@@ -150,7 +150,9 @@ class Backbone(Strict):
     (drop-connect) of the last block, `batch_norm_momentum` the share of a batch in the running
     statistics; None leaves both as timm builds them. `position_resampling` says whose way of
     moving a Vision Transformer's position embeddings to another input size is followed: timm's
-    when it is left out (see `mammoshift.models.positions`).
+    when it is left out (see `mammoshift.models.positions`). `grey_stem` lets the first layer of a
+    network of three channels take the grey image once, which is the same function with less memory
+    for images, and slower on CPUs (see `mammoshift.models.grey_stem`).
     """
 
     architecture: str
@@ -166,12 +168,20 @@ class Backbone(Strict):
     drop_path: Annotated[float, Field(ge=0.0, lt=1.0)] | None = None
     batch_norm_momentum: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
     position_resampling: Literal["timm", "huggingface", "facebook"] | None = None
+    grey_stem: bool | None = None
 
     @model_validator(mode="after")
     def _one_value_for_each_channel(self) -> Backbone:
         if len(self.mean) != self.channels or len(self.std) != self.channels:
             raise ValueError(f"mean and std need {self.channels} values, one for each channel")
+        if self.grey_stem and self.channels == 1:
+            raise ValueError("grey_stem is for three channels; a network of one has such a layer")
         return self
+
+    @property
+    def taken_channels(self) -> int:
+        """Channels of what the network is given."""
+        return 1 if self.grey_stem else self.channels
 
     def normalised(self, normalisation: Normalisation | None) -> Backbone:
         """Return the backbone with an arm's own normalisation in the place of its own.
@@ -248,7 +258,7 @@ class ArmBase(Strict):
     kind: str = ""
     label: str | None = None
     train_on: Name | None = None
-    judged_on: tuple[Name, ...] | None = None
+    judged_on: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
     initialisation: Initialisation = "random"
 
     @property
@@ -260,6 +270,11 @@ class ArmBase(Strict):
     def learns(self) -> bool:
         """Whether the arm is trained; one that is not applies what it starts from."""
         return True
+
+    @property
+    def makes_model(self) -> bool:
+        """Whether the arm leaves a model of its own: it learns, or takes a file's as it is."""
+        return self.learns or self.initialisation == "pretrained"
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -286,7 +301,9 @@ class Arm(ArmBase):
     """A network: a backbone, its input, a loss and how it is trained, every default filled in.
 
     `backbone` is a name in the backbones file. Without stages of training the arm applies the
-    model of the arm that it starts from. `normalisation` replaces the backbone's.
+    model of the arm that it starts from, or the whole classifier of a weights file; thresholds of
+    the latter are chosen on the domain that it names in `train_on`. `normalisation` replaces the
+    backbone's.
     `head` is linear and `scoring_precision` that of training when they are left out.
     `test_time_flips` averages the probabilities of an image and its mirror image, or of its four
     flips (`both`), wherever the trained model is applied. `search` chooses settings before

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from mammoshift.configuration.arms import INHERITED, check_read, factor_pairs, resolve_arms
+from mammoshift.configuration.arms import (
+    INHERITED,
+    check_read,
+    factor_pairs,
+    pairs_across,
+    resolve_arms,
+)
 from mammoshift.configuration.domain import (
     DomainSettings,
     check_domains,
@@ -79,8 +85,9 @@ class ResolvedStudy:
 
     @property
     def trained_runs(self) -> tuple[Run, ...]:
-        """All runs that train a model."""
-        return tuple(run for arm in self.arms for run in self.runs(arm) if self.arms[arm].learns)
+        """All runs that leave a model: that train one, or take that of a file."""
+        made = (arm for arm, record in self.arms.items() if record.makes_model)
+        return tuple(run for arm in made for run in self.runs(arm))
 
     def start_of(self, run: Run) -> Run | None:
         """Return the run that a run starts from, None without one."""
@@ -179,7 +186,9 @@ def resolve_study(name: str, study: Study, where: str) -> ResolvedStudy:
         _check_arm(arm, arms, domains, where)
     default = next(name for name, domain in domains.items() if domain.split is not None)
     arms = {
-        name: arm.model_copy(update={"train_on": arm.train_on or default}) if arm.learns else arm
+        name: arm.model_copy(update={"train_on": arm.train_on or default})
+        if arm.makes_model
+        else arm
         for name, arm in arms.items()
     }
     families = tuple(
@@ -243,17 +252,24 @@ def _check_arm(
         raise ConfigurationError(
             f"{key}.train_on: the domain {arm.train_on} has no split; give it one"
         )
-    if not arm.learns and arm.parent is None:
+    if not arm.makes_model and arm.parent is None:
         raise ConfigurationError(
-            f"{key}: an arm without stages of training applies the model of another; "
-            "give initialisation: {arm: NAME}, or stages"
+            f"{key}: an arm without stages of training applies the model of another, or a whole "
+            "classifier from a weights file; give initialisation: {arm: NAME} or pretrained, or "
+            "stages"
         )
-    if not arm.learns and arm.train_on is not None:
+    if not arm.makes_model and arm.train_on is not None:
         raise ConfigurationError(
             f"{key}.train_on: the arm has no stages of training; leave train_on out, or give stages"
         )
     for name in arm.reads:
         check_read(arm, name, arms, f"{key}.features.scores_of")
+    theirs = None if arm.parent is None else getattr(arms[arm.parent.arm], "backbone", None)
+    if arm.learns and theirs is not None and theirs != getattr(arm, "backbone", theirs):
+        raise ConfigurationError(
+            f"{key}.backbone: its model starts from that of {arm.parent.arm}, whose backbone is "  # type: ignore[union-attr]
+            f"{theirs}; leave it out"
+        )
     if arm.parent is not None and arms[arm.parent.arm].kind != arm.kind:
         raise ConfigurationError(
             f"{key}.initialisation.arm: {arm.parent.arm} is of the kind "
@@ -264,7 +280,15 @@ def _check_arm(
 def _check_folds(study: ResolvedStudy, arm: str, where: str) -> None:
     for run in study.runs(arm):
         start = study.start_of(run)
-        if start is not None and start not in study.runs(start.arm):
+        parent = study.arms[arm].parent
+        if start is None or parent is None:
+            continue
+        if parent.fold is not None and study.own_domain(start.arm) == study.own_domain(arm):
+            raise ConfigurationError(
+                f"{where}: arms.{arm}.initialisation.fold: {start.arm} was trained on the same "
+                "domain, where each fold starts from its own; leave it out"
+            )
+        if start not in study.runs(start.arm):
             raise ConfigurationError(
                 f"{where}: arms.{arm}.initialisation.fold: {start.arm} has no fold {start.fold}"
             )
@@ -336,7 +360,7 @@ def _check_family(study: ResolvedStudy, comparison: Comparison, family: Family, 
         raise ConfigurationError(
             f"{where}: no two arms are compared; name others than the reference"
         )
-    named = comparison.on not in {"all", ("all",), "source", "targets"}
+    named = comparison.on not in {None, "all", ("all",), "source", "targets"}
     for domain in family.domains if named else ():
         for name in dict.fromkeys(n for pair in family.pairs for n in (pair.arm, pair.reference)):
             if domain not in study.judged_on(name):
@@ -355,10 +379,15 @@ def _family(
 ) -> Family:
     for name in comparison.arms or ():
         known(where, name, arms, "arm")
-    if comparison.factor is not None:
+    factor = None
+    if comparison.across is not None:
+        for name in (*comparison.across, *comparison.across.values()):
+            known(f"{where}.across", name, domains, "domain")
+        found = pairs_across(arms, comparison.across, where)
+        pairs = [pair for pair in found if pair.arm in (comparison.arms or arms)]
+    elif comparison.factor is not None:
         found = factor_pairs(arms, comparison.factor, where)
-        wanted = comparison.arms or tuple(arms)
-        pairs = [Pair(arm=arm, reference=ref) for arm, ref in found if arm in wanted]
+        pairs = [pair for pair in found if pair.arm in (comparison.arms or arms)]
         factor = next(iter(comparison.factor))
     else:
         reference = comparison.reference or ""
@@ -367,19 +396,26 @@ def _family(
         pairs = [
             Pair(arm=arm, reference=reference) for arm in arms if arm in wanted and arm != reference
         ]
-        factor = None
-    return Family(
+    family = Family(
         family=comparison.family,
         domains=_compared_domains(study, comparison, domains, where),
         pairs=tuple(pairs),
         correct=comparison.correct,
         factor=factor,
     )
+    for name in (name for names in family.means for name in names if name in arms):
+        raise ConfigurationError(
+            f"{where}: the arm {name} is called as the mean over the pairs of factor {factor} is "
+            "in the result tables; rename the arm"
+        )
+    return family
 
 
 def _compared_domains(
     study: Study, comparison: Comparison, domains: Mapping[str, DomainSettings], where: str
 ) -> tuple[str, ...]:
+    if comparison.across is not None:
+        return tuple(comparison.across)
     on = comparison.on
     judged = tuple(d for d in domains if d in (study.judged_on or domains))
     if on in {"all", ("all",)}:
@@ -389,6 +425,9 @@ def _compared_domains(
     if study.source is not None and on == "targets":
         return study.targets or ()
     names = (on,) if isinstance(on, str) else on
+    repeated = [name for name in names if names.count(name) > 1]
+    if repeated:
+        raise ConfigurationError(f"{where}.on: {repeated[0]} is given more than once")
     for name in names:
         known(f"{where}.on", name, [*domains, "all"], "domain")
     return names

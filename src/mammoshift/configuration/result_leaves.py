@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
+from typing import Any
 
 from mammoshift.configuration.domain import same_patient_groups, split_origin
 from mammoshift.configuration.judged import (
@@ -22,6 +24,7 @@ from mammoshift.configuration.judged import (
 )
 from mammoshift.configuration.leaves import Leaves, array_hashes, leak_of, plain, settings_of
 from mammoshift.configuration.load import Project
+from mammoshift.configuration.model import InputRecipe
 from mammoshift.configuration.recipes import archive_hash
 from mammoshift.configuration.resolved import ResolvedStudy
 
@@ -64,7 +67,8 @@ def calibration_settings(project: Project, study: str) -> CalibrationSettings:
 def evaluation_settings(project: Project, study: str) -> EvaluationSettings:
     """Return what the metric table of a study is made with."""
     resolved = project.studies[study]
-    references = {pair.reference for family in resolved.families for pair in family.pairs}
+    pairs = (pair for family in resolved.families for pair in family.on_one_domain)
+    references = {pair.reference for pair in pairs}
     return EvaluationSettings(
         **_judged(project, study),
         subgroups=resolved.record.subgroups,
@@ -95,6 +99,7 @@ def loss_settings(project: Project, study: str) -> LossSettings:
     )
 
 
+@cache
 def card_settings(project: Project, study: str, arm: str) -> CardSettings:
     """Return what the cards of an arm's models are made with."""
     resolved = project.studies[study]
@@ -111,6 +116,48 @@ def card_settings(project: Project, study: str, arm: str) -> CardSettings:
         label=resolved.arms[arm].label,
         specificity=resolved.record.specificity,
         datasets=tuple(_described(project, name) for name in learned),
+    )
+
+
+def gallery_leaves(project: Project, study: str, arm: str) -> Leaves:
+    """Return what the gallery of an arm is drawn from."""
+    resolved = project.studies[study]
+    gallery = resolved.record.gallery
+    assert gallery is not None
+    recipes = gallery_recipes(project, study, arm)
+    return {
+        "per_domain": gallery.per_domain,
+        "recipes": {dataset: plain(recipe) for dataset, recipe in recipes.items()},
+        "runs": [
+            {"seed": run.seed, "fold": run.fold, "model": resolved.model_of(run).path}
+            for run in sorted(resolved.runs(arm))
+        ],
+    }
+
+
+def gallery_recipes(project: Project, study: str, arm: str) -> dict[str, InputRecipe]:
+    """Return how the images of each dataset in an arm's gallery become its input."""
+    return {
+        dataset: project.of_dataset(dataset, recipe)
+        for domain in gallery_domains(project, study, arm)
+        if (recipe := project.recipe(study, arm, domain)) is not None
+        for dataset in project.studies[study].domains[domain].datasets
+        if project.datasets[dataset].may_be_shown
+    }
+
+
+def gallery_domains(project: Project, study: str, arm: str) -> tuple[str, ...]:
+    """Return the domains in an arm's gallery: judged ones of whole images that may be shown."""
+    resolved = project.studies[study]
+    judged = {domain.name for domain in judged_domains(resolved)}
+    return tuple(
+        name
+        for name in resolved.judged_on(arm)
+        if name in judged
+        and resolved.domains[name].patches is None
+        and any(
+            project.datasets[dataset].may_be_shown for dataset in resolved.domains[name].datasets
+        )
     )
 
 
@@ -156,7 +203,8 @@ def report_settings(project: Project, study: str) -> ReportSettings:
     )
 
 
-def _judged(project: Project, study: str) -> Leaves:
+@cache
+def _judged(project: Project, study: str) -> Mapping[str, Any]:
     """Return the fields of `JudgedStudy`."""
     resolved = project.studies[study]
     arms = tuple(

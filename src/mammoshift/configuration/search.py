@@ -56,6 +56,10 @@ class Search(Strict):
     Trials of a round of `parallel` run beside each other and learn from the rounds before, so that
     what is tried does not depend on who finishes first. `prune` ends a trial whose best value lies
     behind the median of the finished ones at the same epoch.
+
+    With `inner_folds` the training and validation patients of the fold are divided into so many
+    parts, each of which is left out once and validated on: a trial is as many trainings, and counts
+    by the mean of their best epochs' measures; `prune` then looks after each of them.
     """
 
     space: Annotated[dict[str, Range | Choices], Field(min_length=1)]
@@ -63,6 +67,7 @@ class Search(Strict):
     parallel: Annotated[int, Field(ge=1)] = 4
     measure: Literal["validation_auc", "validation_loss", "validation_accuracy"] = "validation_auc"
     prune: bool = True
+    inner_folds: Annotated[int, Field(ge=2, le=20)] | None = None
     seed: Annotated[int, Field(ge=0)] = 0
 
     def earlier(self, trial: int) -> range:

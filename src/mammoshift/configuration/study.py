@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from mammoshift.cases.tasks import TaskName
 from mammoshift.configuration.arms import arm_patch
 from mammoshift.configuration.domain import DomainSettings
+from mammoshift.configuration.gallery import Gallery
 from mammoshift.configuration.judged import (
     Calibration,
     Combine,
@@ -40,20 +41,30 @@ class Comparison(Strict):
 
     Arms are compared with `reference`, or with the arm that differs from them in `factor` alone,
     a setting with its values, the reference's first (`{input.mask: [none, breast]}`). `on` names
-    domains, or `all`; in the short form also `source` or `targets`.
+    domains, or `all`; in the short form also `source` or `targets`. Instead, `across` names
+    domains, each with another one: the arms that were trained on the former, judged there, are
+    compared with those that differ from them only in having learned, and being judged, on the
+    latter.
     """
 
     family: Name
-    on: tuple[Name, ...] | Name
+    on: tuple[Name, ...] | Name | None = None
     reference: Name | None = None
     factor: dict[str, tuple[Any, ...]] | None = None
+    across: Annotated[dict[Name, Name], Field(min_length=1)] | None = None
     arms: tuple[Name, ...] | None = None
     correct: Correction = "bh"
 
     @model_validator(mode="after")
     def _says_how_pairs_are_found(self) -> Comparison:
-        if (self.reference is None) == (self.factor is None):
-            raise ValueError("give either reference (an arm) or factor (a setting and its values)")
+        ways = (self.reference, self.factor, self.across)
+        if sum(way is not None for way in ways) != 1:
+            raise ValueError(
+                "give one of reference (an arm), factor (a setting and its values) and across "
+                "(domains with those that they are compared with)"
+            )
+        if (self.on is None) == (self.across is None):
+            raise ValueError("say on which domains, with on; across names its own and takes no on")
         if self.factor is not None and (
             len(self.factor) != 1 or len(next(iter(self.factor.values()))) < 2
         ):
@@ -81,6 +92,7 @@ class Study(Strict):
     its dataset, that all arms train on, and one for each target. `margins` says how much loss is
     acceptable; `case_mix` names the columns by which a transfer drop is standardised. `published`
     is the file, relative to the study's own, of what the publication prints that it repeats.
+    `gallery` shows hits and misses with heat maps; without it there are none.
     """
 
     title: str
@@ -88,7 +100,7 @@ class Study(Strict):
     source: Source | None = None
     targets: tuple[Name, ...] | None = None
     domains: dict[Name, DomainSettings] | None = None
-    judged_on: tuple[Name, ...] | None = None
+    judged_on: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
     aggregation: Aggregation | None = None
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
     input: InputDefaults = InputDefaults()  # type: ignore[valid-type]
@@ -104,6 +116,7 @@ class Study(Strict):
     bootstrap_resamples: Annotated[int, Field(ge=100)] = 2000
     budget_sizes: tuple[Annotated[int, Field(ge=2)], ...] = (10, 25, 50, 100, 200)
     published: str | None = None
+    gallery: Gallery | None = None
 
     @model_validator(mode="after")
     def _has_one_form(self) -> Study:

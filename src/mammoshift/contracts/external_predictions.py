@@ -39,9 +39,23 @@ class Identifiers:
     @cached_property
     def keys(self) -> Keys:
         """[N] hashes; worked out when first asked for, since a table may have millions."""
-        used, place = np.unique(self.codes, return_inverse=True)
-        texts = np.array(self.texts.take(pa.array(used)).to_pylist(), dtype=object)
-        return pd.util.hash_array(texts, categorize=False)[place]
+        occurs = self._occurring
+        return self._hashes(np.flatnonzero(occurs))[(np.cumsum(occurs) - 1)[self.codes]]
+
+    @cached_property
+    def distinct_keys(self) -> Keys:
+        """The hashes of the identifiers that occur, each once."""
+        return self._hashes(np.flatnonzero(self._occurring))
+
+    @property
+    def _occurring(self) -> NDArray[np.bool_]:
+        occurs = np.zeros(len(self.texts), dtype=bool)
+        occurs[self.codes] = True
+        return occurs
+
+    def _hashes(self, codes: NDArray[np.intp]) -> Keys:
+        texts = np.array(self.texts.take(pa.array(codes)).to_pylist(), dtype=object)
+        return pd.util.hash_array(texts, categorize=False)
 
 
 @dataclass(frozen=True)
@@ -73,13 +87,24 @@ class DatasetScores:
     case_names: Identifiers
     patient_names: Identifiers | None
 
+    @property
+    def one_class(self) -> bool:
+        """Whether all labels are equal."""
+        return bool(self.labels.min() == self.labels.max())
+
+    @property
+    def fewest_patients(self) -> int:
+        """How many patients have a case of the rarer class; cases, where patients are unknown."""
+        owners = np.arange(self.labels.size) if self.patients is None else self.patients
+        return min(np.unique(owners[self.labels == value]).size for value in (0, 1))
+
     def identified(self, curve: int) -> IdentifiedScores:
         """Return the scores of one curve with the identity of the cases."""
         return IdentifiedScores(
             self.labels,
             self.scores[curve],
             self.case_names.keys,
-            None if self.patient_names is None else self.patient_names.keys,
+            None if self.patient_names is None else self.patient_names.distinct_keys,
         )
 
 

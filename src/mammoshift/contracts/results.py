@@ -71,6 +71,8 @@ COMPARISON_COLUMNS = (
     "from_domain",
     "arm",
     "reference",
+    "reference_domain",
+    "pairs",
     "seed",
     "subgroup",
     "subgroup_value",
@@ -97,6 +99,8 @@ COMPARISON_COLUMNS = (
     "p_inferior",
     "p_noninferior_adjusted",
     "p_inferior_adjusted",
+    "verdict_low",
+    "verdict_high",
     "verdict",
     "n",
     "n_pos",
@@ -113,22 +117,31 @@ arm, reference
              `estimate` is the metric of `arm` minus that of `reference` on `domain`; with
              `from_domain` what `arm` loses from there to `domain`, with a reference what it loses
              more than that
+reference_domain
+             where `reference` is judged, if not on `domain`: of an arm that learned from another
+             domain, such as the same patients divided otherwise
+pairs        of how many pairs the row is the mean, empty for one: `arm` and `reference` are then
+             `mean_` with the values of the family's factor
 seed         the seed for a per-seed paired test, or `all` for a test that combines the seeds
 subgroup     `all`, or a column of the cases; `subgroup_value` its value, or `all`
 metric       auc, auc_standardised (at the case mix of `from_domain`), sensitivity, specificity,
-             brier, nll, squared_calibration_error
+             accuracy, brier, nll, squared_calibration_error
 criterion, threshold_from
-             of sensitivity and specificity, as in `metrics.csv`
+             of sensitivity, specificity and accuracy, as in `metrics.csv`
 method       seeds_random and obuchowski_rockette_nested (about architectures),
              checkpoints_fixed and exact_fixed (about these models), delong_paired (per seed),
              stouffer_naive, strube, ensemble, obuchowski_rockette_crossed, omnibus, and over
-             domains (`all_targets`) equal_weights_t, weighted_stouffer, random_effects
+             domains (`all_targets`) seeds_random too, equal_weights_t, weighted_stouffer,
+             random_effects
 simultaneous_low, simultaneous_high
              limits that hold for all transfer drops from `from_domain` at once
 margin       the largest acceptable loss that the study declared
 p_noninferior, p_inferior
              one-sided: of a loss of the margin or more, and of the margin or less; the adjusted
              ones within the family
+verdict_low, verdict_high
+             the limits that the verdict is read from: those of an interval that leaves out what the
+             adjusted one-sided tests leave out, and so wider than `ci_low` to `ci_high`
 verdict      non-inferior, inferior, undecided or undefined; empty without a margin
 headline     true for the one method that the report leads with
 """
@@ -155,7 +168,7 @@ def read_comparisons(path: Path) -> pd.DataFrame:
     numbers = ("estimate", "se", "ci_low", "ci_high", "simultaneous_low", "simultaneous_high")
     tests = ("statistic", "df", "p", "p_adjusted", "p_adjusted_all", "detectable_difference")
     margins = ("margin", "p_noninferior", "p_inferior")
-    adjusted = ("p_noninferior_adjusted", "p_inferior_adjusted")
+    adjusted = ("p_noninferior_adjusted", "p_inferior_adjusted", "verdict_low", "verdict_high")
     return _read(path, COMPARISON_COLUMNS, (*numbers, *tests, *margins, *adjusted))
 
 
@@ -175,7 +188,8 @@ def _read(path: Path, columns: tuple[str, ...], numbers: tuple[str, ...]) -> pd.
         raise TableError(f"{path}: not a readable CSV table; make it again") from error
     if list(table.columns) != list(columns):
         raise TableError(f"{path}: the columns are not those of the contract; make it again")
-    for column in (*numbers, "n", "n_pos", "n_neg", "n_clusters"):
+    counts = [name for name in columns if name in ("pairs", "n", "n_pos", "n_neg", "n_clusters")]
+    for column in (*numbers, *counts):
         given = table[column] != ""
         table[column] = pd.to_numeric(table[column], errors="coerce")
         if (given & table[column].isna()).any():

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from mammoshift.configuration.judged import Family, LossSettings, Subgroup
+from mammoshift.evaluation.across import comparisons_across
 from mammoshift.evaluation.drops import auc_drops, seeds_of
 from mammoshift.evaluation.families import (
     Compared,
@@ -17,6 +18,7 @@ from mammoshift.evaluation.families import (
 from mammoshift.evaluation.grid import Grid
 from mammoshift.evaluation.losses import transfer_losses
 from mammoshift.evaluation.measures import Measure, Measures
+from mammoshift.evaluation.pair_means import pair_mean_rows, pair_means_in
 from mammoshift.evaluation.rows import LEAKS, ComparisonRow
 from mammoshift.statistics.comparisons import Combined
 from mammoshift.statistics.curve_values import RANDOM, CurveValues, difference_of_arms
@@ -32,9 +34,10 @@ def compare_study(settings: LossSettings, grid: Grid) -> list[ComparisonRow]:
     For each family: the paired DeLong test of every arm against its reference at each seed, the
     omnibus test that all arms with one reference are equal on a domain (means over seeds), the
     tests of the arms' operating points and proper scores, those of the AUC inside subgroups, and
-    the difference of transfer drops, where arm and reference have one own domain. Then what each
-    arm loses itself. p-values are adjusted within each family among tests of one kind; the
-    adjustment over all families is beside it.
+    the difference of transfer drops, where arm and reference have one own domain; the mean over a
+    factor's pairs of what is compared but the AUC; arms that are judged on a domain each. Then
+    what each arm loses itself. p-values are adjusted within each family among tests of one kind;
+    the adjustment over all families is beside it.
     """
     measures = Measures(settings, grid)
     rows: list[ComparisonRow] = []
@@ -64,6 +67,11 @@ def _family(
         for name in settings.subgroups:
             yield from _inside_subgroups(study, compared, name)
         yield from _differences_of_drops(study, compared, grid)
+    for mean in pair_means_in(family, grid):
+        for measured in (measures.operating_points(mean.cell), measures.proper_scores(mean.cell)):
+            for measure, values in measured.items():
+                yield from pair_mean_rows(study, mean, values, measure)
+    yield from comparisons_across(study, family, grid)
 
 
 def _measured(

@@ -69,7 +69,7 @@ def _areas(study: str, cell: Cell) -> Iterator[MetricRow]:
         if len(cell.seeds) > 1:
             yield row(arm, "mean", "seed_sd", Estimate(spread, note=mean.note), None)
             fixed = fixed_mean(auc, cell.positions(arm))
-            method = _method("checkpoints_fixed_logit_t", cell)
+            method = _method(fixed.method, cell)
             estimate = Estimate(fixed.auc, fixed.ci_low, fixed.ci_high, method, fixed.note)
             yield row(arm, "mean", "auc_of_models", estimate, fixed.se)
 

@@ -13,7 +13,6 @@ from mammoshift.evaluation.rows import (
     INDEPENDENCE,
     LEAKS,
     ComparisonRow,
-    Number,
     counts,
     defined,
     joined_notes,
@@ -24,13 +23,11 @@ from mammoshift.statistics.comparisons import (
     ChiSquareTest,
     Combined,
     Difference,
-    detectable_difference,
+    detectable_by,
+    within_bounds,
 )
 from mammoshift.statistics.margins import margin_tests
 from mammoshift.statistics.multiplicity import Correction, adjust
-
-BETWEEN_0_AND_1 = frozenset({"auc", "auc_standardised", "sensitivity", "specificity", "brier"})
-"""Metrics of which no two values differ by more than 1."""
 
 Test = Difference | Combined | ChiSquareTest
 
@@ -63,8 +60,9 @@ def compared_in(family: Family, grid: Grid) -> list[Compared]:
     for cell in grid.leading:
         if cell.domain not in family.domains:
             continue
-        for reference in dict.fromkeys(pair.reference for pair in family.pairs):
-            wanted = {pair.arm for pair in family.pairs if pair.reference == reference}
+        pairs = family.on_one_domain
+        for reference in dict.fromkeys(pair.reference for pair in pairs):
+            wanted = {pair.arm for pair in pairs if pair.reference == reference}
             arms = tuple(arm for arm in cell.arms if arm in wanted)
             if arms and reference in cell.arms:
                 found.append(Compared(family, cell, reference, arms))
@@ -116,7 +114,7 @@ def test_row(
     unknown = INDEPENDENCE if cell.patients_unknown else ""
     numbers = test_numbers(test, method, exact_se)
     for name in ("ci_low", "ci_high"):
-        numbers[name] = within(numbers[name], others.get("metric", "auc"))
+        numbers[name] = within_bounds(numbers[name], others.get("metric", "auc"))
     return ComparisonRow(
         study=study,
         family=family,
@@ -131,13 +129,6 @@ def test_row(
     )
 
 
-def within(limit: Number, metric: str) -> Number:
-    """Return a limit of a difference, cut where no difference of that metric can lie beyond."""
-    if limit is None or metric not in BETWEEN_0_AND_1:
-        return limit
-    return min(1.0, max(-1.0, limit))
-
-
 def test_numbers(test: Test, method: str, exact_se: float | None = None) -> dict[str, Any]:
     """Return the columns that a test fills; a joint test has no estimate."""
     numbers = {
@@ -149,11 +140,8 @@ def test_numbers(test: Test, method: str, exact_se: float | None = None) -> dict
     names = ("estimate", "se", "ci_low", "ci_high")
     if isinstance(test, ChiSquareTest):
         return numbers | dict.fromkeys(names)
-    # Seeds that happen to agree give a standard error that no sample of patients allows.
-    se = max(test.se, exact_se or 0.0) if test.se else None
-    detectable = detectable_difference(se, df=test.df) if se else None
     own = {name: defined(getattr(test, name)) for name in names}
-    return numbers | own | {"detectable_difference": detectable}
+    return numbers | own | {"detectable_difference": detectable_by(test, exact_se)}
 
 
 def adjusted(rows: Sequence[ComparisonRow], correction: Correction) -> list[ComparisonRow]:
@@ -197,7 +185,11 @@ def with_verdicts(
             names = ("p_noninferior", "p_inferior", "verdict")
             adjusted_names = ("p_noninferior_adjusted", "p_inferior_adjusted")
             own_columns = {name: getattr(test, name) for name in (*names, *adjusted_names)}
-            filled[i] = replace(rows[i], margin=margin, **own_columns)
+            ends = {
+                f"verdict_{end}": within_bounds(defined(getattr(test, f"ci_{end}")), first.metric)
+                for end in ("low", "high")
+            }
+            filled[i] = replace(rows[i], margin=margin, **own_columns, **ends)
     return filled
 
 

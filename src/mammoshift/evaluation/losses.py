@@ -17,11 +17,11 @@ from mammoshift.evaluation.drops import (
     seeds_of,
     standardised_auc_drops,
 )
-from mammoshift.evaluation.families import adjusted, test_row, with_verdicts, within
+from mammoshift.evaluation.families import adjusted, test_row, with_verdicts
 from mammoshift.evaluation.grid import Cell, Grid, why_not_judged
 from mammoshift.evaluation.measures import Measure, Measures
 from mammoshift.evaluation.rows import INDEPENDENCE, LEAKS, ComparisonRow, defined
-from mammoshift.statistics.comparisons import Combined
+from mammoshift.statistics.comparisons import Combined, within_bounds
 from mammoshift.statistics.curve_values import FIXED, RANDOM
 from mammoshift.statistics.seeding import generator_for
 from mammoshift.statistics.simultaneous import covariance_of_drops, simultaneous_level
@@ -104,8 +104,8 @@ def _auc_rows(
         seeds = seeds_of(transfer.arms, own.seeds)[arm]
         wide = drop_of_arm(drops, seeds, level)
         low, high = (
-            within(defined(wide.ci_low), AUC.metric),
-            within(defined(wide.ci_high), AUC.metric),
+            within_bounds(defined(wide.ci_low), AUC.metric),
+            within_bounds(defined(wide.ci_high), AUC.metric),
         )
         yield replace(row, simultaneous_low=low, simultaneous_high=high)
 

@@ -79,6 +79,8 @@ class ComparisonRow:
     df: Number
     p: Number
     from_domain: str = ""
+    reference_domain: str = ""
+    pairs: int | None = None
     subgroup: str = "all"
     subgroup_value: str = "all"
     metric: str = "auc"
@@ -96,6 +98,8 @@ class ComparisonRow:
     p_inferior: Number = None
     p_noninferior_adjusted: Number = None
     p_inferior_adjusted: Number = None
+    verdict_low: Number = None
+    verdict_high: Number = None
     verdict: str = ""
     n: int | None = None
     n_pos: int | None = None
@@ -111,6 +115,8 @@ class ComparisonRow:
             self.method,
             "drop" if self.from_domain else "difference",
             "to a reference" if self.reference else "",
+            "on two domains" if self.reference_domain else "",
+            "mean of pairs" if self.pairs else "",
             self.subgroup,
             self.metric,
             self.criterion,

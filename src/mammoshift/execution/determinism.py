@@ -20,6 +20,9 @@ from mammoshift.errors import ConfigurationError
 
 Determinism = Literal["exact", "fast"]
 
+_WORDS_OF_A_BLOCK = 4
+"""Numbers of 64 bits that Philox makes of one value of its counter."""
+
 # The module's settings are properties that its type stub does not know.
 _MEMORY: Any = torch.utils.deterministic
 
@@ -42,10 +45,52 @@ def generator(purpose: Purpose, *place: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(np.random.SeedSequence((purpose, *place))))
 
 
+def numbered_draws(
+    purpose: Purpose, place: tuple[int, ...], numbers: np.ndarray, count: int
+) -> np.ndarray:
+    """Return `count` values, uniform in [0, 1), for each of some numbers at one place.
+
+    They come from blocks of a counter-based generator, one after the other: those of a number are
+    the same whichever others are asked for, and a batch of neighbours costs one generator.
+
+    Parameters
+    ----------
+    purpose, place
+        As in `generator`.
+    numbers
+        (N,) int64, not negative; best near each other, since those in between are drawn too.
+    count
+        Values for each.
+
+    Returns
+    -------
+    numpy.ndarray
+        (N, count) float64.
+    """
+    if not len(numbers):
+        return np.empty((0, count))
+    blocks = -(-count // _WORDS_OF_A_BLOCK)
+    first, last = int(numbers.min()), int(numbers.max())
+    bits = np.random.Philox(np.random.SeedSequence((purpose, *place))).advance(blocks * first)
+    drawn = np.random.Generator(bits).random((last - first + 1, blocks * _WORDS_OF_A_BLOCK))
+    return drawn[numbers - first, :count]
+
+
 def torch_seed(purpose: Purpose, *place: int) -> int:
     """Return a seed, in [0, 2^63), for torch's generator at one place."""
     words = np.random.SeedSequence((purpose, *place)).generate_state(1, np.uint64)
     return int(words[0] >> np.uint64(1))
+
+
+def seed_torch(device: torch.device, seed: int) -> None:
+    """Seed torch's generator of a device, and that of the CPU.
+
+    `torch.manual_seed` seeds every kind of device that torch was built for; where CUDA is not in
+    use it notes for later where it was called from, which takes longer than a small layer.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
 
 
 @contextmanager

@@ -118,6 +118,21 @@ class BatchLoader:
         for batch in self.ahead(self._reader.read, plan):
             yield batch.to(self._device, non_blocking=True)
 
+    def batches_with(
+        self,
+        plan: Sequence[np.ndarray],
+        make: Callable[[Item], Made],
+        items: Sequence[Item],
+    ) -> Iterator[tuple[Tensor, Made]]:
+        """Yield what `batches` does, and beside each batch `make` of its item."""
+
+        def read(both: tuple[np.ndarray, Item]) -> tuple[Tensor, Made]:
+            places, item = both
+            return self._reader.read(places), make(item)
+
+        for batch, made in self.ahead(read, zip(plan, items, strict=True)):
+            yield batch.to(self._device, non_blocking=True), made
+
     def ahead(self, make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
         """Yield `make` of each item, in order, some made by the reading threads ahead of time."""
         if self._pool is None:

@@ -144,8 +144,8 @@ def _decode_htj2k(frame: bytes, described: CodestreamHeader, layout: PixelLayout
     The binding of OpenJPH swallows errors in the middle of an image and leaves the later rows
     as they were; rows that were set to the largest value show that.
     """
-    if not described.signed and described.bits == layout.bits:
-        fill = np.uint16(0xFFFF) if layout.bits > 8 else np.uint8(0xFF)
+    if not described.signed and layout.bits <= described.bits <= 16:
+        fill = np.uint16(0xFFFF) if described.bits > 8 else np.uint8(0xFF)
         decoded = np.full((layout.rows, layout.columns), fill)
         imagecodecs.htj2k_decode(frame, out=decoded)
         if not (decoded[-1] == fill).all():

@@ -242,9 +242,7 @@ def _toned(
     # Filling the sixteen bits keeps the fractions that averaging makes of 8 to 14 bit pixels.
     headroom = 16 - image.bits
     wide = np.left_shift(part, headroom, dtype=np.uint16) if headroom else part
-    resized = resample(wide, *size).astype(np.float32)
-    resized *= np.float32(1.0 / (1 << headroom))
-    return tone_of(recipe).tone(ShownCrop(resized, image, crop, region, recipe))
+    return tone_of(recipe).tone(ShownCrop(resample(wide, *size), image, crop, region, recipe))
 
 
 def _place(

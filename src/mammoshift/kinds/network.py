@@ -94,7 +94,7 @@ def _scored(request: ScoreRequest) -> NDArray[np.float64]:
     from mammoshift.execution.determinism import deterministic_torch
     from mammoshift.execution.device import choose_device
     from mammoshift.models.saved_model import load_model, read_record
-    from mammoshift.scoring.score import score_with
+    from mammoshift.scoring.score import score_closely
 
     if request.pixels is None:
         raise TrainingError("a network needs images")
@@ -103,7 +103,13 @@ def _scored(request: ScoreRequest) -> NDArray[np.float64]:
     with deterministic_torch(device, arm.training.threads, arm.training.determinism):
         models = [load_model(folder, device)[0] for folder in request.models]
         case_ids = request.cases["case_id"].tolist()
-        return score_with(models, arm.input.size, request.pixels, case_ids, BATCH_SIZE, device)
+        scored = score_closely(models, arm.input.size, request.pixels, case_ids, BATCH_SIZE, device)
+    if scored.again.any():
+        print(
+            f"{int(scored.again.sum())} of {scored.again.size} logits were not finite in "
+            f"{arm.applied_precision} and were computed again in float32"
+        )
+    return scored.logits
 
 
 def _subset(cases: pd.DataFrame, subset: str) -> Cases:

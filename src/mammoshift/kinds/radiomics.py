@@ -130,6 +130,7 @@ def fit(request: FitRequest) -> None:
             arm.estimator,
             request.run.seed,
             arm.grid,
+            progress=print,
         )
     except TrainingError as error:
         raise TrainingError(f"{request.run}: {error}") from None

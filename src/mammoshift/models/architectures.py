@@ -17,6 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mammoshift.configuration.model import Backbone
 from mammoshift.errors import ConfigurationError, WeightsError
+from mammoshift.models.grey_stem import apply_grey_stem
 from mammoshift.models.lean_timm import timm
 from mammoshift.models.padding import apply_static_padding
 from mammoshift.models.positions import with_positions_for
@@ -84,8 +85,8 @@ def create_features(
     Parameters
     ----------
     backbone
-        Its `architecture`, `channels`, `static_padding`, `drop_path`, `batch_norm_momentum` and
-        `position_resampling` are used.
+        Its `architecture`, `channels`, `static_padding`, `drop_path`, `batch_norm_momentum`,
+        `position_resampling` and `grey_stem`, with it `mean` and `std`, are used.
     size
         (rows, columns) of the input; None for the architecture's own.
     state
@@ -157,6 +158,8 @@ def create_features(
         apply_static_padding(features)
     if backbone.batch_norm_momentum is not None:
         _set_momentum(features, backbone)
+    if backbone.grey_stem:
+        apply_grey_stem(features, backbone.mean, backbone.std)
     return features
 
 

@@ -20,6 +20,7 @@ from mammoshift.models.architectures import (
     feature_count,
 )
 from mammoshift.models.heads._protocol import build_head, map_shape, takes_maps
+from mammoshift.models.narrow_maps import compute_narrow_maps_in_float32
 
 DENSITY_CLASSES = ("a", "b", "c", "d")
 FEATURES = "features."
@@ -73,19 +74,22 @@ class Classifier(nn.Module):
         super().__init__()
         shape = _feature_shape(features, backbone, size, head)
         count = shape[0]
+        compute_narrow_maps_in_float32(features)
         self.features = features
         self.dropout = nn.Dropout(0.0)
         self.head = build_head(head, shape)
         self.maps = takes_maps(head)
         self.density_head = nn.Linear(count, len(DENSITY_CLASSES)) if density_head else None
-        self.channels = backbone.channels
+        self.channels = backbone.taken_channels
         self.per_image_range = backbone.per_image_range
         self.still: tuple[nn.Module, ...] = ()
         self.flips: Flips | None = None
         self.precision: Precision = "float32"
-        shape = (1, backbone.channels, 1, 1)
-        mean = torch.tensor(backbone.mean, dtype=torch.float32).reshape(shape)
-        std = torch.tensor(backbone.std, dtype=torch.float32).reshape(shape)
+        shape = (1, self.channels, 1, 1)
+        mean, std = (
+            torch.tensor(values[: self.channels], dtype=torch.float32).reshape(shape)
+            for values in (backbone.mean, backbone.std)
+        )
         # Both come from the record that is stored with the model, so the weights leave them out.
         self.register_buffer("mean", mean, persistent=False)
         self.register_buffer("scale", 1.0 / std, persistent=False)
@@ -128,7 +132,8 @@ class Classifier(nn.Module):
         Returns
         -------
         Tensor
-            (N, channels, rows, columns), float32.
+            (N, channels, rows, columns), float32; of one channel, normalised as the first, for a
+            network with `grey_stem`.
         """
         intensities = unit_intensities(images)
         if self.per_image_range:
@@ -207,7 +212,7 @@ def _feature_shape(
 ) -> tuple[int, ...]:
     if not takes_maps(head):
         return (feature_count(features),)
-    return map_shape(features, backbone.channels, size)
+    return map_shape(features, backbone.taken_channels, size)
 
 
 def unit_intensities(images: Tensor) -> Tensor:

@@ -33,6 +33,8 @@ class StaticallyPaddedConv(nn.Conv2d):
     are those of the convolution it replaces.
     """
 
+    static_padding: tuple[int, int, int, int]
+
     def __init__(self, source: nn.Conv2d, static_padding: tuple[int, int, int, int]) -> None:
         super().__init__(
             source.in_channels,

@@ -23,15 +23,19 @@ def difference_hash(array: NDArray[np.uint16]) -> int:
     than its left neighbour. It survives scaling, monotone tone curves and light compression,
     but not shifts or rotation. The first row's first pair is the highest bit.
     """
-    return int.from_bytes(_brighter_along(array, 8).tobytes(), "big")
+    return int.from_bytes(_brighter(_averages(array, 8, 9)), "big")
 
 
 def fine_difference_hash(array: NDArray[np.uint16]) -> bytes:
     """Return a difference hash of 512 bits: 16 x 16 cells, along the rows and down the columns."""
-    down = np.ascontiguousarray(array.T)
-    return _brighter_along(array, 16).tobytes() + _brighter_along(down, 16).tobytes()
+    down = np.ascontiguousarray(_averages(array, 17, 16).T)
+    return _brighter(_averages(array, 16, 17)) + _brighter(down)
 
 
-def _brighter_along(array: NDArray[np.uint16], cells: int) -> NDArray[np.uint8]:
-    averages = cv2.resize(array, (cells + 1, cells), interpolation=cv2.INTER_AREA)
-    return np.packbits(averages[:, 1:] > averages[:, :-1])
+def _averages(array: NDArray[np.uint16], rows: int, columns: int) -> NDArray[np.uint16]:
+    return cv2.resize(array, (columns, rows), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+
+
+def _brighter(averages: NDArray[np.uint16]) -> bytes:
+    """Return a bit for each cell but the first of a row: brighter than the one to its left."""
+    return np.packbits(averages[:, 1:] > averages[:, :-1]).tobytes()

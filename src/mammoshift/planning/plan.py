@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mammoshift.configuration.audit_leaves import lineage_name
+from mammoshift.configuration.gallery import gallery_arms
 from mammoshift.configuration.leaves import bundles, input_name, sheet_inputs
 from mammoshift.configuration.load import Project
 from mammoshift.configuration.model import Arm
@@ -27,8 +28,9 @@ class StudyPlan:
     ----------
     jobs
         Rule -> number of jobs, in the order of the data.
-    training_hours, scoring_hours
-        GPU-hours; None when an image count or an architecture's throughput is unknown.
+    training_hours, scoring_hours, trial_hours
+        GPU-hours; None when an image count or an architecture's throughput is unknown. Those of the
+        trials of searches are the most that they can be: none is given up, each is the longest.
     pixel_bytes, model_bytes
         Storage of the pixel stores and of the trained models; None when unknown.
     images
@@ -41,6 +43,7 @@ class StudyPlan:
     jobs: Mapping[str, int]
     training_hours: float | None
     scoring_hours: float | None
+    trial_hours: float | None
     pixel_bytes: int | None
     model_bytes: int | None
     images: Mapping[str, int | None]
@@ -69,6 +72,7 @@ def plan_study(
         }
     )
     known = all(cost is not None for cost in costs.values())
+    trials = [_trial_hours(project, resolved, arm, images, throughput) for arm in arms.values()]
     parameters = {name: _parameters(project, arm, throughput) for name, arm in arms.items()}
     trained = [name for name, arm in arms.items() if arm.learns]
     return StudyPlan(
@@ -76,6 +80,7 @@ def plan_study(
         jobs=_jobs(project, resolved),
         training_hours=_hours_of(resolved, costs, trained, 0) if known else None,
         scoring_hours=_hours_of(resolved, costs, list(arms), 1) if known else None,
+        trial_hours=sum(hours or 0.0 for hours in trials) if known else None,
         pixel_bytes=_pixel_bytes(project, resolved, images),
         model_bytes=None
         if any(parameters[name] is None for name in trained)
@@ -148,6 +153,7 @@ def _jobs(project: Project, study: ResolvedStudy) -> dict[str, int]:
         "audit_predictions": 1,
         "statistics": 4,
         "write_card": len(study.trained_runs),
+        "draw_gallery": len(gallery_arms(study)),
         "report_study": 1,
     }
     return {rule: count for rule, count in jobs.items() if count}
@@ -175,14 +181,40 @@ def _pixel_bytes(
     return sum((images[dataset] or 0) * pixels * BYTES_PER_PIXEL for dataset, _, pixels in stores)
 
 
+def _trial_hours(
+    project: Project,
+    study: ResolvedStudy,
+    arm: Arm,
+    images: Mapping[str, int | None],
+    throughput: Mapping[str, Throughput],
+) -> float | None:
+    """Return the GPU-hours of all trials of an arm's search, None when unknown or there is none."""
+    if arm.search is None:
+        return None
+    longest = {
+        path: max(ends)
+        for path, values in arm.search.space.items()
+        if path.endswith(".epochs")
+        and (ends := [end for end in values.ends if isinstance(end, int | float)])
+    }
+    inner = arm.search.inner_folds
+    cost = _arm_hours(project, study, arm.with_chosen(longest), images, throughput, inner)
+    folds = study.folds(study.own_domain(arm.name))
+    return None if cost is None else cost[0] * arm.search.trials * folds
+
+
 def _arm_hours(
     project: Project,
     study: ResolvedStudy,
     arm: Arm,
     images: Mapping[str, int | None],
     throughput: Mapping[str, Throughput],
+    inner_folds: int | None = None,
 ) -> tuple[float, float] | None:
-    """Return (training, scoring) GPU-hours of one run of an arm, None when unknown."""
+    """Return (training, scoring) GPU-hours of one run of an arm, None when unknown.
+
+    With `inner_folds` the training is one for each of them.
+    """
     cost = throughput.get(project.backbones[arm.backbone].architecture)
     own = study.own_domain(arm.name)
     learned = _total({name: images[name] for name in study.domains[own].datasets})
@@ -193,6 +225,8 @@ def _arm_hours(
     pixels = math.prod(arm.input.size)
     epochs = sum(stage.epochs for stage in arm.training.stages)
     train, validation = _learned_shares(study.domains[own].split)
+    if inner_folds is not None:
+        train, validation = (inner_folds - 1) * (train + validation), train + validation
     seconds = cost.training_seconds(learned * train * epochs, pixels)
     seconds += cost.scoring_seconds(learned * validation * epochs, pixels)
     scored = total - learned * train
@@ -228,6 +262,8 @@ def plan_rows(plans: list[StudyPlan]) -> list[list[str]]:
     rows += [[f"jobs: {rule}", *(str(plan.jobs.get(rule, 0)) for plan in plans)] for rule in rules]
     rows.append(["jobs: all", *(str(sum(plan.jobs.values())) for plan in plans)])
     rows.append(["GPU-hours, training", *(_hours(plan.training_hours) for plan in plans)])
+    if any(plan.trial_hours for plan in plans):
+        rows.append(["GPU-hours, trials", *(_hours(plan.trial_hours) for plan in plans)])
     rows.append(["GPU-hours, scoring", *(_hours(plan.scoring_hours) for plan in plans)])
     rows.append(["pixel store", *(_size(plan.pixel_bytes) for plan in plans)])
     rows.append(["models", *(_size(plan.model_bytes) for plan in plans)])

@@ -21,6 +21,7 @@ FOUND_BY_ITSELF = frozenset({".csv", ".tsv", ".xlsx"})
 """Suffixes of what is surely a table; a text file is one where it is named."""
 
 _DICOM_MARK, _MARK_AT = b"DICM", 128
+_TWO_BYTES = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,11 @@ def look_at(root: Path) -> Contents:
     ArchiveError
         If there is no such folder, or not one image in it.
     """
+    if root.is_file():
+        raise ArchiveError(
+            f"{root}: is a file; give the folder that holds the images and the table, "
+            f"{root.parent}, and name a table with --table"
+        )
     if not root.is_dir():
         raise ArchiveError(f"{root}: there is no such folder")
     images, tables = set(), []
@@ -122,6 +128,7 @@ def described(contents: Contents, table: str | None, image: str | None) -> Descr
         )
     if not found:
         raise _names_no_image(contents, tables, image)
+    _check_has_header(contents, found[0].table)
     return found[0]
 
 
@@ -133,10 +140,31 @@ def read_table(path: Path, name: str) -> Table:
     ArchiveError
         If it cannot be read, or has no row below its header.
     """
+    _check_is_text(path)
     rows = tuple(read_rows(path, []))
     if not rows:
         raise ArchiveError(f"{path}: the table has no row below its header")
     return Table(name, tuple(column for column in rows[0].cells if column), rows)
+
+
+def _check_has_header(contents: Contents, table: Table) -> None:
+    """Refuse a table whose first row names an image, and quote nothing of it."""
+    if any(_plain(column) in contents.images for column in table.columns):
+        raise ArchiveError(
+            f"{contents.root / table.path}: its first row names an image and no columns; write a "
+            "header above it, such as file,label,patient"
+        )
+
+
+def _check_is_text(path: Path) -> None:
+    """Refuse a table of text with two bytes for each character, as spreadsheets may write."""
+    with path.open("rb") as stream:
+        begin = stream.read(4)
+    if begin[:2] in _TWO_BYTES and not path.name.lower().endswith(".xlsx"):
+        raise ArchiveError(
+            f"{path}: is text in UTF-16, such as a spreadsheet's 'Unicode text'; export it as "
+            "'CSV UTF-8'"
+        )
 
 
 def _match(contents: Contents, table: Table, image: str | None) -> Described | None:

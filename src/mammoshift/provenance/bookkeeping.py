@@ -182,6 +182,7 @@ def _finished_key(job: Any, first: Path, record: Any, keys: Keys) -> Key:
         seconds=made.seconds if made else None,
         started=record.starttime,
         ended=record.endtime,
+        machines=made.machines if made else (),
     )
 
 

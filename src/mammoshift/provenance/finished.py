@@ -1,15 +1,16 @@
 """Finished fingerprints, remembered for as long as no file of the library or a script changes.
 
 Following what a script reaches costs some hundredths of a second for each rule, in every process
-of a workflow; hashing every file once costs less than one of them. Standard library only: this is
-imported while Snakemake parses.
+of a workflow; asking the state of every file once costs less than one of them. Standard library
+only: this is imported while Snakemake parses.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection
+import os
+from collections.abc import Collection, Iterator
 from functools import cached_property
 from pathlib import Path
 
@@ -51,13 +52,15 @@ class Fingerprints:
 
     @cached_property
     def _state(self) -> str:
-        """A hash of the name and the content of every file of the code."""
+        """A hash of the name, the size and the times of every file of the code.
+
+        The time of the last change of a file's state is the system's own: no program sets it, so
+        that a file with another content never looks like the one before.
+        """
         digest = hashlib.sha256()
         for folder in (self._library / FIRST_PARTY, self._scripts):
-            for path in sorted(folder.rglob("*.py")):
-                content = path.read_bytes()
-                digest.update(f"{path.relative_to(folder)}\0{len(content)}\0".encode())
-                digest.update(content)
+            for path, found in sorted(_states(folder)):
+                digest.update(f"{path}\0{found}\0".encode())
         return digest.hexdigest()
 
     @cached_property
@@ -69,6 +72,17 @@ class Fingerprints:
             return known if _is_well_formed(known) else {}
         except (OSError, ValueError, KeyError, TypeError):
             return {}
+
+
+def _states(folder: str | Path) -> Iterator[tuple[str, str]]:
+    """Yield the path of every Python file below a folder, and its size and times."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                yield from _states(entry.path)
+            elif entry.name.endswith(".py"):
+                found = entry.stat()
+                yield entry.path, f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
 
 
 def _is_well_formed(known: object) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mammoshift.provenance.keys import Keys, write_made
 from mammoshift.provenance.sums import check_sha256, remembered_sha256
-from mammoshift.provenance.versions import loaded_versions, seconds_of_work
+from mammoshift.provenance.versions import loaded_versions, machines_of_work, seconds_of_work
 
 
 def check_inputs(paths: Iterable[Path]) -> None:
@@ -43,7 +43,7 @@ def note_outputs(outputs: Sequence[Path], also: Iterable[Path] = ()) -> None:
     more = (file for folder in also for file in sorted(folder.rglob("*")) if _is_written(file))
     files = dict.fromkeys([*outputs, *more])
     sums = {file.relative_to(first.parent).as_posix(): remembered_sha256(file) for file in files}
-    write_made(first, sums, loaded_versions(), seconds_of_work())
+    write_made(first, sums, loaded_versions(), seconds_of_work(), machines_of_work())
 
 
 def _is_written(file: Path) -> bool:

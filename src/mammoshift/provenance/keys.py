@@ -64,6 +64,8 @@ class Key:
         Of work, that of restored parts included; None where unknown.
     started, ended
         Seconds since the epoch.
+    machines
+        Processors and GPUs that computed; empty where they were not noted.
     """
 
     file: Path
@@ -76,6 +78,7 @@ class Key:
     seconds: float | None = None
     started: float | None = None
     ended: float | None = None
+    machines: Sequence[str] = ()
 
     @property
     def paths(self) -> list[Path]:
@@ -94,7 +97,11 @@ def relative_path(output: Path, folder: Path) -> str:
 
 
 def write_made(
-    first: Path, sums: Mapping[str, str], versions: Mapping[str, str], seconds: float
+    first: Path,
+    sums: Mapping[str, str],
+    versions: Mapping[str, str],
+    seconds: float,
+    machines: Sequence[str] = (),
 ) -> None:
     """Write what a job knows of its results.
 
@@ -108,9 +115,16 @@ def write_made(
         Library -> version.
     seconds
         Of work that they took.
+    machines
+        What computed them (`mammoshift.provenance.machine`).
     """
     made = {name: {"sha256": digest} for name, digest in sums.items()}
-    content = {"outputs": made, "versions": dict(versions), "seconds": round(seconds, 3)}
+    content = {
+        "outputs": made,
+        "versions": dict(versions),
+        "seconds": round(seconds, 3),
+        "machines": list(machines),
+    }
     write_sealed(key_file(first), content)
 
 
@@ -130,6 +144,7 @@ def write_key(key: Key, results: Path) -> None:
         "seconds": key.seconds,
         "started": key.started,
         "ended": key.ended,
+        "machines": list(key.machines),
     }
     write_sealed(key.file, content)
 
@@ -157,6 +172,7 @@ def read_key(file: Path, results: Path) -> Key | None:
             seconds=content.get("seconds"),
             started=content.get("started"),
             ended=content.get("ended"),
+            machines=tuple(content.get("machines", ())),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DamagedFileError(f"{file}: no key of a result; delete it") from error

@@ -33,6 +33,7 @@ from mammoshift.provenance.sums import remembered_sha256
 from mammoshift.provenance.versions import (
     differing,
     loaded_versions,
+    machines_of_work,
     must_be_the_same,
     note_restored,
     seconds_of_work,
@@ -108,7 +109,7 @@ class Store:
         except (OSError, DamagedFileError, KeyError, TypeError):
             # Another process may drop what is kept at any time.
             return False
-        note_restored(entry["versions"], entry["seconds"])
+        note_restored(entry["versions"], entry["seconds"], entry.get("machines", ()))
         return True
 
     def once(
@@ -165,6 +166,7 @@ class Store:
             "files": {name: sha256_of_file(staging / name) for name in outputs},
             "versions": loaded_versions(),
             "seconds": round(seconds_of_work(), 3),
+            "machines": machines_of_work(),
             "kept": time.time(),
         }
         write_sealed(staging / ENTRY, entry)

@@ -1,4 +1,4 @@
-"""Versions of the libraries that decode and compute, and the time that making a result took.
+"""Versions of the libraries that decode and compute, where, and the time that a result took.
 
 Standard library only: this is imported while Snakemake parses.
 """
@@ -9,8 +9,10 @@ import importlib.metadata
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
+
+from mammoshift.provenance.machine import machine
 
 LIBRARIES = {
     "cv2": "opencv-python-headless",
@@ -36,7 +38,7 @@ RERUN = "rerun"
 """Value of the setting under which a result of other versions is not valid."""
 
 _STARTED = time.monotonic()
-_restored: list[tuple[Mapping[str, str], float]] = []
+_restored: list[tuple[Mapping[str, str], float, Sequence[str]]] = []
 
 
 def loaded_versions() -> dict[str, str]:
@@ -47,7 +49,7 @@ def loaded_versions() -> dict[str, str]:
     """
     found: dict[str, set[str]] = {}
     own = {dist: installed(dist) for name, dist in LIBRARIES.items() if name in sys.modules}
-    for versions in (own, *(versions for versions, _ in _restored)):
+    for versions in (own, *(versions for versions, _, _ in _restored)):
         for name, version in versions.items():
             if version:
                 found.setdefault(name, set()).update(version.split(", "))
@@ -56,12 +58,26 @@ def loaded_versions() -> dict[str, str]:
 
 def seconds_of_work() -> float:
     """Return the seconds that this process has run, and those that what it restored had taken."""
-    return time.monotonic() - _STARTED + sum(seconds for _, seconds in _restored)
+    return time.monotonic() - _STARTED + sum(seconds for _, seconds, _ in _restored)
 
 
-def note_restored(versions: Mapping[str, str], seconds: float) -> None:
-    """Take in the versions of a kept result that this process restored, and the time it took."""
-    _restored.append((dict(versions), seconds))
+def machines_of_work() -> list[str]:
+    """Return the machines that computed what this process made, each once.
+
+    They are this one and those of what it restored; this one is left out where it restored
+    something and loaded no torch, as a process does that restores everything.
+    """
+    found = {name for _, _, machines in _restored for name in machines}
+    if not _restored or "torch" in sys.modules:
+        found.add(machine())
+    return sorted(found)
+
+
+def note_restored(
+    versions: Mapping[str, str], seconds: float, machines: Sequence[str] = ()
+) -> None:
+    """Take in the versions of a kept result that this process restored, its time and machines."""
+    _restored.append((dict(versions), seconds, tuple(machines)))
 
 
 @cache

@@ -11,7 +11,7 @@ and Data Analysis 38:367 (with subsampling).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -20,7 +20,7 @@ from sklearn import config_context
 from sklearn.decomposition import PCA
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import GradientBoostingClassifier
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, ParameterGrid
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -32,6 +32,7 @@ Integers = NDArray[np.int64]
 
 PUBLISHED_SEED = 42
 LEAF = -1
+_TRIED_TOGETHER = 24
 _STEPS = {
     "components": "pca__n_components",
     "trees": "boosting__n_estimators",
@@ -169,6 +170,7 @@ def fit_boosting(
     seed: int = PUBLISHED_SEED,
     grid: BoostingGrid | None = None,
     jobs: int = 1,
+    progress: Callable[[str], None] = lambda _line: None,
 ) -> BoostingFit:
     """Fit the classifier on training patients; with a grid, by the best of its combinations.
 
@@ -184,6 +186,8 @@ def fit_boosting(
         Of the subsampling.
     jobs
         Processes of the search; -1 for all CPUs. The result does not depend on it.
+    progress
+        Is told from time to time how many settings of the grid were tried.
 
     Raises
     ------
@@ -196,7 +200,7 @@ def fit_boosting(
     # Each of hundreds of trees would have its parameters checked, for half of the time.
     with config_context(skip_parameter_validation=True):
         if grid is not None:
-            return _searched(known, labels, settings, seed, grid, jobs)
+            return _searched(known, labels, settings, seed, grid, jobs, progress)
         used = settings.model_copy(update={"components": min(settings.components, *known.shape)})
         return BoostingFit(_arrays(_pipeline(used, seed).fit(known, labels)), used)
 
@@ -208,6 +212,7 @@ def _searched(
     seed: int,
     grid: BoostingGrid,
     jobs: int,
+    progress: Callable[[str], None],
 ) -> BoostingFit:
     smallest = len(features) - -(-len(features) // grid.folds)
     most = min(smallest, features.shape[1])
@@ -215,15 +220,28 @@ def _searched(
         _STEPS[name]: list(dict.fromkeys(min(v, most) if name == "components" else v for v in own))
         for name, own in grid.model_dump(exclude={"folds"}).items()
     }
-    search = GridSearchCV(
-        _pipeline(settings, seed), values, scoring="roc_auc", cv=grid.folds, n_jobs=jobs
-    ).fit(features, labels)
-    used = Boosting(**{name: search.best_params_[step] for name, step in _STEPS.items()})
+    pipeline, combinations = _pipeline(settings, seed), list(ParameterGrid(values))
+    areas: list[float] = []
+    # The grid in parts, so that something can be said in between; the folds are always the same.
+    for first in range(0, len(combinations), _TRIED_TOGETHER):
+        part = combinations[first : first + _TRIED_TOGETHER]
+        search = GridSearchCV(
+            pipeline,
+            [{step: [value] for step, value in one.items()} for one in part],
+            scoring="roc_auc",
+            cv=grid.folds,
+            n_jobs=jobs,
+            refit=False,
+        ).fit(features, labels)
+        areas += search.cv_results_["mean_test_score"].tolist()
+        progress(f"{len(areas)} of {len(combinations)} settings")
+    best = int(np.argmax(areas))
+    used = Boosting(**{name: combinations[best][step] for name, step in _STEPS.items()})
     return BoostingFit(
-        _arrays(search.best_estimator_),
+        _arrays(_pipeline(used, seed).fit(features, labels)),
         used,
-        searched=len(search.cv_results_["params"]),
-        cross_validated_auc=float(search.best_score_),
+        searched=len(combinations),
+        cross_validated_auc=areas[best],
     )
 
 

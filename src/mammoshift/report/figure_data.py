@@ -71,9 +71,10 @@ def summary_data(data: ReportData) -> pd.DataFrame:
                 continue
             row = found.iloc[0]
             numbers = {name: row[name] for name in ("value", "ci_low", "ci_high")}
-            place = {"domain": domain.name, "subset": domain.subsets[0], "own": domain.name == own}
+            place = {"domain": domain.name, "subset": domain.subsets[0]}
+            place |= {"own": domain.name == own, "leak": domain.leak is not None}
             records.append({"arm": arm.name, **place, **numbers})
-    columns = ["arm", "domain", "subset", "own", "value", "ci_low", "ci_high"]
+    columns = ["arm", "domain", "subset", "own", "leak", "value", "ci_low", "ci_high"]
     return pd.DataFrame(records, columns=columns)
 
 
@@ -105,11 +106,17 @@ def subgroup_data(data: ReportData, subgroup: str) -> pd.DataFrame:
 
 
 def learning_data(data: ReportData) -> pd.DataFrame:
-    """Return every epoch of every run; `kept` marks the epoch whose model was kept."""
+    """Return every epoch of every run; `kept` marks the epoch whose model was kept.
+
+    With the accuracies where that of the training images was asked for.
+    """
     columns = ["epoch", "train_loss", "validation_loss", "validation_auc"]
+    accuracies = ["train_accuracy", "validation_accuracy"]
+    if any(t.history.reindex(columns=accuracies[:1]).notna().any(axis=None) for t in data.runs):
+        columns += accuracies
     parts = []
     for trained in data.runs:
-        part = trained.history[columns].copy()
+        part = trained.history.reindex(columns=columns)
         for place, name in enumerate(("arm", "seed", "fold")):
             part.insert(place, name, getattr(trained.run, name))
         part["kept"] = part["epoch"] == trained.model.selected_epoch

@@ -25,8 +25,15 @@ from mammoshift.report.findings_of_tests import (
 )
 from mammoshift.report.formatting import counted, format_estimate, joined, typographic
 from mammoshift.report.inputs import ReportData
-from mammoshift.report.rows import at_thresholds, select, summarised
+from mammoshift.report.rows import (
+    across_domains,
+    at_thresholds,
+    first_of_each,
+    select,
+    summarised,
+)
 from mammoshift.report.verdicts import beating_chance, own_aucs, verdict_findings
+from mammoshift.report.vocabulary import METRIC_LABELS, criterion_words
 
 
 def findings(data: ReportData) -> tuple[Finding, ...]:
@@ -35,7 +42,7 @@ def findings(data: ReportData) -> tuple[Finding, ...]:
         *verdict_findings(data),
         *_synthetic(data.settings),
         *_one_seed(data.settings),
-        *_leaks(data.settings),
+        *_leaks(data),
         *_unknown_patients(data),
         *_densities(data),
         *_own_accuracy(data),
@@ -63,8 +70,9 @@ def _synthetic(settings: ReportSettings) -> list[Finding]:
     return [Finding("caution", text)]
 
 
-def _leaks(settings: ReportSettings) -> list[Finding]:
+def _leaks(data: ReportData) -> list[Finding]:
     """Say which domains share patients between training and testing by declaration."""
+    settings = data.settings
     words = {"by_row": "rows", "by_patch": "patches"}
     names = [f"{d.name} (by {words[d.leak]})" for d in settings.domains if d.leak is not None]
     if not names:
@@ -74,7 +82,29 @@ def _leaks(settings: ReportSettings) -> list[Finding]:
         "wants. These numbers reproduce a published habit; they have no headline test and "
         "support nothing."
     )
-    return [Finding("caution", text)]
+    return [Finding("caution", text), *_optimism(data)]
+
+
+def _optimism(data: ReportData) -> list[Finding]:
+    """Say how much a declared leak gained over the same arm with patients kept apart."""
+    rows = first_of_each(across_domains(data.comparisons)).dropna(subset=["ci_low", "ci_high"])
+    leaky = {domain.name for domain in data.settings.domains if domain.leak is not None}
+    found = []
+    for (arm, domain, reference, other), tests in rows[rows["domain"].isin(leaky)].groupby(
+        ["arm", "domain", "reference", "reference_domain"], sort=False
+    ):
+        gains = [
+            f"{METRIC_LABELS[row['metric']]}"
+            f"{' at ' + criterion_words(row['criterion']) if row['criterion'] else ''} "
+            + format_estimate(row["estimate"], row["ci_low"], row["ci_high"], signed=True)
+            for _, row in tests.iterrows()
+        ]
+        text = (
+            f"What the leak is worth: {arm} on {domain} minus {reference} on {other}, whose "
+            f"settings are the same (95% CI): {joined(gains)}."
+        )
+        found.append(Finding("caution", text))
+    return found
 
 
 def _one_seed(settings: ReportSettings) -> list[Finding]:
@@ -146,7 +176,8 @@ def _own_accuracy(data: ReportData) -> list[Finding]:
         (rows["ci_low"].isna() | rows["ci_high"].isna(), "is undefined"),
     ):
         if holds.any():
-            text += f" The interval of {joined(rows.loc[holds, 'arm'].tolist())} {said}."
+            arms = rows.loc[holds, "arm"].tolist()
+            text += f" The interval of {'each of ' if len(arms) > 1 else ''}{joined(arms)} {said}."
     random = rows["method"].str.startswith("seeds_random").all()
     kind: Kind = "supported" if random else "these_models"
     if not random:

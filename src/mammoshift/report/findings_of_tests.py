@@ -21,8 +21,10 @@ from mammoshift.report.rows import (
     headline,
     in_study_order,
     leading,
+    means_of_pairs,
+    single_pairs,
 )
-from mammoshift.report.tables.comparisons import NOTHING_FOUND
+from mammoshift.report.tables.comparisons import NOTHING_FOUND, compared
 from mammoshift.report.verdicts import beating_chance, judged_at_home
 from mammoshift.report.vocabulary import (
     ABOUT_ARCHITECTURES,
@@ -80,7 +82,8 @@ def _drops_of(known: pd.DataFrame, settings: ReportSettings, kind: Kind) -> list
         )
         text += f", the smallest of these {_drop(smallest)}." if len(lost) > 1 else "."
         together = int((lost["simultaneous_low"] > 0).sum())
-        text += f" {UNADJUSTED} Of those that hold all at once, {together} lie above zero."
+        lie = "lies" if together == 1 else "lie"
+        text += f" {UNADJUSTED} Of those that hold all at once, {together} {lie} above zero."
         found.append(Finding(kind, text + alone))
     if len(gained):
         names = joined([_drop(row) for _, row in gained.iterrows()])
@@ -101,13 +104,30 @@ def _drops_of(known: pd.DataFrame, settings: ReportSettings, kind: Kind) -> list
 def comparison_findings(data: ReportData) -> list[Finding]:
     """Say which arms differ in AUC, by the headline test of each family."""
     rows = headline(data.comparisons)
-    found = []
-    for family, tests in rows.groupby("family", sort=False):
+    found = _of_means(means_of_pairs(rows))
+    for family, tests in single_pairs(rows).groupby("family", sort=False):
         known = tests.dropna(subset=["p_adjusted", "estimate"])
         for random in (True, False):
             own = known[known["method"].isin(ABOUT_ARCHITECTURES) == random]
             for _, same in own.groupby("method", sort=False):
                 found += _of_family(str(family), same, "supported" if random else "these_models")
+    return found
+
+
+def _of_means(rows: pd.DataFrame) -> list[Finding]:
+    """Say what a setting changes on average over the pairs that differ in it."""
+    found = []
+    for _, row in rows.dropna(subset=["p_adjusted", "estimate"]).iterrows():
+        random = row["method"] in ABOUT_ARCHITECTURES
+        clear = row["p_adjusted"] < SUPPORT_LEVEL
+        text = (
+            f"In the family {spoken(row['family'])}, the AUC on {where(row)} differs by "
+            f"{_interval(row)} on average, {compared(row)}; adjusted "
+            f"{p_phrase(row['p_adjusted'])}."
+        )
+        text += "" if random else f" {THESE_ALONE}"
+        kind: Kind = "supported" if random else "these_models"
+        found.append(Finding(kind if clear else "not_supported", text))
     return found
 
 
@@ -156,7 +176,7 @@ def _open_text(family_text: str, open_tests: pd.DataFrame, known: pd.DataFrame) 
 
 def other_measure_findings(data: ReportData) -> list[Finding]:
     """Say which arms differ at their operating points, in proper scores and in calibration."""
-    rows = leading(differences(data.comparisons, _OTHERS))
+    rows = single_pairs(leading(differences(data.comparisons, _OTHERS)))
     return _grouped(rows, ["family", "metric", "threshold_from"], data.settings)
 
 

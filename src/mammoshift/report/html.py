@@ -19,6 +19,7 @@ from mammoshift.report.formatting import NOT_COMPUTED, typographic
 from mammoshift.report.inputs import ReportData
 from mammoshift.report.machine_readable import software_versions
 from mammoshift.report.publication import PublicationTable
+from mammoshift.report.rows import NOT_JUDGED
 from mammoshift.report.tables.arms import shared_settings
 from mammoshift.report.vocabulary import (
     COMPARISON_METHODS,
@@ -72,10 +73,14 @@ class Assets:
 
 @dataclass(frozen=True)
 class HeadCell:
-    """A row head; `repeats` says that the row above has the same, so that a page may hide it."""
+    """A row head; `repeats` says that the row above has the same, so that a page may hide it.
+
+    `label` is what an arm is called beside its key, empty where it is called by that.
+    """
 
     text: str
     repeats: bool
+    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -151,8 +156,12 @@ def render_report(
     tables: tuple[PublicationTable, ...],
     figures: tuple[ReportFigure, ...],
     found: tuple[Finding, ...],
+    for_print: bool = False,
 ) -> str:
-    """Return the whole report as HTML; every value is escaped."""
+    """Return the whole report as HTML; every value is escaped.
+
+    `for_print` says that figures lie beside it as PNG and PDF, too.
+    """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(assets.templates),
         autoescape=True,
@@ -163,15 +172,19 @@ def render_report(
     )
     environment.filters["typographic"] = typographic
     margins = data.settings.margins
+    labels = arm_labels(data.settings)
     return environment.get_template("report.html.j2").render(
         settings=data.settings,
         level=SUPPORT_LEVEL,
         random_streams=RANDOM_STREAMS,
         style=Markup(assets.style),
         script=Markup(assets.script),
-        tables={view.key: view for view in _table_views(tables, assets)},
+        tables={view.key: view for view in _table_views(tables, assets, labels)},
         figures=_figure_views(figures, assets),
         sheets=data.sheets,
+        galleries=data.gallery,
+        made=data.made,
+        for_print=for_print,
         findings={
             kind: [finding.text for finding in found if finding.kind == kind] for kind in KINDS
         },
@@ -183,6 +196,17 @@ def render_report(
         limitations=limitations(data.settings, assets),
         audited=data.audit is not None,
     )
+
+
+def table_caption(assets: Assets, key: str) -> Caption:
+    """Return the caption of a table.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is none.
+    """
+    return _caption(assets.table_captions, key, "tables")
 
 
 def starting_weights(data: ReportData) -> tuple[tuple[str, str], ...]:
@@ -244,7 +268,15 @@ def limitations(settings: ReportSettings, assets: Assets) -> tuple[str, ...]:
     return (*own, *assets.limitations)
 
 
-def _table_views(tables: tuple[PublicationTable, ...], assets: Assets) -> Iterator[TableView]:
+def arm_labels(settings: ReportSettings) -> dict[str, str]:
+    """Return what arms are called in print, by their keys, where that is another name."""
+    labels = {arm.name: arm.settings.get("label") for arm in settings.described_arms}
+    return {name: str(label) for name, label in labels.items() if label and label != name}
+
+
+def _table_views(
+    tables: tuple[PublicationTable, ...], assets: Assets, labels: Mapping[str, str]
+) -> Iterator[TableView]:
     for number, table in enumerate(tables, start=1):
         columns = tuple(str(column) for column in table.cells.columns)
         numeric = tuple(
@@ -254,23 +286,29 @@ def _table_views(tables: tuple[PublicationTable, ...], assets: Assets) -> Iterat
         yield TableView(
             key=table.key,
             number=number,
-            caption=_caption(assets.table_captions, table.key, "tables"),
+            caption=table_caption(assets, table.key),
             columns=columns,
             row_headers=table.row_headers,
             numeric=numeric,
-            rows=_rows(table, numeric) if len(table.cells) <= ROWS_ON_PAGE else (),
+            rows=_rows(table, numeric, labels) if len(table.cells) <= ROWS_ON_PAGE else (),
             total=len(table.cells),
         )
 
 
-def _rows(table: PublicationTable, numeric: tuple[bool, ...]) -> tuple[Row, ...]:
+def _rows(
+    table: PublicationTable, numeric: tuple[bool, ...], labels: Mapping[str, str]
+) -> tuple[Row, ...]:
     """Return the rows, each with all its heads, so that a reader can sort and filter them."""
     values = table.cells.astype(str).to_numpy().tolist()
     rows = []
     above: list[str] = []
     for row in values:
         heads = tuple(
-            HeadCell(row[column], above[: column + 1] == row[: column + 1])
+            HeadCell(
+                row[column],
+                above[: column + 1] == row[: column + 1],
+                labels.get(row[column], "") if table.cells.columns[column] == "Arm" else "",
+            )
             for column in range(table.row_headers)
         )
         cells = tuple(
@@ -285,7 +323,7 @@ def _rows(table: PublicationTable, numeric: tuple[bool, ...]) -> tuple[Row, ...]
 
 
 def _cell(text: str, number: bool) -> Cell:
-    if text.startswith((NOT_COMPUTED, "not shown")):
+    if text.startswith((NOT_COMPUTED, "not shown", NOT_JUDGED)):
         return Cell(text, "reason")
     if number:
         return Cell(typographic(text), "number")
@@ -306,7 +344,7 @@ def _figure_views(figures: tuple[ReportFigure, ...], assets: Assets) -> dict[str
             number=number,
             title=title,
             note=_note(caption, drawn[figure.caption]),
-            svg=Markup(figure.svg),
+            svg=Markup(figure.drawing.svg),
         )
         views.setdefault(figure.caption, []).append(view)
     return views

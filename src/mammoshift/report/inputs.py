@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -17,11 +18,25 @@ from mammoshift.contracts.run import Run
 from mammoshift.errors import TableError
 from mammoshift.evaluation.grid import Grid
 from mammoshift.evaluation.load import load_grid
+from mammoshift.report.circumstances import Circumstances
 from mammoshift.report.cohort import describe_cohort
 from mammoshift.report.contact_sheets import SheetView, sheet_views
+from mammoshift.report.gallery import GalleryView, gallery_views
 from mammoshift.report.made_of import NOT_KNOWN, MadeOf
 
 HISTORY_COLUMNS = ("epoch", "stage", "train_loss", "validation_loss", "validation_auc")
+TRIAL_COLUMNS = (
+    "arm",
+    "fold",
+    "trial",
+    "state",
+    "chosen",
+    "epochs",
+    "measure",
+    "best",
+    "setting",
+    "value",
+)
 AUDIT_COLUMNS = ("check", "outcome", "detail")
 """Columns that the report needs of the audit's summary: what was checked, `pass`, `fail` or
 `listed`, and a sentence without identifiers."""
@@ -58,10 +73,16 @@ class ReportInputs:
         The summaries of the leakage audits, of the splits and of the predictions.
     sheets
         The records of the contact sheets, one for each dataset that may be shown.
+    searches
+        The tables of trials, one for each search and fold.
     assets
         The folder with the template, the style sheet, the captions and the methods' descriptions.
     made_of
         What is known of how the results were made.
+    galleries
+        The records of the galleries, one for each arm that has one.
+    made
+        How the report comes about; None where nobody says it.
     """
 
     settings: ReportSettings
@@ -75,7 +96,10 @@ class ReportInputs:
     audits: tuple[Path, ...]
     assets: Path
     sheets: tuple[Path, ...] = ()
+    searches: tuple[Path, ...] = ()
     made_of: MadeOf = NOT_KNOWN
+    galleries: tuple[Path, ...] = ()
+    made: Circumstances | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +113,19 @@ class ModelFacts:
     weights_source: str
     weights_licence: str
     versions: tuple[tuple[str, str], ...]
+    weights_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class DatasetContent:
+    """What is known of a dataset's usable images: their number, and a hash of their contents.
+
+    The SHA-256 is over the sorted content keys of the manifest, so that it names the images
+    whatever their files are called.
+    """
+
+    images: int
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -105,7 +142,8 @@ class ReportData:
     """The checked tables of a study.
 
     `exclusions` counts the excluded files: columns dataset, stage, reason, files. Paths stay in
-    the quality-control tables, since a path may name a patient.
+    the quality-control tables, since a path may name a patient. `trials` has a row for each setting
+    of each trial of a search, as text; None without a search.
     """
 
     settings: ReportSettings
@@ -117,7 +155,11 @@ class ReportData:
     audit: pd.DataFrame | None
     runs: tuple[TrainedModel, ...]
     sheets: tuple[SheetView, ...] = ()
+    trials: pd.DataFrame | None = None
     made_of: MadeOf = NOT_KNOWN
+    gallery: tuple[GalleryView, ...] = ()
+    contents: Mapping[str, DatasetContent] = field(default_factory=dict)
+    made: Circumstances | None = None
 
 
 def load_report_data(inputs: ReportInputs) -> ReportData:
@@ -137,17 +179,22 @@ def load_report_data(inputs: ReportInputs) -> ReportData:
             "first"
         )
     exclusions = _count_exclusions(inputs.exclusions)
+    manifests = pd.concat([read_manifest(path) for path in inputs.manifests], ignore_index=True)
     return ReportData(
         settings=settings,
         metrics=metrics,
         comparisons=_rows_of_study(settings, inputs.comparisons, read_comparisons),
         grid=load_grid(settings, inputs.cases, inputs.predictions),
-        cohort=_cohort(inputs, exclusions),
+        cohort=_cohort(inputs, manifests, exclusions),
         exclusions=exclusions,
         audit=_read_audits(inputs.audits),
         runs=_read_runs(inputs),
         sheets=sheet_views(settings, inputs.sheets),
+        trials=_read_trials(inputs),
         made_of=inputs.made_of,
+        gallery=gallery_views(settings, inputs.galleries),
+        contents=_contents(manifests),
+        made=inputs.made,
     )
 
 
@@ -190,7 +237,7 @@ def read_model_facts(path: Path) -> ModelFacts:
         return value if isinstance(value, int) else None
 
     licence = record.get("licence") or {}
-    start = record.get("start_sha256")
+    start, weights = record.get("start_sha256"), record.get("weights_sha256")
     return ModelFacts(
         selected_epoch=whole("selected_epoch"),
         training_cases=whole("training_cases"),
@@ -199,6 +246,7 @@ def read_model_facts(path: Path) -> ModelFacts:
         weights_source=str(licence.get("source", "")),
         weights_licence=str(licence.get("name", "")),
         versions=tuple(sorted((k, str(v)) for k, v in record.get("versions", {}).items())),
+        weights_sha256=None if weights is None else str(weights),
     )
 
 
@@ -210,10 +258,21 @@ def _rows_of_study(
     return pd.concat(tables, ignore_index=True)
 
 
-def _cohort(inputs: ReportInputs, exclusions: pd.DataFrame) -> pd.DataFrame:
+def _contents(manifests: pd.DataFrame) -> dict[str, DatasetContent]:
+    """Return what the manifests hold of each dataset."""
+    return {
+        str(dataset): DatasetContent(
+            len(rows), hashlib.sha256("\n".join(sorted(rows["content_key"])).encode()).hexdigest()
+        )
+        for dataset, rows in manifests.groupby("dataset", sort=True)
+    }
+
+
+def _cohort(
+    inputs: ReportInputs, manifests: pd.DataFrame, exclusions: pd.DataFrame
+) -> pd.DataFrame:
     """Describe the cases of every domain, and the images of its datasets that are none."""
     settings = inputs.settings
-    manifests = pd.concat([read_manifest(path) for path in inputs.manifests], ignore_index=True)
     tables = (read_cases(path) for path in inputs.cases)
     cases = {str(table["domain"].iloc[0]): table for table in tables if len(table)}
     left_out = exclusions.groupby("dataset")["files"].sum()
@@ -245,7 +304,8 @@ def _of_the_study(table: pd.DataFrame, settings: ReportSettings, path: Path) -> 
     rows = table[table["study"] == settings.study].astype(dict.fromkeys(text, object))
     rows = rows.reset_index(drop=True)
     domains = {*settings.domain_names, "all_targets"}
-    for column, known in (("arm", {*settings.arm_names, "all_arms"}), ("domain", domains)):
+    means = (name for family in settings.families for names in family.means for name in names)
+    for column, known in (("arm", {*settings.arm_names, "all_arms", *means}), ("domain", domains)):
         unknown = rows[~rows[column].isin(known)]
         if len(unknown):
             raise TableError(
@@ -279,6 +339,22 @@ def _read_audits(paths: tuple[Path, ...]) -> pd.DataFrame | None:
     """Return the checks of all audits, or None when none was made."""
     tables = [_read_text_table(path, AUDIT_COLUMNS)[list(AUDIT_COLUMNS)] for path in paths]
     return pd.concat(tables, ignore_index=True) if tables else None
+
+
+def _read_trials(inputs: ReportInputs) -> pd.DataFrame | None:
+    """Return the trials of all searches in the order of the arms, or None without any."""
+    tables = [_read_text_table(path, TRIAL_COLUMNS) for path in inputs.searches]
+    if not tables:
+        return None
+    arms = inputs.settings.arm_names
+    trials = pd.concat(tables, ignore_index=True)
+    unknown = sorted(set(trials["arm"]) - set(arms))
+    if unknown:
+        raise TableError(
+            f"{inputs.searches[0]}: the arm {unknown[0]!r} is not part of the study "
+            f"{inputs.settings.study!r}; give the searches of this study alone"
+        )
+    return trials.sort_values("arm", key=lambda names: names.map(arms.index), kind="stable")
 
 
 def _read_history(path: Path) -> pd.DataFrame:

@@ -2,12 +2,14 @@
 
 TRIPOD+AI (2024), STARD-AI (2025) and CLAIM (2024 update) want the partition and its unit, the
 numbers of patients, images and positives, how thresholds and intervals were made, which tests
-form a family, what is missing, and what was recalibrated on which data.
+form a family, what is missing, what was recalibrated on which data, and where data, models and
+software come from.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from typing import Any
 
@@ -17,11 +19,19 @@ from mammoshift.configuration.judged import ReportSettings
 from mammoshift.report.finding import Finding
 from mammoshift.report.formatting import is_null
 from mammoshift.report.inputs import ReportData
-from mammoshift.report.rows import at_thresholds, headline, select
+from mammoshift.report.rows import at_thresholds, drops, headline, select
 from mammoshift.report.verdicts import verdicts
 from mammoshift.report.vocabulary import RANDOM_STREAMS, SUPPORT_LEVEL, THRESHOLDS, spoken
 
-SCHEMA = "mammoshift reporting facts, version 3"
+SCHEMA = "mammoshift reporting facts, version 4"
+AUC_COLUMNS = (
+    *("domain", "subset", "arm", "seed", "value", "ci_low", "ci_high", "method"),
+    *("n", "n_pos", "n_neg", "n_clusters", "note"),
+)
+COMPARISON_COLUMNS = (
+    *("family", "domain", "subset", "from_domain", "arm", "reference", "metric", "seed", "method"),
+    *("estimate", "se", "df", "ci_low", "ci_high", "p", "p_adjusted", "margin", "verdict", "note"),
+)
 
 
 def reporting_facts(data: ReportData, found: tuple[Finding, ...]) -> dict[str, Any]:
@@ -68,6 +78,11 @@ def reporting_facts(data: ReportData, found: tuple[Finding, ...]) -> dict[str, A
         "audit": None if data.audit is None else data.audit.to_dict(orient="records"),
         "findings": [{"kind": finding.kind, "text": finding.text} for finding in found],
         "software": software_versions(data),
+        "provenance": _provenance(data),
+        "auc": _records(select(data.metrics, metric="auc"), AUC_COLUMNS),
+        "comparisons": _records(
+            pd.concat([headline(data.comparisons), drops(data.comparisons)]), COMPARISON_COLUMNS
+        ),
     }
 
 
@@ -84,6 +99,34 @@ def software_versions(data: ReportData) -> dict[str, list[str]]:
         for package, version in trained.model.versions:
             versions.setdefault(package, set()).add(version)
     return {package: sorted(found) for package, found in sorted(versions.items())}
+
+
+def _provenance(data: ReportData) -> dict[str, Any]:
+    """Return when and where the report was made, and what the data and models behind it are."""
+    return {
+        "report": None if data.made is None else data.made.as_facts(),
+        "data": [
+            {
+                "dataset": record.name,
+                "licence": record.licence,
+                **asdict(data.contents[record.name]),
+            }
+            for record in data.settings.datasets
+            if record.name in data.contents
+        ],
+        "code_licence": "MIT",
+    }
+
+
+def _records(rows: pd.DataFrame, columns: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Return rows as plain values, with null for what is undefined or infinite."""
+    return [
+        {
+            str(name): None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in row.items()
+        }
+        for row in rows[list(columns)].astype(object).to_dict(orient="records")
+    ]
 
 
 def _cohorts(cohort: pd.DataFrame) -> list[dict[str, Any]]:
@@ -106,6 +149,7 @@ def _training(data: ReportData) -> list[dict[str, Any]]:
             "selected_epoch": trained.model.selected_epoch,
             "training_cases": trained.model.training_cases,
             "training_positives": trained.model.training_positives,
+            "weights_sha256": trained.model.weights_sha256,
             "start_weights_sha256": trained.model.start_sha256,
             "start_weights_source": trained.model.weights_source,
             "start_weights_licence": trained.model.weights_licence,

@@ -22,7 +22,9 @@ SUMMARIES = ("mean", "ensemble")
 """Values of `seed` that stand for all seeds, the preferred one first."""
 
 NOT_EVALUATED = "not evaluated"
+NOT_JUDGED = "not judged"
 FIXED = "checkpoints_fixed"
+VERDICT_LIMITS = "Limits of the verdict, corrected"
 TESTED = (
     "family",
     "domain",
@@ -30,6 +32,7 @@ TESTED = (
     "from_domain",
     "arm",
     "reference",
+    "reference_domain",
     "subgroup",
     "subgroup_value",
     "metric",
@@ -58,10 +61,26 @@ def differences(
     comparisons: pd.DataFrame, metric: str | Iterable[str] = "auc", subgroup: str = "all"
 ) -> pd.DataFrame:
     """Return the tests of arms against their references on a domain; `any` is every subgroup."""
-    rows = _of_metric(comparisons[comparisons["from_domain"] == ""], metric)
+    on_one = (comparisons["from_domain"] == "") & (comparisons["reference_domain"] == "")
+    rows = _of_metric(comparisons[on_one], metric)
     if subgroup == "any":
         return rows[rows["subgroup"] != "all"]
     return rows[rows["subgroup"] == subgroup]
+
+
+def across_domains(comparisons: pd.DataFrame) -> pd.DataFrame:
+    """Return the tests of arms against references that are judged on another domain."""
+    return comparisons[comparisons["reference_domain"] != ""]
+
+
+def means_of_pairs(tests: pd.DataFrame) -> pd.DataFrame:
+    """Return those tests that are of the mean over a factor's pairs."""
+    return tests[tests["pairs"].notna()]
+
+
+def single_pairs(tests: pd.DataFrame) -> pd.DataFrame:
+    """Return the tests of one arm against its reference."""
+    return tests[tests["pairs"].isna()]
 
 
 def drops(comparisons: pd.DataFrame, metric: str | Iterable[str] = "auc") -> pd.DataFrame:
@@ -207,6 +226,14 @@ def null_band_cell(rows: pd.DataFrame) -> str:
     if is_null(row["value"]) or is_null(row["ci_high"]):
         return missing(row["note"])
     return f"{format_number(row['value'])}; {format_number(row['ci_high'])}"
+
+
+def verdict_limits(row: pd.Series) -> str:
+    """Return the limits that a verdict is read from, corrected for the number of tests."""
+    if is_null(row["verdict_low"]) or is_null(row["verdict_high"]):
+        return ""
+    low, high = (format_number(row[f"verdict_{side}"]) for side in ("low", "high"))
+    return f"{low} to {high}"
 
 
 def class_counts(row: pd.Series) -> str:

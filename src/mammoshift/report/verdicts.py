@@ -16,14 +16,19 @@ from mammoshift.configuration.judged import ReportSettings
 from mammoshift.report.finding import Finding
 from mammoshift.report.formatting import format_estimate, format_number, is_null, joined, p_phrase
 from mammoshift.report.inputs import ReportData
-from mammoshift.report.rows import cohort_name, drops, first_of_each, of_arm, select, summarised
+from mammoshift.report.rows import (
+    cohort_name,
+    drops,
+    first_of_each,
+    of_arm,
+    select,
+    summarised,
+    verdict_limits,
+)
 from mammoshift.report.vocabulary import ABOUT_ARCHITECTURES
 
 Outcome = Literal["non-inferior", "inferior", "undecided", "not judgeable", "no margin declared"]
-NO_ARM_BEATS_CHANCE = (
-    "No arm beats chance on held-out patients of the domain it was trained on; transfer cannot be "
-    "judged."
-)
+NO_ARM_BEATS_CHANCE = "No arm beats chance on held-out patients of the domain it was trained on"
 ALONE = "This is about these models alone: the arm has one run."
 
 
@@ -42,6 +47,9 @@ class Verdict:
         Of the AUC, source minus target; None where undefined.
     margin
         The largest acceptable loss; None where none was declared.
+    verdict_low, verdict_high
+        Limits of the loss that the outcome is read from, corrected for all drops of the study;
+        None without a margin.
     p_noninferior, p_inferior
         One-sided, adjusted within all drops of the study; None without a margin.
     about_architecture
@@ -61,6 +69,8 @@ class Verdict:
     ci_low: float | None
     ci_high: float | None
     margin: float | None
+    verdict_low: float | None
+    verdict_high: float | None
     p_noninferior: float | None
     p_inferior: float | None
     about_architecture: bool
@@ -74,7 +84,7 @@ class Verdict:
 
 def reference_arm(settings: ReportSettings) -> str:
     """Return the arm that the study's first family refers to, else its first arm."""
-    pairs = (pair for family in settings.families for pair in family.pairs)
+    pairs = (pair for family in settings.families for pair in family.on_one_domain)
     return next((pair.reference for pair in pairs), settings.arm_names[0])
 
 
@@ -101,9 +111,39 @@ def verdict_findings(data: ReportData) -> list[Finding]:
     own = judged_at_home(data)
     if len(own) and not beating_chance(own):
         cells = [f"{row['arm']} {_auc(row)}" for _, row in own.iterrows()]
-        text = f"{NO_ARM_BEATS_CHANCE} The AUC (95% CI) is {joined(cells)}."
+        cannot = (
+            "transfer cannot be judged"
+            if found
+            else "that one is better than another does not make it of use"
+        )
+        text = f"{NO_ARM_BEATS_CHANCE}; {cannot}. The AUC (95% CI) is {joined(cells)}."
         return [Finding("verdict", text)]
-    return [Finding("verdict", verdict.sentence) for verdict in found]
+    return [Finding("verdict", text) for text in _said(found) or _no_transfer(data)]
+
+
+def _said(found: tuple[Verdict, ...]) -> list[str]:
+    """Return the sentences of some verdicts; targets with one reason for none share a sentence."""
+    targets: dict[str, list[Verdict]] = {}
+    for verdict in found:
+        targets.setdefault(verdict.reason or verdict.sentence, []).append(verdict)
+    return [
+        _not_judged([cohort_name(one.domain, one.subset) for one in same], same[0].arm, reason)
+        if same[0].reason
+        else same[0].sentence
+        for reason, same in targets.items()
+    ]
+
+
+def _no_transfer(data: ReportData) -> list[str]:
+    """Return that the reference arm is applied to no other domain, where that is so."""
+    arm = data.settings.arm(reference_arm(data.settings))
+    judged = {domain for domain, _ in data.settings.cohorts} & set(arm.judged_on)
+    if judged - {arm.own_domain}:
+        return []
+    return [
+        f"Transfer is not asked here: {arm.name}, the reference, is judged on its own domain, "
+        f"{arm.own_domain}, alone. The study compares arms."
+    ]
 
 
 def own_aucs(data: ReportData, metric: str = "auc") -> pd.DataFrame:
@@ -151,6 +191,8 @@ def _verdict(data: ReportData, row: pd.Series, own_domain: str) -> Verdict:
             ("ci_low", "ci_low"),
             ("ci_high", "ci_high"),
             ("margin", "margin"),
+            ("verdict_low", "verdict_low"),
+            ("verdict_high", "verdict_high"),
             ("p_noninferior", "p_noninferior_adjusted"),
             ("p_inferior", "p_inferior_adjusted"),
         )
@@ -189,7 +231,7 @@ def _why_not_judgeable(data: ReportData, row: pd.Series, own_domain: str) -> str
 def _sentence(row: pd.Series, outcome: Outcome, reason: str, own_domain: str) -> str:
     arm, target = row["arm"], cohort_name(row["domain"], row["subset"])
     if outcome == "not judgeable":
-        return f"{target}: transfer of {arm} cannot be judged: {reason}."
+        return _not_judged([target], arm, reason)
     interval = format_estimate(row["estimate"], row["ci_low"], row["ci_high"], signed=True)
     loses = f"AUC on {own_domain} minus AUC here {interval}"
     if outcome == "no margin declared":
@@ -198,6 +240,8 @@ def _sentence(row: pd.Series, outcome: Outcome, reason: str, own_domain: str) ->
             "was not defined."
         )
     margin = format_number(row["margin"])
+    limits = verdict_limits(row)
+    loses += f"; corrected for all drops of the study {limits}" if limits else ""
     if outcome == "non-inferior":
         said = f"is non-inferior: a loss of {margin} or more is excluded"
         p = p_phrase(row["p_noninferior_adjusted"])
@@ -205,9 +249,26 @@ def _sentence(row: pd.Series, outcome: Outcome, reason: str, own_domain: str) ->
         said = f"is inferior: it loses more than the margin of {margin}"
         p = p_phrase(row["p_inferior_adjusted"])
     else:
-        said = f"is undecided: losses below and above the margin of {margin} are both possible"
-        return f"{target}: {arm} {said} ({loses})."
+        return f"{target}: {arm} is undecided: {_undecided(row, margin)} ({loses})."
     return f"{target}: {arm} {said} ({loses}; one-sided adjusted {p})."
+
+
+def _undecided(row: pd.Series, margin: str) -> str:
+    """Say why nothing is decided: the interval, or the correction for the number of drops."""
+    beyond = row["ci_low"] > row["margin"] or row["ci_high"] < row["margin"]
+    if not beyond:
+        return f"losses below and above the margin of {margin} are both possible"
+    side = "above" if row["ci_low"] > row["margin"] else "below"
+    name = "inferior" if side == "above" else "noninferior"
+    p = p_phrase(row[f"p_{name}_adjusted"])
+    return (
+        f"the interval of this loss alone lies {side} the margin of {margin}, but not after "
+        f"correction for all drops of the study (one-sided adjusted {p})"
+    )
+
+
+def _not_judged(targets: list[str], arm: str, reason: str) -> str:
+    return f"{joined(targets)}: transfer of {arm} cannot be judged: {reason}."
 
 
 def _auc(row: pd.Series) -> str:

@@ -7,15 +7,20 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from mammoshift.cases.inner import InnerFold, inner_subsets
 from mammoshift.configuration.arms import arm_classes
 from mammoshift.configuration.model import Arm
 from mammoshift.configuration.search import Search
 from mammoshift.errors import TrainingError
 from mammoshift.files import atomic_path, write_text_atomically
 from mammoshift.search.trials import (
+    Proposal,
     TrialResult,
+    best_of,
     check_measures,
     choose,
     propose,
@@ -25,6 +30,9 @@ from mammoshift.search.trials import (
     write_result,
 )
 from mammoshift.training.run import TrainingJob, run_training
+
+if TYPE_CHECKING:
+    from mammoshift.training.request import EpochRecord
 
 COLUMNS = (
     "arm",
@@ -77,17 +85,12 @@ def run_trial(job: TrialJob) -> None:
     search = arm.search
     proposal = propose(search, job.number, [read_result(path) for path in job.earlier])
     print(f"trial {job.number}: {json.dumps(proposal.values)}")
-    training = replace(
-        job.training,
-        chosen=proposal.values,
-        given_up=lambda epochs: proposal.is_given_up(
-            [rounded(getattr(epoch, search.measure)) for epoch in epochs]
-        ),
-    )
-    run_training(training)
-    measures = _measures(training.folder / "history.csv", search)
-    check_measures(measures, f"arm {arm.name}, trial {job.number}")
-    planned = sum(stage.epochs for stage in arm.with_chosen(proposal.values).training.stages)
+    training = replace(job.training, chosen=proposal.values)
+    if search.inner_folds is None:
+        measures = _trained(training, search, proposal)
+        planned = sum(stage.epochs for stage in arm.with_chosen(proposal.values).training.stages)
+    else:
+        measures, planned = _trained_on_inner_folds(training, search, proposal), search.inner_folds
     given_up = len(measures) < planned and proposal.is_given_up(measures)
     state = "pruned" if given_up else "complete"
     write_result(
@@ -95,6 +98,36 @@ def run_trial(job: TrialJob) -> None:
         TrialResult(trial=job.number, values=proposal.values, state=state, measures=measures),
     )
     shutil.rmtree(training.folder)
+
+
+def _trained(job: TrainingJob, search: Search, proposal: Proposal) -> tuple[float, ...]:
+    """Train, or until the trial is given up, and return the measure of each epoch."""
+
+    def given_up(epochs: Sequence[EpochRecord]) -> bool:
+        return proposal.is_given_up([rounded(getattr(epoch, search.measure)) for epoch in epochs])
+
+    run_training(replace(job, given_up=given_up))
+    return _measures(job, search)
+
+
+def _trained_on_inner_folds(
+    job: TrainingJob, search: Search, proposal: Proposal
+) -> tuple[float, ...]:
+    """Train once for each inner fold, or until the trial is given up; return the best of each."""
+    count, best = search.inner_folds or 0, []
+    for number in range(count):
+        print(f"inner fold {number + 1} of {count}")
+        fold = InnerFold(number, count, search.seed)
+        own = replace(
+            job,
+            divided=partial(inner_subsets, fold=fold),
+            folder=job.folder / f"inner-{number}",
+        )
+        run_training(own)
+        best.append(best_of(search, _measures(own, search)))
+        if proposal.is_given_up(best):
+            break
+    return tuple(best)
 
 
 def choose_trial(
@@ -125,10 +158,19 @@ def choose_trial(
         for result in results:
             shared = (result.state, result.trial == best, len(result.measures), search.measure)
             for path, value in result.values.items():
-                cells = (*shared, f"{result.best(search):.8g}", path, value)
+                cells = (*shared, f"{result.worth(search):.8g}", path, value)
                 writer.writerow((arm, fold, result.trial, *cells))
 
 
-def _measures(history: Path, search: Search) -> tuple[float, ...]:
-    with history.open(newline="", encoding="utf-8") as stream:
-        return tuple(float(row[search.measure] or "nan") for row in csv.DictReader(stream))
+def _measures(job: TrainingJob, search: Search) -> tuple[float, ...]:
+    """Return the measure of each epoch of a finished training.
+
+    Raises
+    ------
+    TrainingError
+        If one is not defined.
+    """
+    with (job.folder / "history.csv").open(newline="", encoding="utf-8") as stream:
+        found = tuple(float(row[search.measure] or "nan") for row in csv.DictReader(stream))
+    check_measures(found, f"arm {job.run.arm}, a trial of its search")
+    return found

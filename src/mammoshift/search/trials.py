@@ -40,16 +40,34 @@ STARTUP_TRIALS = 10
 
 
 class TrialResult(Strict):
-    """A finished trial: its values by their paths, and its measure after each epoch, from 1."""
+    """A finished trial: its values by their paths, and its measures.
+
+    These are one for each epoch, or the best of each inner fold.
+    """
 
     trial: int
     values: dict[str, Value]
     state: Literal["complete", "pruned"]
     measures: tuple[float, ...]
 
-    def best(self, search: Search) -> float:
-        """Return the best measure of its epochs."""
-        return min(self.measures) if _smaller_is_better(search) else max(self.measures)
+    def worth(self, search: Search) -> float:
+        """Return what the trial counts by."""
+        return standing(search, self.measures)[-1]
+
+
+def standing(search: Search, measures: Sequence[float]) -> list[float]:
+    """Return what a trial is worth after each of its measures.
+
+    The best epoch so far, or the mean of the inner folds so far.
+    """
+    if search.inner_folds is not None:
+        return [math.fsum(measures[: n + 1]) / (n + 1) for n in range(len(measures))]
+    return [best_of(search, measures[: n + 1]) for n in range(len(measures))]
+
+
+def best_of(search: Search, measures: Sequence[float]) -> float:
+    """Return the best of some measures."""
+    return min(measures) if _smaller_is_better(search) else max(measures)
 
 
 class Proposal:
@@ -67,15 +85,13 @@ class Proposal:
         self.values: dict[str, Value] = dict(trial.params)
 
     def is_given_up(self, measures: Sequence[float]) -> bool:
-        """Tell whether the trial ends with its last epoch; `measures` are those of all so far.
+        """Tell whether the trial ends with the last of its `measures`, which are all so far.
 
-        What was said before of fewer epochs stays true.
+        What was said before of fewer of them stays true.
         """
-        better = min if _smaller_is_better(self._search) else max
-        for number in range(len(self._reported), len(measures)):
-            best = better(measures[: number + 1])
-            self._trial.report(best, number + 1)
-            self._reported.append(best)
+        for worth in standing(self._search, measures)[len(self._reported) :]:
+            self._reported.append(worth)
+            self._trial.report(worth, len(self._reported))
         return self._trial.should_prune()
 
 
@@ -125,7 +141,7 @@ def choose(search: Search, results: Sequence[TrialResult], journal: Path | None 
         journal.unlink(missing_ok=True)
         _study(search, results, JournalStorage(JournalFileBackend(str(journal))))
     sign = 1.0 if _smaller_is_better(search) else -1.0
-    return min(complete, key=lambda result: (sign * result.best(search), result.trial)).trial
+    return min(complete, key=lambda result: (sign * result.worth(search), result.trial)).trial
 
 
 def rounded(measure: float) -> float:
@@ -170,14 +186,13 @@ def _study(
 
 
 def _frozen(search: Search, result: TrialResult) -> FrozenTrial:
-    better = min if _smaller_is_better(search) else max
-    best = [better(result.measures[: n + 1]) for n in range(len(result.measures))]
+    worth = standing(search, result.measures)
     return create_trial(
         state=TrialState.COMPLETE if result.state == "complete" else TrialState.PRUNED,
-        value=best[-1],
+        value=worth[-1],
         params=dict(result.values),
         distributions=_distributions(search),
-        intermediate_values={n + 1: value for n, value in enumerate(best)},
+        intermediate_values={n + 1: value for n, value in enumerate(worth)},
     )
 
 

@@ -24,6 +24,7 @@ from mammoshift.statistics.calibration_error import (
     DEFAULT_BINS,
     NULL_SIMULATIONS,
     CalibrationError,
+    Grouped,
     bin_index,
     bin_sums,
     calibration_errors,
@@ -76,6 +77,7 @@ def calibration_measures(
     rng: np.random.Generator,
     *,
     patients: ArrayLike | None = None,
+    together: Grouped | None = None,
     bins: int = DEFAULT_BINS,
     simulations: int = NULL_SIMULATIONS,
     level: float = 0.95,
@@ -92,6 +94,9 @@ def calibration_measures(
         Source of the simulated labels behind the null bands.
     patients
         [N]; standard errors and null bands then allow for dependence within a patient.
+    together
+        What `outcomes_together` made of these patients and logits, or of logits that these rise
+        with inside each patient (recalibrated ones do); worked out where it is not given.
     """
     positive, row = checked_curve(labels, logits, "calibration")
     codes = None if patients is None else cluster_codes(patients, row.size)
@@ -101,7 +106,7 @@ def calibration_measures(
         positive,
         rng,
         ("equal_width", "equal_mass"),
-        patients=codes,
+        patients=codes if together is None else together,
         bins=bins,
         simulations=simulations,
         level=level,

@@ -137,27 +137,40 @@ def group_together(logits: FloatArray, groups: ArrayLike | Grouped | None) -> Gr
     return Grouped(order, first)
 
 
+def outcomes_together(
+    logits: FloatArray, positive: NDArray[np.bool_], patients: ArrayLike | None
+) -> Grouped:
+    """Put the cases [N] of each patient that share a label together; None: each case alone."""
+    groups = None if patients is None else 2 * cluster_codes(patients, logits.size) + positive
+    return group_together(logits, groups)
+
+
 def calibration_errors(
     logits: ArrayLike,
     labels: ArrayLike,
     rng: np.random.Generator,
     binnings: Sequence[Binning],
     *,
-    patients: ArrayLike | None = None,
+    patients: ArrayLike | Grouped | None = None,
     bins: int = DEFAULT_BINS,
     simulations: int = NULL_SIMULATIONS,
     level: float = 0.95,
 ) -> list[CalibrationError]:
-    """Return the ECE with its null band for each binning; parameters as in `calibration_error`."""
+    """Return the ECE with its null band for each binning; parameters as in `calibration_error`.
+
+    `patients` may also be what `outcomes_together` made of them.
+    """
     positive, row = checked_curve(labels, logits, "calibration")
-    groups = None if patients is None else 2 * cluster_codes(patients, row.size) + positive
-    together = group_together(row, groups)
+    together = (
+        patients if isinstance(patients, Grouped) else outcomes_together(row, positive, patients)
+    )
+    p = expit(row)
     found = []
     for binning in binnings:
-        null = null_calibration_errors(
-            row, rng, groups=together, bins=bins, binning=binning, simulations=simulations
-        )
-        value = expected_calibration_error(row, positive, bins=bins, binning=binning)
+        index, size = bin_index(p, bins, binning)
+        null = _null_errors(p, index, size, together, rng, simulations)
+        _, positives, mass = bin_sums(index, size, p, positive)
+        value = float(np.abs(positives - mass).sum() / p.size)
         high = float(np.quantile(null, level))
         found.append(CalibrationError(value, float(null.mean()), high, bins, binning, level))
     return found
@@ -215,9 +228,22 @@ def null_calibration_errors(
         every label by itself.
     """
     row = np.asarray(logits, dtype=np.float64)
-    together = group_together(row, groups)
-    p = expit(row if together.order is None else row[together.order])
+    p = expit(row)
     index, size = bin_index(p, bins, binning)
+    return _null_errors(p, index, size, group_together(row, groups), rng, simulations)
+
+
+def _null_errors(
+    p: FloatArray,
+    index: IntArray,
+    size: int,
+    together: Grouped,
+    rng: np.random.Generator,
+    simulations: int,
+) -> FloatArray:
+    """Return the errors [simulations] of labels drawn from probabilities [N] in given bins."""
+    if together.order is not None:
+        p, index = p[together.order], index[together.order]
     # Bins rise with the probability, so that a group's cases in one bin stand together.
     first = together.first | (np.diff(index, prepend=index[:1]) != 0)
     run = np.cumsum(first) - 1
@@ -302,17 +328,9 @@ def reliability_curve(
     count, positives, mass = bin_sums(index, edges.size + 1, p, positive)
     with np.errstate(invalid="ignore"):
         mean, observed = mass / count, positives / count
-    low, high = wilson_interval(positives, count, level)
-    return ReliabilityCurve(
-        np.concatenate([[0.0], edges]),
-        np.concatenate([edges, [1.0]]),
-        count,
-        positives,
-        mean,
-        observed,
-        low,
-        high,
-    )
+    ends = np.concatenate([[0.0], edges]), np.concatenate([edges, [1.0]])
+    interval = wilson_interval(positives, count, level)
+    return ReliabilityCurve(*ends, count, positives, mean, observed, *interval)
 
 
 def bin_index(

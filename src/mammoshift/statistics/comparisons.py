@@ -37,6 +37,21 @@ ONE_SIDED = (
 )
 
 
+BETWEEN_0_AND_1 = frozenset(
+    {
+        "auc",
+        "auc_standardised",
+        "auprc",
+        "partial_auc",
+        "sensitivity",
+        "specificity",
+        "accuracy",
+        "brier",
+    }
+)
+"""Metrics of which no two values differ by more than 1."""
+
+
 @dataclass(frozen=True)
 class Difference:
     """A difference, its test against zero and its interval; None where undefined.
@@ -163,7 +178,11 @@ def difference_test(
 
 
 def contrast(
-    values: FloatArray, covariance: FloatArray, weights: ArrayLike, level: float = 0.95
+    values: FloatArray,
+    covariance: FloatArray,
+    weights: ArrayLike,
+    level: float = 0.95,
+    df: float = math.inf,
 ) -> Difference:
     """Test a linear contrast of estimates on the same cases, paired by their covariance.
 
@@ -176,6 +195,8 @@ def contrast(
         where it is undefined.
     level
         Of the interval.
+    df
+        Degrees of freedom of the covariance; infinity for the normal distribution.
 
     Raises
     ------
@@ -191,7 +212,7 @@ def contrast(
     w = given[used]
     terms = np.outer(w, w) * covariance[np.ix_(used, used)]
     return difference_test(
-        float(w @ values[used]), float(terms.sum()), float(np.abs(terms).sum()), level=level
+        float(w @ values[used]), float(terms.sum()), float(np.abs(terms).sum()), df, level
     )
 
 
@@ -339,6 +360,25 @@ def detectable_difference(
     """
     # A two-sided level of 2 q - 1 has the critical value at the quantile q.
     return (critical_value(1.0 - alpha, df) + critical_value(2.0 * power - 1.0, df)) * se
+
+
+def detectable_by(test: Difference | Combined, exact_se: float | None = None) -> float | None:
+    """Return the true difference that a test finds with a power of 80 %, None where undefined.
+
+    `exact_se` is the standard error of the same difference with the checkpoints held fixed, below
+    which that of the test is not taken: seeds that happen to agree give one that no sample of
+    patients allows.
+    """
+    if not test.se:
+        return None
+    return detectable_difference(max(test.se, exact_se or 0.0), df=test.df)
+
+
+def within_bounds(limit: float | None, metric: str) -> float | None:
+    """Return a limit of a difference, cut where no difference of that metric can lie beyond."""
+    if limit is None or metric not in BETWEEN_0_AND_1:
+        return limit
+    return min(1.0, max(-1.0, limit))
 
 
 def power_of_difference(difference: float, se: float, alpha: float = 0.05) -> float:

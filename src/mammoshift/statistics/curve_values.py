@@ -15,6 +15,8 @@ Cochran 1977, Sampling Techniques, section 11.7 (a ratio of totals over clusters
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -22,10 +24,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mammoshift.errors import StatisticsError
-from mammoshift.statistics.auc import sums_by_cluster
+from mammoshift.statistics.auc import sum_of_parts, sums_by_cluster
 from mammoshift.statistics.comparisons import Combined, combined, difference_test
 from mammoshift.statistics.inputs import FloatArray, IntArray, cluster_codes
-from mammoshift.statistics.multireader import mean_over_seeds, obuchowski_rockette_nested
+from mammoshift.statistics.multireader import mean_over_seeds, mean_weights, nested_contrast
 from mammoshift.statistics.variance_parts import VariancePart, degrees_of_freedom, effective_number
 
 FIXED = "checkpoints_fixed"
@@ -81,17 +83,89 @@ def means_over_patients(terms: ArrayLike, patients: ArrayLike | None = None) -> 
         If there is no case.
     """
     matrix = np.atleast_2d(np.asarray(terms, dtype=np.float64))
-    K, N = matrix.shape
-    if N == 0:
+    own = np.arange(matrix.shape[1]) if patients is None else patients
+    return means_of_sets([matrix], [own])
+
+
+def means_of_sets(terms: Sequence[ArrayLike], patients: Sequence[ArrayLike]) -> CurveValues:
+    """Return the means of measures over several sets of cases that may share patients.
+
+    As `means_over_patients`, with the residuals of a patient in every set that it has cases in, so
+    that sets with the same patients are paired; I is that of each set. Patients that are in the
+    same sets are one part of the covariance.
+
+    Parameters
+    ----------
+    terms
+        For each set [K, N] of its own sizes; the means come set by set.
+    patients
+        For each set [N]; the same name is the same patient in all of them.
+
+    Raises
+    ------
+    StatisticsError
+        If a set has no case.
+    """
+    matrices = [np.atleast_2d(np.asarray(own, dtype=np.float64)) for own in terms]
+    if any(matrix.shape[1] == 0 for matrix in matrices):
         raise StatisticsError("there is no case to take a mean over")
-    codes = np.arange(N) if patients is None else cluster_codes(patients, N)
-    means = matrix.mean(axis=1)
-    residuals = sums_by_cluster((matrix - means[:, None]) / N, codes, int(codes.max()) + 1)
-    I = residuals.shape[1]  # noqa: E741
-    if I < 2:
-        return CurveValues(means, np.full((K, K), np.nan))
-    covariance = I / (I - 1) * residuals @ residuals.T
-    return CurveValues(means, covariance, (VariancePart(covariance, patients_df(codes)),))
+    starts = np.cumsum([0, *(matrix.shape[1] for matrix in matrices)])
+    names = np.concatenate([np.asarray(own) for own in patients])
+    codes = cluster_codes(names, int(starts[-1]))
+    cases = np.stack(
+        [
+            np.bincount(codes[first:last], minlength=int(codes.max()) + 1)
+            for first, last in itertools.pairwise(starts)
+        ]
+    )
+    means = [matrix.mean(axis=1) for matrix in matrices]
+    residuals = []
+    for matrix, mean, first, last in zip(matrices, means, starts[:-1], starts[1:], strict=True):
+        sums = sums_by_cluster(
+            (matrix - mean[:, None]) / matrix.shape[1], codes[first:last], cases.shape[1]
+        )
+        I = np.unique(codes[first:last]).size  # noqa: E741
+        residuals.append(sums * math.sqrt(I / (I - 1)) if I > 1 else np.full(sums.shape, np.nan))
+    values, rows = np.concatenate(means), np.vstack(residuals)
+    if np.isnan(rows).any():
+        return CurveValues(values, np.full((values.size, values.size), np.nan))
+    pattern = 2 ** np.arange(len(cases)) @ (cases > 0)
+    parts = []
+    for which in (pattern == own for own in np.unique(pattern)):
+        df = max(1.0, effective_number(cases[:, which].sum(axis=0)) - 1.0)
+        parts.append(VariancePart(rows[:, which] @ rows[:, which].T, df))
+    return CurveValues(values, sum_of_parts(tuple(parts)), tuple(parts))
+
+
+def mean_over_datasets(datasets: Sequence[CurveValues]) -> CurveValues:
+    """Return the mean of each curve's values over datasets of different patients.
+
+    Every dataset counts the same and they are held fixed: with seeds as random a test of the result
+    is about the architectures on these datasets together. A seed's effects on the datasets are one
+    number for each curve then, so that it does not matter how they are correlated.
+
+    Parameters
+    ----------
+    datasets
+        The same curves in the same order in each.
+
+    Raises
+    ------
+    StatisticsError
+        If there is no dataset, or they have different numbers of curves.
+    """
+    if len({dataset.values.shape for dataset in datasets}) != 1:
+        raise StatisticsError("a mean over datasets needs the same curves in each of them")
+    T = len(datasets)
+    return CurveValues(
+        np.mean([dataset.values for dataset in datasets], axis=0),
+        np.sum([dataset.covariance for dataset in datasets], axis=0) / T**2,
+        tuple(
+            VariancePart(part.covariance / T**2, part.df)
+            for dataset in datasets
+            for part in dataset.parts
+        ),
+    )
 
 
 def patients_df(codes: IntArray) -> float:
@@ -133,14 +207,28 @@ def difference_of_arms(
     seeds_random: bool = True,
 ) -> Combined:
     """Test the mean of one arm's curves minus that of another's; see `mean_of_arm`."""
-    if seeds_random and min(len(first), len(second)) > 1:
-        test = obuchowski_rockette_nested(
-            estimate.values, estimate.covariance, first, second, level, estimate.parts
+    return contrast_of_arms(estimate, (first, second), (1.0, -1.0), level, seeds_random)
+
+
+def contrast_of_arms(
+    estimate: CurveValues,
+    arms: Sequence[Sequence[int]],
+    coefficients: Sequence[float],
+    level: float = 0.95,
+    seeds_random: bool = True,
+) -> Combined:
+    """Test a contrast of the means of several arms' curves, such as the mean of differences.
+
+    `arms` are the positions of each arm's curves, with one of the `coefficients` for each; the
+    other parameters are those of `mean_of_arm`. The arms themselves are held fixed: a mean over
+    architectures is about these architectures.
+    """
+    if seeds_random and min(map(len, arms)) > 1:
+        test = nested_contrast(
+            estimate.values, estimate.covariance, arms, coefficients, level, estimate.parts
         )
         return replace(test, method=RANDOM)
-    weights = np.zeros(estimate.values.shape)
-    np.add.at(weights, list(first), 1.0 / len(first))
-    np.add.at(weights, list(second), -1.0 / len(second))
+    weights = mean_weights(estimate.values.size, arms, coefficients)
     return _fixed(estimate, weights, level, seeds_random)
 
 

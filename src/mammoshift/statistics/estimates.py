@@ -13,6 +13,7 @@ from mammoshift.statistics.variance_parts import VariancePart
 
 FEW_CASES = 20
 FEW_CLUSTERS = 20
+ONLY_SCORE = "only the score interval holds (it covers 94 to 99 % where it claims 95 %)"
 
 
 class Flag(StrEnum):
@@ -29,8 +30,8 @@ class Flag(StrEnum):
         "degenerate: the classes are separated perfectly, so the variance estimate is zero"
     )
     ZERO_VARIANCE = "degenerate: the variance estimate is zero"
-    FEW_CASES = f"fewer than {FEW_CASES} cases of one class: only the score interval holds"
-    FEW_CLUSTERS = f"fewer than {FEW_CLUSTERS} patients of one class: only the score interval holds"
+    FEW_CASES = f"fewer than {FEW_CASES} cases of one class: {ONLY_SCORE}"
+    FEW_CLUSTERS = f"fewer than {FEW_CLUSTERS} patients of one class: {ONLY_SCORE}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ Margin Classifiers:61 (smoothed targets).
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +24,15 @@ from mammoshift.statistics.inputs import FloatArray
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = math.exp(-5.0), math.exp(5.0)
 MANY = 20_000
 """A fit of more than twice as many cases starts where about so many of them, evenly spaced, end."""
-_NEWTON_STEPS = 100
+_NEWTON_STEPS, _QUICK_STEPS = 100, 5
 _TOLERANCE = 1e-12
+_SAFE_STEP = 0.5
+"""A Newton step that moves no case's log-odds farther cannot raise the loss: along it their weights
+p (1 - p) change by less than a factor of e^0.5, and less than 2 is enough."""
+_EXTREME = 30.0
+"""Log-odds beyond which cases have no weight left to start Newton's method from."""
+Cases = tuple[FloatArray, FloatArray, FloatArray | None]
+"""Logits, targets and weights of D fits, [D, N] each; None weighs all alike."""
 
 
 def temperatures_of(
@@ -54,15 +62,15 @@ def temperatures_of(
     few = _evenly_spaced(logits)
     if few is not None:
         scales, _ = temperatures_of(logits[:, few], positive[:, few])
-    beyond = _slope_gradient(highest, logits, positive) <= 0.0
-    below = _slope_gradient(lowest, logits, positive) >= 0.0
-    scales[beyond & ~failed], scales[below & ~failed] = highest, lowest
-    active = np.flatnonzero(~(failed | beyond | below))
-    for _ in range(_NEWTON_STEPS):
-        z, b = logits[active], scales[active]
+    active, unasked = np.flatnonzero(~failed), ~failed
+    for number in range(_NEWTON_STEPS):
+        every = active.size == len(logits)
+        z, y = (logits, positive) if every else (logits[active], positive[active])
+        b = scales[active]
         p = expit(b[:, None] * z)
-        gradient = ((p - positive[active]) * z).sum(axis=1)
-        curvature = (p * (1.0 - p) * z * z).sum(axis=1)
+        gradient = np.vecdot(p - y, z)
+        p *= (1.0 - p) * z
+        curvature = np.vecdot(p, z)
         high[active] = np.where(gradient > 0, b, high[active])
         low[active] = np.where(gradient <= 0, b, low[active])
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -71,6 +79,14 @@ def temperatures_of(
         inside = (step > low[active]) & (step < high[active])
         moved = np.where(inside, step, np.sqrt(low[active] * high[active]))
         moved = np.where(gradient == 0.0, b, moved)
+        # A row that leaves it, or is slow, may have its root beyond a limit; it is asked once.
+        slow = ~inside | (gradient == 0.0) | (number >= _QUICK_STEPS)
+        asked = np.flatnonzero(slow & unasked[active])
+        for sign, limit in ((1.0, highest), (-1.0, lowest)):
+            rows = asked[sign * gradient[asked] <= 0.0]
+            beyond = rows[sign * _slope_gradient(limit, z[rows], y[rows]) <= 0.0]
+            moved[beyond] = b[beyond] = limit
+        unasked[active[asked]] = False
         scales[active] = moved
         active = active[np.abs(moved - b) > _TOLERANCE * b]
         if not active.size:
@@ -141,37 +157,45 @@ def logistic_lines(
     intercepts, slopes
         [D].
     """
-    w = np.ones(logits.shape) if weights is None else weights
-    total = w.sum(axis=1)
-    centre = (w * logits).sum(axis=1) / total
-    spread = np.sqrt((w * (logits - centre[:, None]) ** 2).sum(axis=1) / total)
-    x = (logits - centre[:, None]) / spread[:, None]
-    mean = (w * targets).sum(axis=1) / total
-    a, b = np.log(mean) - np.log1p(-mean), np.zeros(len(logits))
-    loss = _logistic_loss(a, b, x, targets, w)
+    D, N = logits.shape
+    total = np.full(D, float(N)) if weights is None else weights.sum(axis=1)
+    centre = _weighted(logits, weights).sum(axis=1) / total
+    x = logits - centre[:, None]
+    spread = np.sqrt(np.vecdot(_weighted(x, weights), x) / total)
+    x /= spread[:, None]
+    farthest = np.abs(x).max(axis=1)
+    mean = _weighted(targets, weights).sum(axis=1) / total
+    a, b = np.log(mean) - np.log1p(-mean), np.zeros(D)
     few = _evenly_spaced(logits)
     if few is not None and weights is None:
-        a, b, loss = _better_start(a, b, loss, x, targets, w, few)
-    active = np.arange(len(logits))
+        a, b = _better_start(a, b, x, targets, few)
+    active = np.arange(D)
     for _ in range(_NEWTON_STEPS):
-        every = active.size == len(logits)
-        u, t, v = (x, targets, w) if every else (x[active], targets[active], w[active])
+        cases = x, targets, weights
+        u, t, v = cases if active.size == D else _rows(cases, active)
         p = expit(a[active, None] + b[active, None] * u)
-        error, weight = v * (p - t), v * p * (1.0 - p)
-        g0, g1 = error.sum(axis=1), (error * u).sum(axis=1)
-        h00, h01 = weight.sum(axis=1), (weight * u).sum(axis=1)
-        h11 = (weight * u * u).sum(axis=1)
+        error = _weighted(p - t, v)
+        g0, g1 = error.sum(axis=1), np.vecdot(error, u)
+        p *= 1.0 - p
+        weight = _weighted(p, v)
+        h00, h01 = weight.sum(axis=1), np.vecdot(weight, u)
+        weight *= u
+        h11 = np.vecdot(weight, u)
         determinant = h00 * h11 - h01 * h01
         with np.errstate(divide="ignore", invalid="ignore"):
             step_a = (h11 * g0 - h01 * g1) / determinant
             step_b = (h00 * g1 - h01 * g0) / determinant
         usable = np.isfinite(step_a) & np.isfinite(step_b)
         step_a, step_b = np.where(usable, step_a, 0.0), np.where(usable, step_b, 0.0)
-        new_a, new_b, new_loss = _damped_step(
-            a[active], b[active], step_a, step_b, loss[active], (u, t, v)
-        )
+        new_a, new_b = a[active] - step_a, b[active] - step_b
+        far = np.abs(step_a) + np.abs(step_b) * farthest[active] > _SAFE_STEP
+        if far.any():
+            which = active[far]
+            new_a[far], new_b[far] = _damped_step(
+                a[which], b[which], step_a[far], step_b[far], _rows((u, t, v), far)
+            )
         moved = np.hypot(new_a - a[active], new_b - b[active])
-        a[active], b[active], loss[active] = new_a, new_b, new_loss
+        a[active], b[active] = new_a, new_b
         active = active[moved > _TOLERANCE * (1.0 + np.hypot(new_a, new_b))]
         if not active.size:
             break
@@ -184,28 +208,31 @@ def _evenly_spaced(logits: FloatArray) -> slice | None:
     return slice(None, None, step) if step > 2 else None
 
 
+def _weighted(values: FloatArray, weights: FloatArray | None) -> FloatArray:
+    return values if weights is None else weights * values
+
+
+def _rows(cases: Cases, which: NDArray[Any]) -> Cases:
+    x, targets, weights = cases
+    return x[which], targets[which], None if weights is None else weights[which]
+
+
 def _better_start(
-    a: FloatArray,
-    b: FloatArray,
-    loss: FloatArray,
-    x: FloatArray,
-    targets: FloatArray,
-    w: FloatArray,
-    few: slice,
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return the fit of some of the cases where it has less loss than the start on all of them."""
+    a: FloatArray, b: FloatArray, x: FloatArray, targets: FloatArray, few: slice
+) -> tuple[FloatArray, FloatArray]:
+    """Return the fit of some of the cases, but for an extreme one that has more loss on all."""
     chosen, wanted = x[:, few], targets[:, few]
     varies = (np.ptp(chosen, axis=1) > 0) & (np.ptp(wanted, axis=1) > 0)
     if not varies.all():
-        return a, b, loss
+        return a, b
     start_a, start_b = logistic_lines(chosen, wanted)
-    found = _logistic_loss(start_a, start_b, x, targets, w)
-    better = np.isfinite(found) & (found < loss)
-    return (
-        np.where(better, start_a, a),
-        np.where(better, start_b, b),
-        np.where(better, found, loss),
-    )
+    reach = np.abs(start_a) + np.abs(start_b) * np.abs(x).max(axis=1)
+    if (reach < _EXTREME).all():
+        return start_a, start_b
+    before = _logistic_loss(a, b, (x, targets, None))
+    found = _logistic_loss(start_a, start_b, (x, targets, None))
+    better = np.isfinite(found) & (found < before)
+    return np.where(better, start_a, a), np.where(better, start_b, b)
 
 
 def _damped_step(
@@ -213,17 +240,17 @@ def _damped_step(
     b: FloatArray,
     step_a: FloatArray,
     step_b: FloatArray,
-    loss: FloatArray,
-    cases: tuple[FloatArray, FloatArray, FloatArray],
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+    cases: Cases,
+) -> tuple[FloatArray, FloatArray]:
     """Take Newton's step, halved in each row until the loss there no longer rises."""
     size = np.ones(a.size)
+    loss = _logistic_loss(a, b, cases)
     while True:
         new_a, new_b = a - size * step_a, b - size * step_b
-        new_loss = _logistic_loss(new_a, new_b, *cases)
+        new_loss = _logistic_loss(new_a, new_b, cases)
         worse = new_loss > loss + 1e-12 * np.abs(loss)
         if not worse.any() or size.min() < 1e-9:
-            return new_a, new_b, new_loss
+            return new_a, new_b
         size = np.where(worse, size / 2.0, size)
 
 
@@ -231,8 +258,7 @@ def _slope_gradient(scale: float, logits: FloatArray, positive: NDArray[np.bool_
     return ((expit(scale * logits) - positive) * logits).sum(axis=1)
 
 
-def _logistic_loss(
-    a: FloatArray, b: FloatArray, x: FloatArray, targets: FloatArray, weights: FloatArray
-) -> FloatArray:
+def _logistic_loss(a: FloatArray, b: FloatArray, cases: Cases) -> FloatArray:
+    x, targets, weights = cases
     line = a[:, None] + b[:, None] * x
-    return (weights * (np.logaddexp(0.0, line) - targets * line)).sum(axis=1)
+    return _weighted(np.logaddexp(0.0, line) - targets * line, weights).sum(axis=1)

@@ -9,7 +9,8 @@ with a margin M > 0 by two one-sided tests of the same estimate:
 each at half of the level that a two-sided interval leaves out (0.025 for 95 %), so that without a
 family of tests the verdict is that of the interval: non-inferior when all of it lies below the
 margin, inferior when all of it lies above. Anything else is undecided, which is not the same as
-equal. In a family both sets of p-values are adjusted.
+equal. In a family both sets of p-values are adjusted; the verdict is then that of a wider interval,
+whose ends leave out what the adjusted tests leave out (`multiplicity.rejection_limit`).
 
 References
 ----------
@@ -24,8 +25,8 @@ from typing import Literal
 
 from mammoshift.errors import StatisticsError
 from mammoshift.statistics.comparisons import Combined, Difference
-from mammoshift.statistics.distributions import one_sided_p
-from mammoshift.statistics.multiplicity import Correction, adjust
+from mammoshift.statistics.distributions import critical_value, one_sided_p
+from mammoshift.statistics.multiplicity import Correction, adjust, rejection_limit
 
 Verdict = Literal["non-inferior", "inferior", "undecided", "undefined"]
 NOT_DEFINED = "no margin was declared, so that whether accuracy survives was not defined"
@@ -33,7 +34,12 @@ NOT_DEFINED = "no margin was declared, so that whether accuracy survives was not
 
 @dataclass(frozen=True)
 class MarginTest:
-    """The verdict on one loss; p-values are None where the test is undefined."""
+    """The verdict on one loss; p-values are None where the test is undefined.
+
+    `ci_low` and `ci_high` are the limits that the verdict is read from, on the scale of the
+    estimate: non-inferior when the whole loss between them is below the margin, inferior when it
+    is above. In a family of one they are those of the test itself.
+    """
 
     margin: float
     p_noninferior: float | None
@@ -42,6 +48,8 @@ class MarginTest:
     p_inferior_adjusted: float | None
     family_size: int
     verdict: Verdict
+    ci_low: float | None
+    ci_high: float | None
 
 
 def margin_tests(
@@ -79,9 +87,19 @@ def margin_tests(
     below = adjust([p for p, _ in pairs], correction)
     above = adjust([p for _, p in pairs], correction)
     alpha = (1.0 - level) / 2.0
+    not_below, not_above = rejection_limit(below, alpha), rejection_limit(above, alpha)
+    tails = (not_below, not_above) if positive_is_loss else (not_above, not_below)
     return tuple(
-        MarginTest(margin, *pair, low, high, below.family_size, _verdict(low, high, alpha))
-        for pair, low, high in zip(pairs, below.p, above.p, strict=True)
+        MarginTest(
+            margin,
+            *pair,
+            low,
+            high,
+            below.family_size,
+            _verdict(low, high, alpha),
+            *_limits(test, tails),
+        )
+        for test, pair, low, high in zip(tests, pairs, below.p, above.p, strict=True)
     )
 
 
@@ -96,6 +114,16 @@ def _one_sided(
         return 0.0, 1.0
     t = (loss - margin) / test.se
     return one_sided_p(-t, test.df), one_sided_p(t, test.df)
+
+
+def _limits(
+    test: Combined | Difference, tails: tuple[float, float]
+) -> tuple[float | None, float | None]:
+    """Return the ends of the interval that leaves out `tails` above and below."""
+    if test.estimate is None or test.se is None or (test.se == 0.0 and test.estimate != 0.0):
+        return None, None
+    above, below = (critical_value(1.0 - 2.0 * tail, test.df) * test.se for tail in tails)
+    return test.estimate - below, test.estimate + above
 
 
 def _verdict(noninferior: float | None, inferior: float | None, alpha: float) -> Verdict:

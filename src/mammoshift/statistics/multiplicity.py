@@ -64,6 +64,31 @@ def adjust(p_values: Sequence[float | None], method: Correction = "bh") -> Adjus
     return Adjusted(tuple(result), len(known), method)
 
 
+def rejection_limit(adjusted: Adjusted, level: float) -> float:
+    """Return the p-value below which a test of this family is rejected.
+
+    A test's adjusted p-value is below `level` exactly when its own is below this limit, so that an
+    interval that leaves out the limit says the same as the adjusted test. For `bh` it is k level
+    / m with k of m rejected (1 where none is), which is also what intervals of selected estimates
+    need (Benjamini and Yekutieli 2005, Journal of the American Statistical Association 100:71).
+
+    Parameters
+    ----------
+    adjusted
+        Of `adjust`.
+    level
+        Of the family, in (0, 1).
+    """
+    known = [p for p in adjusted.p if p is not None]
+    m, rejected = len(known), sum(p < level for p in known)
+    if not m or adjusted.method == "none":
+        return level
+    if adjusted.method == "holm":
+        return level / max(m - rejected, 1)
+    steps = sum(1.0 / i for i in range(1, m + 1)) if adjusted.method == "by" else 1.0
+    return level * max(rejected, 1) / (m * steps)
+
+
 def _holm(p: np.ndarray) -> np.ndarray:
     order = np.argsort(p, kind="stable")
     stepped = np.maximum.accumulate(p[order] * np.arange(p.size, 0, -1))

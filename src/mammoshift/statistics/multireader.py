@@ -43,7 +43,7 @@ MEAN = "seeds_random"
 TOO_FEW = "undefined: seeds as random need two seeds of each arm at least"
 TOO_FEW_OF_ONE = "undefined: seeds as random need two seeds at least"
 TWO_SEEDS = "two seeds only: a test at 5 % may reject up to 9 % of true nulls; train three"
-UNEQUAL_SEEDS = "the arms have {} and {} seeds; each has a seed variance of its own"
+UNEQUAL_SEEDS = "the arms have {} seeds; each has a seed variance of its own"
 
 
 def obuchowski_rockette_nested(
@@ -79,28 +79,68 @@ def obuchowski_rockette_nested(
     parts
         Of the estimate, for the degrees of freedom of the patients; without them infinite.
     """
-    sizes = len(first), len(second)
+    return nested_contrast(values, covariance, (first, second), (1.0, -1.0), level, parts)
+
+
+def nested_contrast(
+    values: FloatArray,
+    covariance: FloatArray,
+    arms: Sequence[Sequence[int]],
+    coefficients: Sequence[float],
+    level: float = 0.95,
+    parts: Sequence[VariancePart] = (),
+) -> Combined:
+    """Test a contrast of several arms' mean values with seeds random and nested in the arm.
+
+    `obuchowski_rockette_nested` is the contrast (1, -1) of two arms, and has its other parameters.
+    With coefficients c_i, P is the sum of c_i c_j times the mean covariance of two curves of the
+    arms i and j, and s_i^2 / S_i counts c_i^2 times.
+
+    Parameters
+    ----------
+    arms
+        Positions of each arm's curves.
+    coefficients
+        One for each arm.
+    """
+    sizes = [len(own) for own in arms]
     if min(sizes) < 2:
-        return _too_few(NESTED, values, first, second)
-    A, B = values[list(first)], values[list(second)]
-    seeds = [(float(x.var(ddof=1)) / x.size, x.size - 1.0) for x in (A, B)]
-    within = [_mean_off_diagonal(covariance, indices) for indices in (first, second)]
-    between = float(covariance[np.ix_(list(first), list(second))].mean())
-    weights = np.zeros(values.shape)
-    np.add.at(weights, list(first), 1.0 / sizes[0])
-    np.add.at(weights, list(second), -1.0 / sizes[1])
+        return _too_few(NESTED, values, arms, coefficients)
+    weights = mean_weights(values.size, arms, coefficients)
+    used = [k for own in arms for k in own]
+    means = [float(values[list(own)].mean()) for own in arms]
+    seeds = [
+        (c**2 * float(values[list(own)].var(ddof=1)) / len(own), len(own) - 1.0)
+        for own, c in zip(arms, coefficients, strict=True)
+    ]
+    patients = 0.0
+    for i, (one, c) in enumerate(zip(arms, coefficients, strict=True)):
+        patients += c * c * _mean_off_diagonal(covariance, one)
+        for other, d in zip(arms[:i], coefficients[:i], strict=True):
+            patients += 2.0 * c * d * float(covariance[np.ix_(list(one), list(other))].mean())
     test = _finish(
         NESTED,
-        float(A.mean() - B.mean()),
+        float(np.dot(coefficients, means)),
         seeds,
-        within[0] + within[1] - 2.0 * between,
+        patients,
         degrees_of_freedom(parts, weights),
-        float(np.abs(covariance[np.ix_([*first, *second], [*first, *second])]).max()),
+        float(np.abs(covariance[np.ix_(used, used)]).max()),
         level,
     )
-    unequal = UNEQUAL_SEEDS.format(*sizes) if sizes[0] != sizes[1] else ""
+    different = dict.fromkeys(map(str, sizes))
+    unequal = UNEQUAL_SEEDS.format(" and ".join(different)) if len(different) > 1 else ""
     two = TWO_SEEDS if min(sizes) == 2 else ""
     return replace(test, note="; ".join(filter(None, (unequal, two, test.note))))
+
+
+def mean_weights(
+    size: int, arms: Sequence[Sequence[int]], coefficients: Sequence[float]
+) -> FloatArray:
+    """Return the weights [size] of a contrast of the means of some arms' curves."""
+    weights = np.zeros(size)
+    for own, coefficient in zip(arms, coefficients, strict=True):
+        np.add.at(weights, list(own), coefficient / len(own))
+    return weights
 
 
 def mean_over_seeds(
@@ -169,7 +209,7 @@ def obuchowski_rockette_crossed(
             f"{S} and {len(second)} seeds cannot be crossed: give the same seeds of both arms"
         )
     if S < 2:
-        return _too_few(CROSSED, values, first, second)
+        return _too_few(CROSSED, values, (first, second), (1.0, -1.0))
     d = values[list(first)] - values[list(second)]
     block = covariance[np.ix_(list(first), list(second))]
     other_seed = ~np.eye(S, dtype=bool)
@@ -218,10 +258,14 @@ def _mean_off_diagonal(covariance: FloatArray, indices: Sequence[int]) -> float:
 
 
 def _too_few(
-    method: str, values: FloatArray, first: Sequence[int], second: Sequence[int]
+    method: str,
+    values: FloatArray,
+    arms: Sequence[Sequence[int]],
+    coefficients: Sequence[float],
 ) -> Combined:
-    known = bool(first) and bool(second) and np.isfinite(values[[*first, *second]]).all()
-    if not known:
+    used = [k for own in arms for k in own]
+    if not all(arms) or not np.isfinite(values[used]).all():
         return Combined(method, None, None, None, math.inf, None, None, None, UNDEFINED)
-    estimate = float(values[list(first)].mean() - values[list(second)].mean())
+    means = [float(values[list(own)].mean()) for own in arms]
+    estimate = float(np.dot(coefficients, means))
     return Combined(method, estimate, None, None, math.inf, None, None, None, TOO_FEW)

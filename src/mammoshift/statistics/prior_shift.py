@@ -225,14 +225,17 @@ def _mixture_fit(
     rows = edges.size
     if rows < 2:
         return None
-    at_target = (np.searchsorted(edges, z) == np.arange(rows)[:, None]).astype(np.float64)
-    at_source = (np.searchsorted(edges, x) == np.arange(rows)[:, None]).astype(np.float64)
-    target = at_target.mean(axis=1)
-    ones, zeros = at_source[:, positive].mean(axis=1), at_source[:, ~positive].mean(axis=1)
-    weight = np.where(positive, share / positive.sum(), (1.0 - share) / (~positive).sum())
-    centred = at_source - np.where(positive, ones[:, None], zeros[:, None])
-    V = _covariance((at_target - target[:, None]) / z.size, owners[1])
-    V = V + _covariance(centred * weight, owners[0])
+    at_target, at_source = np.searchsorted(edges, z), np.searchsorted(edges, x)
+    of_target = _centred_counts(at_target, rows, owners[1])
+    of_ones, of_zeros = (
+        _centred_counts(at_source[side], rows, owners[0][side], int(owners[0].max()) + 1)
+        for side in (positive, ~positive)
+    )
+    target, ones, zeros = of_target.shares, of_ones.shares, of_zeros.shares
+    source = (
+        share * of_ones.sums / positive.sum() + (1.0 - share) * of_zeros.sums / (~positive).sum()
+    )
+    V = _covariance(of_target.sums / z.size) + _covariance(source)
     values, vectors = np.linalg.eigh(V)
     kept = values > 1e-10 * values[-1]
     if np.count_nonzero(kept) < 2:
@@ -245,6 +248,24 @@ def _mixture_fit(
     return MixtureFit(statistic, df, chi_square_p(statistic, df))
 
 
-def _covariance(terms: FloatArray, owners: IntArray) -> FloatArray:
-    sums = np.stack([np.bincount(owners, weights=row) for row in terms])
-    return sums @ sums.T * (sums.shape[1] / max(1, sums.shape[1] - 1))
+@dataclass(frozen=True)
+class _Counts:
+    """Shares of cases in bins [rows], and each patient's cases there less those expected."""
+
+    shares: FloatArray
+    sums: FloatArray
+
+
+def _centred_counts(bins: IntArray, rows: int, owners: IntArray, patients: int = 0) -> _Counts:
+    """Count the cases of each patient in the first `rows` bins; the sums are [patients, rows]."""
+    size = max(patients, int(owners.max()) + 1)
+    inside = bins < rows
+    cells = owners[inside] * rows + bins[inside]
+    counts = np.bincount(cells, minlength=size * rows).reshape(size, rows)
+    shares = counts.sum(axis=0) / bins.size
+    return _Counts(shares, counts - np.bincount(owners, minlength=size)[:, None] * shares)
+
+
+def _covariance(sums: FloatArray) -> FloatArray:
+    size = len(sums)
+    return sums.T @ sums * (size / max(1, size - 1))

@@ -31,6 +31,7 @@ from mammoshift.statistics.comparisons import (
 )
 from mammoshift.statistics.distributions import two_sided_p
 from mammoshift.statistics.inputs import FloatArray, checked_cases
+from mammoshift.statistics.variance_parts import VariancePart, degrees_of_freedom
 
 NAIVE = "as published; treats seeds on one test set as independent, rejects true nulls too often"
 
@@ -41,17 +42,19 @@ def exact_fixed(
     first: Sequence[int],
     second: Sequence[int],
     level: float = 0.95,
+    parts: Sequence[VariancePart] = (),
 ) -> Combined:
     """Test the mean AUC of these checkpoints of one arm against that of another, exactly.
 
     The contrast l has 1/S for each curve of `first` and -1/S' for each of `second`, and the
     variance of the mean difference is l' C l (DeLong 1988, equation 7). The arms may have
-    different numbers of seeds.
+    different numbers of seeds. With the `parts` of the covariance the test is Student's t.
     """
     weights = np.zeros(values.shape)
     np.add.at(weights, list(first), 1.0 / len(first))
     np.add.at(weights, list(second), -1.0 / len(second))
-    return combined("exact_fixed", contrast(values, covariance, weights, level))
+    df = degrees_of_freedom(parts, weights)
+    return combined("exact_fixed", contrast(values, covariance, weights, level, df))
 
 
 def stouffer_naive(

@@ -16,7 +16,7 @@ from torch.nn.functional import affine_grid, grid_sample, interpolate
 
 from mammoshift.configuration.training import Augmentation, Symmetry
 from mammoshift.errors import ConfigurationError
-from mammoshift.execution.determinism import Purpose, generator, torch_seed
+from mammoshift.execution.determinism import Purpose, numbered_draws
 from mammoshift.models.classifier import unit_intensities
 
 ELASTIC_CELLS = 8
@@ -56,11 +56,8 @@ class Changes:
 
 def draw_changes(settings: Augmentation, seed: int, epoch: int, positions: np.ndarray) -> Changes:
     """Draw the parameters of the images at `positions` (int64) of one epoch."""
-    places = positions.tolist()
-    drawn = np.array(
-        [generator(Purpose.AUGMENTATION, seed, epoch, place).random(9) for place in places]
-    ).reshape(-1, 9)
-    flips, centred = drawn[:, :2], 2.0 * drawn[:, 2:] - 1.0
+    drawn = numbered_draws(Purpose.AUGMENTATION, (seed, epoch), positions, 10)
+    flips, centred = drawn[:, :2], 2.0 * drawn[:, 2:9] - 1.0
     return Changes(
         flip_columns=flips[:, 0] < settings.horizontal_flip,
         flip_rows=flips[:, 1] < settings.vertical_flip,
@@ -71,40 +68,33 @@ def draw_changes(settings: Augmentation, seed: int, epoch: int, positions: np.nd
         shift_columns=centred[:, 4] * settings.translation,
         contrast=1.0 + centred[:, 5] * settings.contrast,
         brightness=centred[:, 6] * settings.brightness,
-        noise_seed=np.array(
-            [torch_seed(Purpose.AUGMENTATION, seed, epoch, place) for place in places]
-            if settings.noise
-            else np.zeros(len(places)),
-            dtype=np.int64,
-        ),
-        symmetry=_drawn_symmetries(settings, seed, epoch, places),
-        displacement=_drawn_displacements(settings, seed, epoch, places),
+        noise_seed=(drawn[:, 9] * 2.0**53).astype(np.int64),
+        symmetry=_drawn_symmetries(settings, seed, epoch, positions),
+        displacement=_drawn_displacements(settings, seed, epoch, positions),
     )
 
 
 def _drawn_symmetries(
-    settings: Augmentation, seed: int, epoch: int, places: list[int]
+    settings: Augmentation, seed: int, epoch: int, positions: np.ndarray
 ) -> np.ndarray | None:
     if settings.symmetries is None:
         return None
-    count = len(settings.symmetries)
-    return np.array(
-        [generator(Purpose.SYMMETRY, seed, epoch, place).integers(count) for place in places]
-    )
+    drawn = numbered_draws(Purpose.SYMMETRY, (seed, epoch), positions, 1)[:, 0]
+    return (drawn * len(settings.symmetries)).astype(np.int64)
 
 
 def _drawn_displacements(
-    settings: Augmentation, seed: int, epoch: int, places: list[int]
+    settings: Augmentation, seed: int, epoch: int, positions: np.ndarray
 ) -> np.ndarray | None:
     if settings.elastic is None:
         return None
     cells = settings.elastic_cells or ELASTIC_CELLS
-    shape = (2, cells, cells)
-    drawn = [
-        generator(Purpose.DEFORMATION, seed, epoch, place).standard_normal(shape, np.float32)
-        for place in places
-    ]
-    return np.float32(settings.elastic) * np.stack(drawn)
+    count = 2 * cells * cells
+    drawn = numbered_draws(Purpose.DEFORMATION, (seed, epoch), positions, 2 * count)
+    # Box and Muller 1958: two uniform numbers make a normal one; 1 - u is never 0.
+    length = np.sqrt(-2.0 * np.log(1.0 - drawn[:, :count]))
+    normal = length * np.cos(2.0 * np.pi * drawn[:, count:])
+    return (settings.elastic * normal).astype(np.float32).reshape(-1, 2, cells, cells)
 
 
 def augment(images: Tensor, settings: Augmentation, changes: Changes) -> Tensor:
@@ -240,7 +230,7 @@ def _per_image(values: np.ndarray, images: Tensor) -> Tensor:
 
 
 def _noise(images: Tensor, seeds: np.ndarray) -> Tensor:
-    noise = torch.empty_like(images)
+    noise, generator = torch.empty_like(images), torch.Generator(images.device)
     for image, seed in zip(noise, seeds.tolist(), strict=True):
-        image.normal_(generator=torch.Generator(images.device).manual_seed(seed))
+        image.normal_(generator=generator.manual_seed(seed))
     return noise

@@ -20,6 +20,7 @@ from mammoshift.execution.determinism import (
     Purpose,
     deterministic_torch,
     raise_if_indeterministic,
+    seed_torch,
     torch_seed,
 )
 from mammoshift.execution.device import choose_device, peak_memory_mib
@@ -113,7 +114,7 @@ class _Trainer:
         self.versions = current_versions()
         self.start = read_start(request)
         self.key = request.key(self.start.sha256, self.versions)
-        torch.manual_seed(torch_seed(Purpose.INITIALISATION, request.seed))
+        seed_torch(device, torch_seed(Purpose.INITIALISATION, request.seed))
         self.model = prepared(build_start(request, self.start), device)
         for stage in self.settings.stages:
             learning_parameters(self.model, stage)
@@ -157,6 +158,9 @@ class _Trainer:
             self.position.stage += 1
             self.position.epoch_of_stage = 0
             self.optimiser = None
+        if not stages:
+            # The whole classifier of a file is applied as it is.
+            self.selection = Selected(state=on_cpu(self.model.state_dict()))
         append_event(self.folder, "finished", step=self.position.total_steps)
         return TrainingResult(
             state=self.selection.state,
@@ -233,10 +237,11 @@ class _Trainer:
         pending = Pending()
         self.model.train()
         began = time.monotonic()
-        batches = self.loader.batches([order[first:last] for first, last in bounds])
+        plan = [order[first:last] for first, last in bounds]
         places = [np.arange(first, last) for first, last in bounds]
-        drawn = self.loader.ahead(partial(self.augmenter.draw, position.epoch), places)
-        for (first, last), pixels, changes in zip(bounds, batches, drawn, strict=True):
+        draw = partial(self.augmenter.draw, position.epoch)
+        batches = self.loader.batches_with(plan, draw, places)
+        for (first, last), (pixels, changes) in zip(bounds, batches, strict=True):
             cases = torch.from_numpy(order[first:last]).to(self.device, non_blocking=True)
             images = self.augmenter.apply(pixels, changes)
             taken = self._step(stage, level, images, labels[cases], densities[cases])

@@ -59,6 +59,9 @@ class TrainingJob:
         Where finished runs are kept; None for a folder `kept` beside them.
     log
         The file that everything printed goes to; None without.
+    divided
+        Says anew which of the run's cases are of `train` and which of `validation`; None for the
+        domain's split.
     """
 
     run: Run
@@ -73,6 +76,7 @@ class TrainingJob:
     given_up: Callable[[Sequence[EpochRecord]], bool] | None = None
     store: Store | None = None
     log: Path | None = None
+    divided: Callable[[pd.DataFrame], pd.Series[str]] | None = None
 
 
 def run_training(job: TrainingJob) -> None:
@@ -137,6 +141,8 @@ def _learnable(job: TrainingJob) -> tuple[pd.DataFrame, CaseInputs]:
     table = table[inputs.known(table)]
     if table.empty:
         raise TrainingError(f"{job.cases}: no training case of {job.run} could be decoded")
+    if job.divided is not None:
+        table = table.assign(subset=job.divided(table))
     return table.sort_values("case_id").reset_index(drop=True), inputs
 
 

@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 
 from mammoshift.configuration.training import MovingAverage, Training
 from mammoshift.errors import ConfigurationError
-from mammoshift.execution.determinism import Purpose, generator, torch_seed
+from mammoshift.execution.determinism import Purpose, generator, seed_torch, torch_seed
 from mammoshift.execution.precision import autocast
 from mammoshift.models.classifier import Classifier, unit_intensities
 from mammoshift.training.losses._protocol import LossFunction
@@ -97,7 +97,7 @@ class Stepper:
         share
             Of the step's images those that are in this batch.
         """
-        torch.manual_seed(torch_seed(Purpose.DROPOUT, self._seed, *place))
+        seed_torch(self._device, torch_seed(Purpose.DROPOUT, self._seed, *place))
         kept = 1.0
         if self._training.mixup is not None:
             images = unit_intensities(images)
@@ -110,12 +110,31 @@ class Stepper:
         if kept != 1.0:
             other = self._loss(output, labels.flip(0), densities.flip(0))
             loss = kept * loss + (1.0 - kept) * other
-        with _without_statistics(self._model, bool(self._training.activation_checkpointing)):
+        with self._without_statistics():
             (loss if share == 1.0 else loss * share).backward()
         right = None
         if self._training.train_accuracy:
             right = ((output.logit > 0) == (labels > 0.5)).sum()
         return Taken(loss.detach(), right)
+
+    @contextmanager
+    def _without_statistics(self) -> Iterator[None]:
+        """Leave running statistics alone where activations are computed a second time."""
+        layers = [
+            m
+            for m in (self._model.modules() if self._training.activation_checkpointing else ())
+            if isinstance(m, _BatchNorm) and m.training
+        ]
+        before = [(layer.momentum, _copied(layer.num_batches_tracked)) for layer in layers]
+        for layer in layers:
+            layer.momentum = 0.0
+        try:
+            yield
+        finally:
+            for layer, (momentum, counted) in zip(layers, before, strict=True):
+                layer.momentum = momentum
+                if layer.num_batches_tracked is not None and counted is not None:
+                    layer.num_batches_tracked.copy_(counted)
 
     def update(self, optimiser: Optimizer, number: int) -> None:
         """Update the model by the gradients; `number` counts the updates of the training from 1."""
@@ -146,24 +165,6 @@ def _checkpoint_activations(features: nn.Module) -> None:
             f"{type(features).__name__} cannot compute its activations again; leave "
             "activation_checkpointing out and take smaller batches with accumulate"
         ) from error
-
-
-@contextmanager
-def _without_statistics(model: nn.Module, recomputing: bool) -> Iterator[None]:
-    """Leave running statistics alone while activations are computed a second time."""
-    layers = [
-        m for m in model.modules() if isinstance(m, _BatchNorm) and m.training and recomputing
-    ]
-    before = [(layer.momentum, _copied(layer.num_batches_tracked)) for layer in layers]
-    for layer in layers:
-        layer.momentum = 0.0
-    try:
-        yield
-    finally:
-        for layer, (momentum, counted) in zip(layers, before, strict=True):
-            layer.momentum = momentum
-            if layer.num_batches_tracked is not None and counted is not None:
-                layer.num_batches_tracked.copy_(counted)
 
 
 def _copied(tensor: Tensor | None) -> Tensor | None:

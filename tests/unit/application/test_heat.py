@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import timm
 import torch
 from torch import nn
 
+from mammoshift.application.attention import has_open_attention, token_relevance
 from mammoshift.application.explanations import explain_files
 from mammoshift.application.facts import KnownFacts
 from mammoshift.application.heat import find_heat_source, heat_maps
@@ -109,7 +111,7 @@ def test_tokens_lie_where_their_patches_are() -> None:
     torch.manual_seed(0)
     classifier = build_classifier(ONE.model_copy(update={"architecture": "test_vit"}), (160, 160))
     classifier.eval()
-    source = find_heat_source(classifier, (160, 160))
+    source = replace(find_heat_source(classifier, (160, 160)), attention=False)
     array = np.random.default_rng(0).integers(0, 65536, (160, 160)).astype(np.uint16)
     kept: list[torch.Tensor] = []
     hook = source.layer.register_forward_hook(lambda _m, _i, output: kept.append(output))
@@ -123,6 +125,62 @@ def test_tokens_lie_where_their_patches_are() -> None:
     assert source.prefix == 1
     assert tokens.shape == (100,)
     assert np.unravel_index(np.argmax(centres), centres.shape) == hottest
+
+
+def vision_transformer(pooling: str) -> Classifier:
+    torch.manual_seed(0)
+    options = {"img_size": (48, 32), "patch_size": 16, "embed_dim": 24, "depth": 3, "num_heads": 2}
+    features = timm.models.VisionTransformer(
+        in_chans=1, num_classes=0, global_pool=pooling, **options
+    )
+    return Classifier(features, ONE, density_head=False, size=(48, 32)).eval()
+
+
+@pytest.mark.parametrize(("pooling", "pooled"), [("token", slice(1)), ("avg", slice(1, None))])
+def test_attention_is_weighted_by_gradients_and_carried_through_all_blocks(
+    pooling: str, pooled: slice
+) -> None:
+    """Equations 5 and 6 with the attention of all blocks at once and whole relevance matrices."""
+    classifier = vision_transformer(pooling)
+    images = torch.rand(2, 1, 48, 32)
+    blocks = list(classifier.features.blocks)  # pyright: ignore
+    kept: list[torch.Tensor] = []
+    for block in blocks:
+        block.attn.fused_attn = False
+    hooks = [
+        block.attn.attn_drop.register_forward_hook(lambda _m, _i, output: kept.append(output))
+        for block in blocks
+    ]
+    logit = classifier(images).logit
+    for hook in hooks:
+        hook.remove()
+    gradients = torch.autograd.grad(logit.sum(), kept)
+    relevance = torch.eye(7).expand(2, 7, 7)
+    for attention, gradient in zip(kept, gradients, strict=True):
+        weighted = (attention * gradient).clamp(min=0).mean(dim=1)
+        relevance = relevance + weighted @ relevance
+    expected = relevance[:, pooled].mean(dim=1)
+    blocks[1].attn.fused_attn = True
+    found = token_relevance(classifier, images)
+    assert torch.allclose(found, expected, atol=1e-6)
+    assert float(found.std()) > 1e-6
+    assert [block.attn.fused_attn for block in blocks] == [False, True, False]
+    assert all(p.requires_grad for p in classifier.parameters())
+    source = find_heat_source(classifier, (48, 32))
+    assert source.attention
+    array = (65535 * images[:, 0]).numpy().astype(np.uint16)
+    heat, _ = heat_maps(classifier, source, list(array))
+    assert np.unravel_index(np.argmax(heat[0][8::16, 8::16]), (3, 2)) == np.unravel_index(
+        int(expected[0, 1:].argmax()), (3, 2)
+    )
+
+
+def test_attention_that_cannot_be_seen_leaves_gradient_times_activation() -> None:
+    classifier = vision_transformer("token")
+    assert has_open_attention(classifier.features)
+    del classifier.features.blocks[1].attn.attn_drop  # pyright: ignore
+    assert not has_open_attention(classifier.features)
+    assert not find_heat_source(classifier, (48, 32)).attention
 
 
 def test_a_map_with_channels_last_is_summed_over_them() -> None:

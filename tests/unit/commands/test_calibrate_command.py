@@ -202,7 +202,7 @@ def test_prevalence_is_estimated_without_labels_and_contradicted_where_scores_mo
 def test_flexible_maps_are_left_out_where_there_are_too_few_cases(tmp_path: Path) -> None:
     few, many = tmp_path / "few.csv", tmp_path / "many.csv"
     predictions("few", n=80).to_csv(few, index=False)
-    predictions("many", n=2000).to_csv(many, index=False)
+    predictions("many", n=3000).to_csv(many, index=False)
     _, found = run(few, "--maps", "beta,isotonic")
     rows = {row["variant"]: row for row in found["measures"]}
     assert "its three parameters are not known" in rows["beta_target_crossfit"]["note"]
@@ -212,6 +212,19 @@ def test_flexible_maps_are_left_out_where_there_are_too_few_cases(tmp_path: Path
     assert rows["beta_target_crossfit"]["nll"] < rows["uncalibrated"]["nll"]
     assert rows["isotonic_target_crossfit"]["nll"] < rows["uncalibrated"]["nll"]
     assert "isotonic target crossfit" in text
+    assert "isotonic map of fewer than 4000 cases" in text
+
+
+def test_images_of_a_patient_do_not_make_enough_cases_for_an_isotonic_map(tmp_path: Path) -> None:
+    path = tmp_path / "views.csv"
+    predictions("views", n=2400).to_csv(path, index=False)
+    _, found = run(path, "--maps", "isotonic,beta")
+    rows = {row["variant"]: row for row in found["measures"]}
+    assert "isotonic calibration: 960 patients" in rows["isotonic_target_crossfit"]["note"]
+    assert rows["beta_target_crossfit"]["note"] == ""
+    _, found = run(path, "--maps", "isotonic", "--cluster", "none")
+    rows = {row["variant"]: row for row in found["measures"]}
+    assert "nll" in rows["isotonic_target_crossfit"]
 
 
 def test_a_reversed_source_is_an_error_that_names_its_file(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -303,8 +304,10 @@ def test_the_headline_is_one_table_after_a_conclusion(tmp_path):
     lines = printed.splitlines()
     assert len(lines) < 45
     assert "supported, with seeds as random" in lines[0]
-    assert len(found["headline"]) == 40
-    assert {row["method"] for row in found["headline"]} == {"obuchowski_rockette_nested"}
+    assert len(found["headline"]) == 50
+    methods = {row["dataset"]: row["method"] for row in found["headline"]}
+    assert methods.pop("all") == "seeds_random"
+    assert set(methods.values()) == {"obuchowski_rockette_nested"}
     assert "stouffer_naive" not in printed
     _, everything = _run(tmp_path, frame, "--all")
     assert "stouffer_naive" in everything
@@ -332,11 +335,78 @@ def test_drops_and_margins(tmp_path):
         assert row["simultaneous_low"] < row["ci_low"] < row["ci_high"] < row["simultaneous_high"]
         assert row["verdict"] == "non-inferior"
         assert row["family_size"] == 4
+        assert row["verdict_low"] <= row["ci_low"] < row["ci_high"] <= row["verdict_high"] < 0.4
     assert "Losses from home against a margin of 0.4: 4 non-inferior" in printed
     _, without = _run(tmp_path, frame, "--source", "home")
     assert "was not defined" in without
     with pytest.raises(TableError, match="needs that dataset and another"):
         _run(tmp_path, frame, "--source", "nowhere")
+
+
+def test_a_verdict_stands_beside_the_interval_that_it_is_read_from(tmp_path):
+    frame = _frame({"a": [0, 1, 2], "b": [0, 1, 2]}, datasets=("home", "away", "far"), n=300)
+    ends = ("--source", "home")
+    found, _ = _run(tmp_path, frame, *ends, "--margin", "0.05")
+    # A margin between the ends of the two intervals of the drop with the widest gap.
+    row = max(found["drops"], key=lambda row: row["verdict_high"] - row["ci_high"])
+    assert row["verdict_high"] - row["ci_high"] > 0.002
+    margin = row["ci_high"] + 0.001
+    again, printed = _run(tmp_path, frame, *ends, "--margin", f"{margin:.4f}")
+    for row in again["drops"]:
+        assert (row["verdict_high"] < round(margin, 4)) == (row["verdict"] == "non-inferior")
+    assert "limits of the verdict" in printed
+    assert "Verdicts are corrected for the number of tests (bh)" in printed
+    _, plain = _run(tmp_path, frame, *ends, "--margin", "0.05", "--correct", "none")
+    assert "limits of the verdict" not in plain
+
+
+@pytest.mark.parametrize("metric", ["auc", "auprc", "partial_auc", "sensitivity", "specificity"])
+def test_a_dataset_of_one_class_is_named_with_its_arms(tmp_path, metric):
+    frame = _frame({"a": [0, 1], "b": [0, 1]}, datasets=("home", "clinic"))
+    frame.loc[frame["dataset"] == "clinic", "label"] = 0
+    wanted = ("--metric", metric, "--source", "home", "--roc")
+    found, printed = _run(tmp_path, frame, *wanted)
+    assert "clinic has no positive case among 80: " in printed
+    assert "is undefined there for a, b." in printed
+    assert all(row["estimate"] is None for row in found["drops"])
+    assert {row["dataset"] for row in found["roc"]} == {"home"}
+    assert all(row["value"] is not None for row in found["arms"] if row["dataset"] == "home")
+    _, alone = _run(tmp_path, frame[frame["dataset"] == "clinic"].drop(columns="dataset"))
+    assert "There is no positive case among 80: AUC is undefined there for a, b." in alone
+
+
+def test_few_patients_and_missing_variance_are_said_of_every_measure(tmp_path):
+    frame = _frame({"a": [0, 1], "b": [0, 1]}, patients=True)
+    frame["label"] = (frame["case_id"] < 16).astype(int)
+    frame.loc[frame["arm"] == "b", "score"] = 1.0
+    _, printed = _run(tmp_path, frame, "--metric", "sensitivity")
+    printed = " ".join(printed.split())
+    assert "fewer than 20 patients of one class: intervals and tests are rough" in printed
+    assert "no interval: the variance estimate is zero" in printed
+    assert "rank these cases alike" not in printed
+    found, printed = _run(tmp_path, frame)
+    assert "degenerate: all scores are equal" in printed
+    assert found["arms"][0]["method"] == "seeds_random_score"
+    assert found["arms"][0]["ci_low"] < found["arms"][0]["value"] < found["arms"][0]["ci_high"]
+
+
+def test_arms_are_compared_over_all_targets_with_seeds_as_random(tmp_path):
+    frame = _frame({"a": [0, 1, 2], "b": [0, 1, 2]}, datasets=("home", "x", "y"), patients=True)
+    found, printed = _run(tmp_path, frame, "--source", "home")
+    (over,) = [row for row in found["headline"] if row["dataset"] == "all"]
+    assert over["method"] == "seeds_random"
+    curves = {
+        where: np.array([r["auc"] for r in found["curves"] if r["dataset"] == where])
+        for where in "xy"
+    }
+    means = (curves["x"] + curves["y"]) / 2
+    assert over["estimate"] == pytest.approx(means[:3].mean() - means[3:].mean())
+    spread = (means[:3].var(ddof=1) + means[3:].var(ddof=1)) / 3
+    assert over["se"] >= math.sqrt(spread)
+    assert over["family_size"] == 1
+    assert "the mean over 2 datasets, each counting the same" in printed
+    one, _ = _run(tmp_path, frame[frame["dataset"] != "y"], "--source", "home")
+    assert all(row["dataset"] != "all" for row in one["headline"])
 
 
 def test_the_same_cases_under_two_names_are_refused(tmp_path):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from pydantic import TypeAdapter, ValidationError
+from scipy.stats import hypergeom
 
-from mammoshift.configuration.load import read_yaml
+from mammoshift.cases.splits._shuffled import shuffled_subsets
+from mammoshift.configuration.load import load_project, read_yaml
 from mammoshift.configuration.published import PublishedNumber, PublishedStudy
+from mammoshift.configuration.shares import Shares
 
 FOLDER = Path(__file__).parents[3] / "config" / "studies" / "published"
 FILES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
@@ -79,5 +84,64 @@ def test_the_split_of_the_clinic_is_of_whole_patients() -> None:
     assert [count / 4 for count in images] == [266, 38, 78]
 
 
-def test_714_is_a_fifth_of_the_lesion_rows_of_cbis_ddsm() -> None:
-    assert values("cross_sensor", domain="cbis_ddsm", metric="n") == [round(3568 / 5)]
+@pytest.mark.parametrize("name", FILES)
+def test_every_number_is_of_an_arm_that_the_study_judges_there(name: str) -> None:
+    root = FOLDER.parents[2]
+    study = load_project(read_yaml(root / "config" / "paper.yaml"), root).studies[name]
+    for number in read(name).numbers:
+        if number.domain is not None:
+            assert number.domain in study.domains
+        if number.arm is not None:
+            assert number.arm in study.arms
+            if number.domain is not None:
+                assert number.domain in study.judged_on(number.arm), number
+
+
+def test_the_counts_of_inbreast_follow_from_two_rules_and_not_from_five_symmetries() -> None:
+    (patches,) = values("microcalcification", domain="inbreast_70", metric="n", subset=None)
+    (trained,) = values("microcalcification", domain="inbreast_70", metric="n", subset="train")
+    assert patches is not None
+    of_class = int(patches) // 2
+    rest = of_class - int(0.16 * of_class) - int(0.20 * of_class)
+    assert 2 * rest == trained == 10_088
+    at_50 = values("microcalcification", page="Table 4", domain="mexbreast_50", metric="n_pos")
+    assert at_50 == [15_077 - int(0.16 * 15_077) - int(0.20 * 15_077), 2412, 3015]
+    distinct = 1970
+    assert 4 * distinct == of_class
+    assert 2 * 4 * round(0.64 * distinct) == trained
+    assert trained % 5 != 0
+
+
+def test_714_is_what_a_split_of_the_lesion_rows_gives(shared_data: Path) -> None:
+    tables = sorted((shared_data / "metadata" / "cbis-ddsm").glob("*.csv"))
+    rows = pd.concat([pd.read_csv(path) for path in tables], ignore_index=True)
+    assert values("cross_sensor", domain="cbis_ddsm", metric="n") == [714]
+    shares = Shares(train=0.8, validation=0.2, test=0.0)
+
+    def held_out(names: pd.Series) -> pd.Series:
+        subsets = shuffled_subsets(names, shares, seed=0)
+        return pd.Series([subset == ("validation",) for subset in subsets])
+
+    by_row = held_out(rows.index.to_series().astype(str))
+    assert (len(rows), int(by_row.sum())) == (3568, 714)
+    images = rows["image file path"].str.split("/").str[0]
+    by_image = held_out(images.drop_duplicates())
+    assert (len(by_image), int(by_image.sum())) == (3103, 621)
+    patients = set(rows.loc[~by_row, "patient_id"])
+    assert rows.loc[by_row, "patient_id"].isin(patients).mean() > 0.5
+    density = rows["breast_density"].fillna(rows["breast density"])
+    assert int((density == 4).sum()) == 554
+    assert hypergeom.sf(139, 3568, 554, 714) < 0.001
+
+
+def test_1032_is_no_subset_of_cmmd_by_one_or_two_of_its_columns(shared_data: Path) -> None:
+    path = shared_data / "metadata" / "cmmd" / "CMMD_clinicaldata_revision.xlsx"
+    breasts = pd.read_excel(path).assign(part=lambda table: table["ID1"].str[:2])
+    columns = ["part", "LeftRight", "abnormality", "classification", "subtype"]
+    published = values("cross_sensor", domain="cmmd", metric="n")[0]
+    assert len(breasts) == 1872
+    for pair in itertools.combinations(columns, 2):
+        for by in (list(pair), [pair[0]], [pair[1]]):
+            groups = breasts.groupby(by, dropna=False)["ID1"]
+            sizes = groups.agg(["size", "nunique"])
+            assert published not in {*sizes["size"], *(2 * sizes["size"]), *sizes["nunique"]}

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from mammoshift.configuration.arms import ArmError
 from mammoshift.configuration.leaves import scoring_leaves
 from mammoshift.configuration.load import Project, Settings, load_project
 from mammoshift.configuration.resolved import ResolvedStudy, resolve_study
@@ -46,6 +47,7 @@ UNVALIDATED = {
     "shares": {"train": 0.8, "validation": 0.0, "test": 0.2},
 }
 PATCHES = {"dataset": "mias", "unit": "patch", "task": "lesion_vs_rest", "patches": {}}
+ACROSS = {"family": "f", "across": {"ffdm": "film"}}
 MASKS = {"family": "mask", "on": "all", "factor": {"input.mask": ["none", "breast"]}}
 
 
@@ -173,12 +175,59 @@ def test_a_factor_pairs_arms_that_differ_in_it_alone_down_their_ancestry() -> No
         ("masked_tuned", "tuned"),
     ]
     assert family.factor == "input.mask"
+    assert {(pair.value, pair.reference_value) for pair in family.pairs} == {("breast", "none")}
+    assert list(family.means) == [("mean_breast", "mean_none")]
     assert family.domains == ("film", "ffdm", "clinic")
+
+
+def test_arms_that_differ_in_their_domain_alone_are_compared_across_domains() -> None:
+    arms = {
+        "base": {"backbone": "tiny"},
+        "small": {"backbone": "small"},
+        "on_ffdm": {"backbone": "tiny", "train_on": "ffdm", "judged_on": ["ffdm"]},
+        "applied": {"initialisation": {"arm": "base"}, "training": {"stages": []}},
+    }
+    (family,) = _resolve(arms=arms, comparisons=[ACROSS]).families
+    assert [(p.arm, p.domain, p.reference, p.reference_domain) for p in family.pairs] == [
+        ("on_ffdm", "ffdm", "base", "film")
+    ]
+    assert family.domains == ("ffdm",)
+    assert family.on_one_domain == ()
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
+        (
+            {"comparisons": [{**ACROSS, "across": {"ffdm": "clinic"}}]},
+            ["comparisons.0.across", "no arm that was trained on ffdm"],
+        ),
+        (
+            {"comparisons": [{**ACROSS, "across": {"ffdn": "film"}}]},
+            ["comparisons.0.across", "Did you mean 'ffdm'?"],
+        ),
+        (
+            {
+                "arms": {
+                    **{name: {"backbone": "tiny", "train_on": "ffdm"} for name in ("one", "two")},
+                    "base": {"backbone": "tiny"},
+                },
+                "comparisons": [ACROSS],
+            },
+            ["comparisons.0.across", "one and two of ffdm are the same"],
+        ),
+        (
+            {
+                "arms": {
+                    "mean_breast": {"backbone": "tiny"},
+                    "same": {"backbone": "tiny", "input": {"mask": "breast"}},
+                    "other": {"backbone": "small"},
+                    "other_masked": {"backbone": "small", "input": {"mask": "breast"}},
+                },
+                "comparisons": [MASKS],
+            },
+            ["comparisons.0", "mean_breast is called as the mean", "rename the arm"],
+        ),
         (
             {"arms": {"base": {"backbone": "tiny", "train_on": "clinic"}}},
             ["arms.base.train_on", "clinic has no split"],
@@ -326,6 +375,26 @@ def _said(tmp_path: Path, study: dict[str, Any]) -> str:
     return str(caught.value)
 
 
+def test_a_whole_classifier_of_a_file_is_applied_and_others_have_to_learn(tmp_path: Path) -> None:
+    whole = {
+        "backbone": "end2end_vgg16",
+        "head": {"kind": "end2end_512x1", "outputs": 2},
+        "initialisation": "pretrained",
+        "training": {"stages": []},
+        "train_on": "film",
+    }
+    study = _resolve(arms={"base": {"backbone": "tiny"}, "whole": whole})
+    assert study.own_domain("whole") == "film"
+    assert study.learned_from(Run("whole", 0, 0)) == ()
+    assert study.model_of(Run("whole", 1, 0)) == Run("whole", 1, 0)
+    assert [run for run in study.trained_runs if run.arm == "whole"] == list(study.runs("whole"))
+    film = {"film": {"dataset": "cbis_ddsm", "split": "official"}}
+    for change in ({"backbone": "vgg16"}, {"head": {"kind": "end2end_512x1"}}):
+        said = _said(tmp_path, {**LONG, "domains": film, "arms": {"whole": {**whole, **change}}})
+        assert "arms.whole.training.stages" in said
+        assert "no whole classifier" in said
+
+
 def test_what_an_arm_lacks_is_said_with_its_name(tmp_path: Path) -> None:
     study = {**LONG, "domains": {"film": {"dataset": "cbis_ddsm", "split": "official"}}}
     said = _said(tmp_path, {**study, "arms": {"one": {"loss": {"name": "bce"}}}})
@@ -357,3 +426,41 @@ def test_a_run_is_named_once() -> None:
     assert Run.of_path(Path("results/study") / run.path) == run
     with pytest.raises(ValueError, match="not the folder of a run"):
         Run.of_path(Path("results/base/seed-03/fold-1"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"comparisons": [{"family": "f", "on": ["film", "film"], "reference": "base"}]},
+            r"on: film is given more than once",
+        ),
+        (
+            {"comparisons": [{**MASKS, "factor": {"input.mask": ["none", "breast", "breast"]}}]},
+            r"factor input\.mask: 'breast' is given twice",
+        ),
+        (
+            {"comparisons": [{**MASKS, "factor": {"input.mask": ["none", "breast", "brest"]}}]},
+            r"factor input\.mask: 'brest' is the value of no arm",
+        ),
+        (
+            {"arms": {**ONE, "child": {"initialisation": {"arm": "base", "fold": 0}}}},
+            r"arms\.child\.initialisation\.fold: .*same domain",
+        ),
+        (
+            {"arms": {**ONE, "child": {"initialisation": {"arm": "base"}, "backbone": "other"}}},
+            r"arms\.child\.backbone: .*tiny",
+        ),
+    ],
+)
+def test_what_could_only_fail_after_work_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        _resolve(**changes)
+
+
+def test_a_list_of_no_domains_is_refused() -> None:
+    with pytest.raises(ValidationError, match="judged_on"):
+        _resolve(judged_on=[])
+    with pytest.raises(ArmError) as refused:
+        _resolve(arms={"base": {"backbone": "tiny", "judged_on": []}})
+    assert "judged_on" in str(refused.value.error)

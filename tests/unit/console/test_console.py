@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,13 @@ from snakemake_logger_plugin_mammoshift.job import (
     job_name,
     last_progress,
     tail,
+)
+from snakemake_logger_plugin_mammoshift.merging import (
+    HELD_SECONDS,
+    MANY_JOBS,
+    SHORT_SECONDS,
+    Finished,
+    merged,
 )
 from snakemake_logger_plugin_mammoshift.run import Run
 from snakemake_logger_plugin_mammoshift.screen import QUIET_SECONDS, WIDEST, Screen
@@ -106,6 +113,47 @@ def test_a_line_for_each_job_and_one_at_the_end(console: Console) -> None:
     ]
 
 
+def test_short_jobs_of_a_large_run_share_a_line(console: Console) -> None:
+    console.plan(train_arm=1, score_arm=4, write_card=MANY_JOBS)
+    for number, arm in enumerate(("resnet", "resnet", "efficientnet")):
+        console.start(number, "score_arm", study="s", arm=arm, domain="cmmd")
+    console.start(3, "score_arm", study="t", arm="resnet", domain="cmmd")
+    console.start(4, "train_arm", study="s", arm="resnet", seed="0", fold="0")
+    for number in range(4):
+        console.finish(number, 1)
+    console.finish(4, SHORT_SECONDS + 8)
+    assert len(console.lines) == 2
+    assert console.lines[1].endswith("train arm: resnet, seed 0, fold 0 (s): 24 s")
+    console.now += HELD_SECONDS
+    console.handler._tick()
+    assert [line.partition("] ")[2] for line in console.lines[2:]] == [
+        "score arm: 3 jobs, of resnet, efficientnet (s): 6 s",
+        "score arm: resnet, cmmd (t): 4 s",
+    ]
+    assert all(line.startswith("[5 of 125") for line in console.lines[1:])
+
+
+def test_what_is_held_is_said_when_a_run_ends_and_a_failure_at_once(console: Console) -> None:
+    console.plan(write_card=MANY_JOBS + 1)
+    console.start(0, "write_card", study="s", arm="a")
+    console.start(1, "write_card", study="s", arm="b")
+    console.finish(0, 1)
+    console.fail(1, "write_card", "gone.log", "no threshold")
+    assert console.lines[1:] == ["FAILED write card: b (s): no threshold"]
+    console.handler.close()
+    assert console.lines[2] == f"[1 of {MANY_JOBS + 1}, 2 min left] write card: a (s): 1 s"
+    assert console.lines[3].startswith(f"1 of {MANY_JOBS + 1} jobs failed, 1 is done")
+
+
+def test_a_line_for_many_jobs_has_room_on_the_screen() -> None:
+    job = RunningJob("train arm: x", "train_arm", 0.0, (), "x", "s" * 40)
+    jobs = [Finished(replace(job, subject=f"arm_number_{n}"), 5.0) for n in range(30)]
+    line = merged(jobs)
+    assert "arm_number_0, arm_number_1" in line
+    assert " more (sss" in line
+    assert len(line) <= WIDEST - 30
+
+
 def test_a_failure_is_said_at_once_and_summed_up_at_the_end(
     console: Console, tmp_path: Path
 ) -> None:
@@ -168,6 +216,14 @@ def test_a_dry_run_lists_jobs_and_not_their_files() -> None:
         "would run score arm: a: its output is not there",
         "This was a dry run: 1 job would run: 1 score arm",
     ]
+
+
+def test_a_dry_run_that_fails_does_not_say_that_nothing_would_run() -> None:
+    console = Console(dryrun=True)
+    console.event(LogEvent.ERROR, "WorkflowError: study.yaml: seeds: this key is required")
+    console.handler.close()
+    assert "nothing would run" not in " ".join(console.lines)
+    assert console.lines[-1] == "Nothing was planned: see the error above."
 
 
 def test_messages_that_matter_are_kept_and_no_line_is_too_wide(console: Console) -> None:

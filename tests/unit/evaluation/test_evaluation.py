@@ -139,9 +139,14 @@ def test_seeds_are_combined_and_then_targets(short: Fabricated) -> None:
     table = as_table(combine_seeds(short.comparison(), short.grid()), ComparisonRow)
     headline = table[table["headline"]]
     assert headline["domain"].tolist() == ["film", "digital", "other", "all_targets"]
-    assert headline["method"].tolist() == ["obuchowski_rockette_nested"] * 3 + ["equal_weights_t"]
+    assert headline["method"].tolist() == ["obuchowski_rockette_nested"] * 3 + ["seeds_random"]
     over = table[table["domain"] == "all_targets"]
-    assert set(over["method"]) == {"equal_weights_t", "weighted_stouffer", "random_effects"}
+    assert over["method"].tolist() == [
+        "seeds_random",
+        "equal_weights_t",
+        "weighted_stouffer",
+        "random_effects",
+    ]
     at_home = table[table["domain"] == "film"].set_index("method")
     naive, exact = at_home.loc["stouffer_naive"], at_home.loc["exact_fixed"]
     assert abs(naive["statistic"]) > abs(exact["statistic"])
@@ -176,8 +181,12 @@ def test_targets_are_combined_by_the_differences_of_these_checkpoints(short: Fab
     found = table[table["method"] == "weighted_stouffer"].iloc[0]
     assert found["se"] == pytest.approx(expected.se)
     assert found["p"] == pytest.approx(expected.p)
-    over = table[table["domain"] == "all_targets"]
-    assert over["note"].str.contains("these checkpoints").all()
+    over = table[table["domain"] == "all_targets"].set_index("method")
+    random = over.loc["seeds_random"]
+    assert over.drop(index="seeds_random")["note"].str.contains("these checkpoints").all()
+    assert "these checkpoints" not in random["note"]
+    assert "the mean over these 2 domains" in random["note"]
+    assert random["estimate"] == pytest.approx(over.loc["equal_weights_t", "estimate"])
 
 
 def test_every_interval_of_unknown_patients_says_so(short: Fabricated) -> None:
@@ -422,7 +431,8 @@ def test_the_same_patients_are_not_combined_as_independent(short: Fabricated) ->
     declared = Fabricated({**short.judged, "domains": domains}, short.cases, short.predictions)
     table = as_table(combine_seeds(declared.comparison(), declared.grid()), ComparisonRow)
     over = table[table["domain"] == "all_targets"]
-    methods = ["equal_weights_t", "weighted_stouffer", "random_effects"]
+    methods = ["seeds_random", "equal_weights_t", "weighted_stouffer", "random_effects"]
+    assert over["headline"].tolist() == [True, False, False, False]
     assert over["method"].tolist() == methods
     assert over[["estimate", "statistic", "p", "p_adjusted"]].isna().all(axis=None)
     assert over["note"].str.contains("digital and other hold the same patients").all()

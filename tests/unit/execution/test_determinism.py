@@ -1,10 +1,17 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from mammoshift.errors import ConfigurationError
-from mammoshift.execution.determinism import deterministic_torch, raise_if_indeterministic
+from mammoshift.execution.determinism import (
+    Purpose,
+    deterministic_torch,
+    numbered_draws,
+    raise_if_indeterministic,
+    seed_torch,
+)
 from mammoshift.execution.precision import autocast, float32_products
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -44,3 +51,32 @@ def test_products_are_what_the_precision_says() -> None:
             assert place.fp32_precision == expected
             assert torch.is_autocast_enabled("cpu") == (name == "bfloat16")
     assert place.fp32_precision == before
+
+
+def test_numbered_draws_do_not_depend_on_who_else_is_drawn() -> None:
+    numbers = np.array([7, 3, 900, 8])
+    whole = numbered_draws(Purpose.AUGMENTATION, (1, 2), numbers, 5)
+    alone = [numbered_draws(Purpose.AUGMENTATION, (1, 2), numbers[k : k + 1], 5) for k in range(4)]
+    assert np.array_equal(whole, np.concatenate(alone))
+    for other in (
+        numbered_draws(Purpose.AUGMENTATION, (1, 3), numbers, 5),
+        numbered_draws(Purpose.SYMMETRY, (1, 2), numbers, 5),
+        numbered_draws(Purpose.AUGMENTATION, (1, 2), numbers + 10, 5),
+    ):
+        assert not np.isin(whole, other).any()
+    many = numbered_draws(Purpose.AUGMENTATION, (0, 0), np.arange(4000), 9)
+    assert len(np.unique(many)) == many.size
+    assert np.abs(many.mean(axis=0) - 0.5).max() < 0.03
+    assert np.abs(np.corrcoef(many.T) - np.eye(9)).max() < 0.06
+    assert abs(np.corrcoef(many[:-1, 0], many[1:, 0])[0, 1]) < 0.06
+    assert numbered_draws(Purpose.AUGMENTATION, (0, 0), np.arange(0), 3).shape == (0, 3)
+
+
+def test_seeding_a_cpu_is_torchs_own_and_asks_no_other_device(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    torch.manual_seed(11)
+    expected = torch.rand(3)
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda _seed: pytest.fail("asked CUDA"))
+    seed_torch(CPU, 11)
+    assert torch.equal(torch.rand(3), expected)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from mammoshift.configuration.load import read_yaml
 from mammoshift.configuration.model import Patches
 from mammoshift.imaging.breast import Box, BreastRegion
 from mammoshift.imaging.decoded import DecodedImage
@@ -33,6 +36,26 @@ def test_windows_have_the_size_and_step_of_their_pitch(
 ) -> None:
     region = Box(300, 300, 300 + size + 2 * step, 300 + size)
     boxes = placed(pitch_mm, (900, 900), [region], maximum_of_image=0, **PUBLISHED)
+    assert {(b.bottom - b.top, b.right - b.left) for b in boxes} == {(size, size)}
+    assert sorted(b.top for b in boxes) == [300, 300 + step, 300 + 2 * step]
+
+
+@pytest.mark.parametrize(
+    ("domain", "pitch_mm", "size", "step"),
+    [
+        ("mexbreast_50", 0.05, 200, 30),
+        ("mexbreast_70", 0.07, 144, 22),
+        ("inbreast_70", 0.07, 144, 22),
+        ("mexbreast_100", 0.1, 100, 15),
+    ],
+)
+def test_the_study_cuts_windows_of_the_published_pixels(
+    domain: str, pitch_mm: float, size: int, step: int
+) -> None:
+    file = Path(__file__).parents[3] / "config" / "studies" / "microcalcification.yaml"
+    patches = read_yaml(file)["domains"][domain]["patches"]
+    region = Box(300, 300, 300 + size + 2 * step, 300 + size)
+    boxes = placed(pitch_mm, (900, 900), [region], **patches, maximum_of_image=0)
     assert {(b.bottom - b.top, b.right - b.left) for b in boxes} == {(size, size)}
     assert sorted(b.top for b in boxes) == [300, 300 + step, 300 + 2 * step]
 

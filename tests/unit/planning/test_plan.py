@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mammoshift.configuration.load import load_project, read_yaml
+from mammoshift.configuration.model import Arm
 from mammoshift.planning.plan import as_markdown, plan_study
 from mammoshift.planning.throughput import THROUGHPUT
 
@@ -33,6 +35,34 @@ def test_the_published_study_is_planned_in_full() -> None:
 def test_the_table_in_the_documentation_is_what_plan_prints() -> None:
     printed = as_markdown([plan_study(_project("paper"), "cross_sensor")])
     assert printed in (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("inner_folds", [None, 4])
+def test_hours_of_trials_are_those_of_their_longest_trainings(inner_folds: int | None) -> None:
+    project = _project("paper")
+    study = project.studies["cross_sensor"]
+    plain = plan_study(project, "cross_sensor")
+    assert plain.trial_hours == 0.0
+    space = {"training.stages.0.epochs": {"low": 1, "high": 20}}
+    search = {"space": space, "trials": 7, "inner_folds": inner_folds}
+    arm = study.arms["resnet50"]
+    searched = type(arm).model_validate({**arm.model_dump(), "search": search})
+    assert isinstance(searched, Arm)
+    longest = searched.with_chosen({"training.stages.0.epochs": 20})
+    alone = replace(study, arms={"resnet50": searched})
+    found = plan_study(replace(project, studies={"cross_sensor": alone}), "cross_sensor")
+    trained = plan_study(
+        replace(project, studies={"cross_sensor": replace(study, arms={"resnet50": longest})}),
+        "cross_sensor",
+    )
+    assert found.trial_hours is not None
+    assert trained.training_hours is not None
+    one = trained.training_hours / len(study.runs("resnet50"))
+    if inner_folds is None:
+        assert found.trial_hours == pytest.approx(7 * one)
+    else:
+        assert 2.5 < found.trial_hours / (7 * one) < 4.5
+    assert "GPU-hours, trials" in as_markdown([found])
 
 
 def test_what_is_unknown_is_said_and_not_guessed() -> None:

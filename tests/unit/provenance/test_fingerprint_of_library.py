@@ -156,9 +156,14 @@ def test_what_only_executes_or_speaks_touches_nothing(
             "execution/determinism.py",
             "CUBLAS_WORKSPACE_CONFIG",
             "CUBLAS_WORKSPACE",
-            {"train_arm.py", "score_arm.py"},
+            {"draw_gallery.py", "train_arm.py", "score_arm.py"},
         ),
-        ("imaging/tone.py", "= 0.5, 99.5", "= 1.0, 99.0", {"preprocess_bundle.py"}),
+        (
+            "imaging/tone.py",
+            "= 0.5, 99.5",
+            "= 1.0, 99.0",
+            {"draw_gallery.py", "preprocess_bundle.py"},
+        ),
         ("kinds/network.py", "BATCH_SIZE = 32", "BATCH_SIZE = 64", {"score_arm.py"}),
         ("phantoms/twins/cmmd.py", "0.55 if", "0.65 if", {"make_twin.py"}),
         ("archives/adapters/cmmd.py", "_PATIENT = ", "_PATIENT = 0, ", {"ingest_dataset.py"}),
@@ -178,9 +183,9 @@ def test_a_change_of_what_is_computed_touches_what_computes_it(
         ("training/losses/focal.py", {"train_arm.py"}),
         (
             "statistics/calibration.py",
-            {"calibrate_study.py", "compare_arms.py", "evaluate_study.py"},
+            {"calibrate_study.py", "combine_seeds.py", "compare_arms.py", "evaluate_study.py"},
         ),
-        ("archives/adapter.py", {"ingest_dataset.py"}),
+        ("archives/adapter.py", {"draw_gallery.py", "ingest_dataset.py"}),
         ("configuration/study.py", set()),
     ],
 )

@@ -11,6 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from mammoshift.errors import TrainingError
+from mammoshift.radiomics import boosting
 from mammoshift.radiomics.boosting import FittedBoosting, fit_boosting
 from mammoshift.radiomics.settings import Boosting, BoostingGrid
 
@@ -75,7 +76,9 @@ def test_arrays_survive_storage_and_damaged_ones_are_refused() -> None:
         FittedBoosting.of_tensors({"mean": fitted.mean})
 
 
-def test_a_search_takes_the_best_of_its_grid_and_cuts_components_to_what_folds_span() -> None:
+def test_a_search_takes_the_best_of_its_grid_and_cuts_components_to_what_folds_span(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     features, labels = patients(60)
     grid = BoostingGrid(
         components=(2, 12, 30),
@@ -87,6 +90,14 @@ def test_a_search_takes_the_best_of_its_grid_and_cuts_components_to_what_folds_s
         folds=3,
     )
     found = fit_boosting(features, labels, Boosting(), grid=grid)
+    said: list[str] = []
+    monkeypatch.setattr(boosting, "_TRIED_TOGETHER", 3)
+    in_parts = fit_boosting(features, labels, Boosting(), grid=grid, progress=said.append)
+    assert said == ["3 of 4 settings", "4 of 4 settings"]
+    assert (in_parts.settings, in_parts.cross_validated_auc) == (
+        found.settings,
+        found.cross_validated_auc,
+    )
     assert found.searched == 4
     assert found.settings.trees == 5
     assert found.cross_validated_auc is not None

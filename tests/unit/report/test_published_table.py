@@ -20,6 +20,14 @@ PUBLISHED = PublishedStudy.model_validate(
              "value": 0.8, "low": 0.7, "high": 0.9},
             {"page": "p. 2", "what": "nobody's", "metric": "auc", "low": 0.1, "high": 0.2},
             {"page": "p. 3", "what": "cases", "domain": "home", "metric": "n", "value": 1528},
+            {"page": "p. 5", "what": "best epoch", "arm": "the_arm", "domain": "home",
+             "metric": "selected_epoch", "value": 95},
+            {"page": "p. 6", "what": "time", "arm": "the_arm", "domain": "home",
+             "metric": "training_hours", "value": 1.5},
+            {"page": "p. 7", "what": "loss", "arm": "the_arm", "domain": "home", "metric": "loss",
+             "subset": "train", "value": 0.5},
+            {"page": "p. 8", "what": "a net elsewhere", "arm": "absent", "domain": "home",
+             "metric": "loss", "subset": "train", "value": 0.5},
             {"page": "p. 4", "what": "a net", "arm": "absent", "domain": "home", "metric": "auc",
              "value": 0.91234},
         ],
@@ -66,6 +74,25 @@ def test_numbers_of_the_same_thing_stand_side_by_side(data: ReportData) -> None:
     assert cells.loc["p. 3", "Published"] == "1,528"
     assert "not computed here" in str(cells.loc["p. 4", "This run (95% CI)"])
     assert cells.loc["p. 4", "Published"] == "0.91234"
+
+
+def test_what_training_printed_is_compared_with_the_histories(data: ReportData) -> None:
+    whole = with_publication(data)
+    runs = tuple(
+        replace(trained, history=trained.history.assign(seconds=1800.0)) for trained in whole.runs
+    )
+    table = published_table(replace(whole, runs=runs))
+    assert table is not None
+    cells = table.cells.set_index("Page")["This run (95% CI)"]
+    own = [trained for trained in runs if trained.run.arm == whole.settings.arm_names[0]]
+    epochs = [trained.model.selected_epoch or 0 for trained in own]
+    assert str(cells["p. 5"]).startswith(f"{sum(epochs) / len(epochs):.0f} [{min(epochs)}-")
+    hours = [len(trained.history) / 2 for trained in own]
+    assert str(cells["p. 6"]).startswith(f"{sum(hours) / len(hours):.3f}")
+    kept = [t.history.loc[t.history["epoch"] == t.model.selected_epoch, "train_loss"] for t in own]
+    mean = sum(float(value.iloc[0]) for value in kept) / len(kept)
+    assert str(cells["p. 7"]).startswith(f"{mean:.3f}")
+    assert "not computed here" in str(cells["p. 8"])
 
 
 def test_contradictions_are_listed(data: ReportData) -> None:

@@ -20,6 +20,7 @@ from mammoshift.contracts.manifest import (
     write_exclusions,
     write_manifest,
 )
+from mammoshift.contracts.predictions import read_predictions
 from mammoshift.contracts.results import write_comparisons, write_metrics
 from mammoshift.contracts.run import Run
 from mammoshift.evaluation.calibrate import calibrate_study
@@ -146,7 +147,7 @@ def test_every_cohort_is_named_by_its_domain_and_subset(report: Path) -> None:
 
 def test_an_arm_without_predictions_has_no_number(report: Path) -> None:
     aucs = table(report, "auc").set_index("Arm")
-    assert aucs.loc["of_patients", "film (test)"] == "not computed: not evaluated"
+    assert aucs.loc["of_patients", "film (test)"] == "not judged"
     assert re.match(r"0\.\d+ \(", aucs.loc["of_patients", "clinic (out of fold)"])
 
 
@@ -212,3 +213,33 @@ def test_the_page_tells_the_own_domain_of_each_arm_and_prints_nothing_undefined(
     visible = re.sub(r"<style>.*?</style>|<svg.*?</svg>|<[^>]*>", " ", page, flags=re.DOTALL)
     assert not re.search(r"\b(nan|None|NaT|inf)\b", visible)
     assert "No description of this method" not in page
+
+
+def test_the_page_the_file_and_the_predictions_give_one_number(report: Path) -> None:
+    """The AUC of each seed, counted pair by pair from logits and labels on disk."""
+    detail = table(report, "auc_detail").set_index(["Domain", "Arm"])
+    page = (report / "index.html").read_text(encoding="utf-8")
+    folder = report.parent
+    checked = 0
+    for domain, name in (("film", "film (test)"), ("crops", "crops")):
+        labels = read_cases(folder / f"{domain}.parquet").set_index("case_id")["label"]
+        for path in sorted(folder.glob(f"*-{domain}.parquet")):
+            if path.name.startswith("manifest"):
+                continue
+            scored = read_predictions(path)
+            judged = scored[scored["subset"].isin({"test", "target"})]
+            if set(judged["fold"]) != {0}:
+                continue
+            counted = []
+            for _, seed in judged.groupby("seed"):
+                positive = labels.loc[seed["case_id"]].to_numpy() == 1
+                own, others = (
+                    seed["logit"].to_numpy()[positive],
+                    seed["logit"].to_numpy()[~positive],
+                )
+                counted.append(f"{(own[:, None] > others).mean():.3f}")
+            cell = detail.loc[(name, scored["arm"].iloc[0]), "AUC by seed"]
+            assert cell == ", ".join(counted)
+            assert f">{cell}<" in page
+            checked += 1
+    assert checked >= 3

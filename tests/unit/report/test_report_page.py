@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import html
 import json
 import re
@@ -15,10 +16,14 @@ import pandas as pd
 import pytest
 import yaml
 from fabricated_study import ASSETS, Recipe, fabricate
+from matplotlib.figure import Figure
 
 from mammoshift.contracts.contact_sheet import SheetRecord, ShownImage, write_record
+from mammoshift.contracts.gallery import GalleryRecord, ShownCase, write_gallery_record
 from mammoshift.errors import ConfigurationError, TableError
 from mammoshift.report.build import build_report
+from mammoshift.report.circumstances import Circumstances, Computed, Revision
+from mammoshift.report.figures.style import ReportFigure, draw, house_style, write_figure
 from mammoshift.report.formatting import typographic
 from mammoshift.report.html import load_assets
 from mammoshift.report.inputs import ReportInputs
@@ -192,6 +197,10 @@ def test_nothing_undefined_is_printed(page: str) -> None:
     assert not re.search(r"\bnan\b", drawn)
 
 
+def test_without_a_gallery_nothing_speaks_of_one(page: str) -> None:
+    assert "#gallery" not in page
+
+
 def test_a_twin_is_called_synthetic_and_a_real_archive_is_not(page: str, hostile: str) -> None:
     assert "Synthetic data." in page
     assert page.count("(synthetic twin)") == 3
@@ -229,7 +238,7 @@ def test_a_new_build_leaves_no_file_of_an_earlier_one(small: ReportInputs, tmp_p
         (tmp_path / name).write_text("old", encoding="utf-8")
     build_report(replace(small, audits=()), tmp_path)
     second = {path for folder in folders for path in folder.iterdir()}
-    assert first - second == {tmp_path / "tables" / "audit.csv"}
+    assert first - second == {tmp_path / "tables" / f"audit.{form}" for form in ("csv", "tex")}
     assert second < first
 
 
@@ -319,7 +328,7 @@ def test_one_seed_is_said_to_be_one(small: ReportInputs, tmp_path: Path) -> None
 
 
 def test_a_missing_caption_names_its_key(tmp_path: Path) -> None:
-    for asset in ASSETS.iterdir():
+    for asset in filter(Path.is_file, ASSETS.iterdir()):
         (tmp_path / asset.name).write_bytes(asset.read_bytes())
     captions = yaml.safe_load((tmp_path / "captions.yaml").read_text(encoding="utf-8"))
     captions["tables"]["auc"] = {"titel": "AUC", "note": ""}
@@ -343,3 +352,96 @@ def test_contact_sheets_are_part_of_the_page(small: ReportInputs, tmp_path: Path
     write_record(SheetRecord("other", "contact_sheet.jpg", 10, 20, 7, ()), record)
     with pytest.raises(TableError, match="a contact sheet of other, not of this study"):
         build_report(replace(small, sheets=(record,)), tmp_path / "out")
+
+
+def test_a_gallery_is_part_of_the_page_where_a_study_has_one(
+    small: ReportInputs, tmp_path: Path
+) -> None:
+    picture = b"picture"
+    case = ShownCase(
+        *("cmmd", "miss", True, -1.25, 0.031, 2, "cmmd-miss-1.jpg"),
+        *(hashlib.sha256(picture).hexdigest(), 10, 20, ""),
+    )
+    record = tmp_path / "gallery.json"
+    write_gallery_record(GalleryRecord("resnet", ("cmmd",), (case,)), record)
+    record.with_name(case.picture).write_bytes(picture)
+    inputs = replace(small, galleries=(record,))
+    text = build_report(inputs, tmp_path / "out").read_text(encoding="utf-8")
+    assert 'src="data:image/jpeg;base64,cGljdHVyZQ=="' in text
+    assert "ranked above 3% of the negative cases, logit \u22121.25" in text
+    assert '<a href="#gallery">' in text
+    assert "Heat maps over the most confident" in text
+    record.with_name(case.picture).write_bytes(b"another")
+    with pytest.raises(TableError, match="is not the picture that its record lists"):
+        build_report(inputs, tmp_path / "other")
+
+
+def test_what_made_the_report_is_on_the_page_and_in_its_facts(
+    small: ReportInputs, tmp_path: Path
+) -> None:
+    made = Circumstances(
+        made="2026-01-02 03:04 UTC",
+        revision=Revision("abc123", clean=False),
+        command="snakemake -c2",
+        configuration_files=("config/demo.yaml",),
+        mammoshift="0.1.0",
+        python="3.11.9",
+        versions={"numpy": "2.4"},
+        machine="A processor, 2 cores",
+        computed=(Computed("train_arm", 4, 61.0, ("B, 8 cores; GPU",), {"torch": ("2.15",)}),),
+        configuration={"study": {"name": "cross_sensor"}},
+    )
+    page = build_report(replace(small, made=made), tmp_path).read_text(encoding="utf-8")
+    for said in ("2026-01-02 03:04 UTC", "commit abc123", "not committed", "B, 8 cores; GPU"):
+        assert said in page
+    facts = json.loads((tmp_path / "reporting.json").read_text(encoding="utf-8"))
+    assert facts["provenance"]["report"]["revision"]["commit"] == "abc123"
+    assert facts["provenance"]["report"]["computed"][0]["jobs"] == 4
+    assert {entry["dataset"] for entry in facts["provenance"]["data"]} == {"cbis_ddsm", "cmmd"}
+    assert all(len(entry["sha256"]) == 64 for entry in facts["provenance"]["data"])
+    written = yaml.safe_load((tmp_path / "configuration.yaml").read_text(encoding="utf-8"))
+    assert written == {"study": {"name": "cross_sensor"}}
+
+
+def test_an_arm_is_shown_with_its_name_beside_its_key(small: ReportInputs, tmp_path: Path) -> None:
+    first, *others = small.settings.described_arms
+    named = first.model_copy(update={"settings": {**first.settings, "label": "ResNet & more"}})
+    settings = small.settings.model_copy(update={"described_arms": (named, *others)})
+    page = build_report(replace(small, settings=settings), tmp_path).read_text(encoding="utf-8")
+    assert "<span>resnet</span> <small>ResNet &amp; more</small></th>" in page
+    assert "<span>vit</span></th>" in page
+    assert pd.read_csv(tmp_path / "tables" / "auc.csv")["Arm"].tolist() == ["resnet", "vit"]
+
+
+def test_facts_hold_accuracies_and_comparisons(report: Path) -> None:
+    facts = json.loads((report / "reporting.json").read_text(encoding="utf-8"))
+    means = {(r["arm"], r["domain"]): r for r in facts["auc"] if r["seed"] == "mean"}
+    table = pd.read_csv(report / "tables" / "auc.csv", index_col="Arm")
+    row = means["resnet", "cmmd"]
+    assert table.loc["resnet", "cmmd"].startswith(f"{row['value']:.3f} ({row['ci_low']:.3f}-")
+    assert {r["from_domain"] for r in facts["comparisons"]} == {"", "cbis_ddsm"}
+    assert all(r["metric"] == "auc" and r["estimate"] is not None for r in facts["comparisons"])
+
+
+def test_each_table_on_the_page_is_there_as_latex(report: Path, page: str) -> None:
+    keys = re.findall(r'<div class="block" id="table-(\w+)"', page)
+    assert {"checklist_tripod_ai", "checklist_claim_2024", "provenance_models"} <= set(keys)
+    for key in keys:
+        text = (report / "tables" / f"{key}.tex").read_text(encoding="utf-8")
+        rows = len((report / "tables" / f"{key}.csv").read_text(encoding="utf-8").splitlines())
+        assert text.count(r" \\") == rows
+
+
+def test_figures_for_print_have_equal_bytes_and_tell_no_date(tmp_path: Path) -> None:
+    with house_style():
+        figure = Figure(figsize=(2, 1))
+        figure.subplots().plot([1, 2])
+        drawn = ReportFigure(
+            "one", "roc", "", draw(figure, "one", "t", "d"), pd.DataFrame({"x": [1]})
+        )
+    paths = write_figure(drawn, tmp_path / "a", for_print=True)
+    assert [path.suffix for path in paths] == [".svg", ".csv", ".png", ".pdf"]
+    again = write_figure(drawn, tmp_path / "b", for_print=True)
+    assert [path.read_bytes() for path in paths] == [path.read_bytes() for path in again]
+    assert b"Date" not in paths[2].read_bytes() + paths[3].read_bytes()
+    assert len(write_figure(drawn, tmp_path / "c")) == 2

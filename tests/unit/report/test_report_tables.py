@@ -20,6 +20,7 @@ from mammoshift.report.tables.comparisons import combined_comparison_table
 from mammoshift.report.tables.every import all_tables
 from mammoshift.report.tables.operation import budget_table
 from mammoshift.report.vocabulary import criterion_words, method_key
+from mammoshift.search.run import COLUMNS
 
 
 @pytest.fixture(scope="module")
@@ -261,3 +262,57 @@ def test_methods_are_known_without_their_counts() -> None:
     assert method_key("patient_bootstrap_2000") == "patient_bootstrap"
     assert method_key("15_equal_width_bins") == "equal_width_bins"
     assert method_key("logit_t_delong") == "logit_t_delong"
+
+
+def test_the_trials_of_a_search_stand_in_the_order_of_the_arms(
+    inputs: ReportInputs, tmp_path: Path
+) -> None:
+    arms = inputs.settings.arm_names[:2]
+    head = ",".join(COLUMNS)
+    rows = {
+        arms[1]: ["0,0,complete,True,3,validation_auc,0.81234567,training.stages.0.lr,0.00123456"],
+        arms[0]: [
+            "0,0,pruned,False,1,validation_auc,0.5,training.stages.0.lr,0.1",
+            "0,0,pruned,False,1,validation_auc,0.5,loss.name,focal",
+            "0,1,complete,True,1200,validation_auc,0.7,training.stages.0.lr,0.01",
+            "0,1,complete,True,1200,validation_auc,0.7,loss.name,bce",
+        ],
+    }
+    paths = []
+    for arm, own in rows.items():
+        paths.append(tmp_path / f"{len(paths)}.csv")
+        paths[-1].write_text("\n".join([head, *(f'"{arm}",{row}' for row in own)]))
+    searched = load_report_data(replace(inputs, searches=tuple(paths)))
+    found = {table.key: table for table in all_tables(searched)}["search"].cells
+    assert found.to_dict(orient="records") == [
+        {
+            "Arm": arms[0],
+            "Trial": "0",
+            "Settings": "stages.0.lr 0.1; loss.name focal",
+            "Measure": "validation auc",
+            "Best value": "0.5000",
+            "Epochs": "1",
+            "Outcome": "given up",
+        },
+        {
+            "Arm": arms[0],
+            "Trial": "1",
+            "Settings": "stages.0.lr 0.01; loss.name bce",
+            "Measure": "validation auc",
+            "Best value": "0.7000",
+            "Epochs": "1,200",
+            "Outcome": "chosen",
+        },
+        {
+            "Arm": arms[1],
+            "Trial": "0",
+            "Settings": "stages.0.lr 0.001235",
+            "Measure": "validation auc",
+            "Best value": "0.8123",
+            "Epochs": "3",
+            "Outcome": "chosen",
+        },
+    ]
+    paths[0].write_text(f"{head}\nnobody,{rows[arms[1]][0]}")
+    with pytest.raises(TableError, match="'nobody' is not part of the study"):
+        load_report_data(replace(inputs, searches=tuple(paths)))

@@ -213,7 +213,7 @@ def test_captions_explain_what_is_drawn_alone(data: ReportData) -> None:
     without = reliability_panels(reliability_data(cell, {}), "b", "cmmd")
     assert with_t.drawn == {"temperature"}
     assert without.drawn == set()
-    assert "temperature" not in without.svg
+    assert "temperature" not in without.drawing.svg
     one = replace(cell, logits=cell.logits[:1, :1], arms=cell.arms[:1], seeds=cell.seeds[:1])
     roc = roc_panels(roc_data(one), "c", "cmmd", {}, "resnet", 0.95)
     assert roc.drawn == set()
@@ -222,3 +222,29 @@ def test_captions_explain_what_is_drawn_alone(data: ReportData) -> None:
     captions = yaml.safe_load((ASSETS / "captions.yaml").read_text(encoding="utf-8"))["figures"]
     for name, drawn in (("roc", both.drawn), ("reliability", with_t.drawn)):
         assert set(captions[name]["where_drawn"]) == drawn
+
+
+def test_an_interval_beyond_the_margin_is_not_called_undecided_without_a_reason(
+    data: ReportData,
+) -> None:
+    (first, _) = texts(judged(data, "undecided", "undecided", margin=0.02), "verdict")
+    assert "both possible" not in first
+    assert "lies above the margin of 0.020, but not after correction" in first
+    assert "one-sided adjusted p > 0.99" in first
+    (within, _) = texts(judged(data, "undecided", "undecided", margin=0.2), "verdict")
+    assert "losses below and above the margin of 0.200 are both possible" in within
+
+
+def test_targets_that_share_a_reason_share_a_sentence(data: ReportData) -> None:
+    (text,) = texts(below_chance(data, ("resnet",)), "verdict")
+    assert text.startswith("cmmd and dmid: transfer of resnet cannot be judged: on held-out")
+
+
+def test_a_study_without_another_domain_is_not_told_of_transfer(tmp_path: Path) -> None:
+    recipe = Recipe(arms=("resnet", "vit"), targets=(), patients=30)
+    home = load_report_data(fabricate(tmp_path, recipe))
+    (text,) = texts(home, "verdict")
+    assert text.startswith("Transfer is not asked here: resnet, the reference, is judged on")
+    (hopeless,) = texts(below_chance(home, ("resnet", "vit")), "verdict")
+    assert "transfer" not in hopeless
+    assert hopeless.startswith(NO_ARM_BEATS_CHANCE)

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from mammoshift.models.saved_model import (
     read_record,
     write_model,
 )
-from mammoshift.scoring.score import score_images, score_with
+from mammoshift.scoring.score import score_closely, score_images, score_with
 
 CPU = torch.device("cpu")
 IDS = [f"image-{number}" for number in range(7)]
@@ -164,3 +165,30 @@ def test_models_of_different_precision_score_together_as_alone(tmp_path: Path) -
         logits = score_with(models, (32, 48), NoiseImages(), IDS, 3, CPU)
     for folder, row in zip((plain, coarse), logits, strict=True):
         np.testing.assert_array_equal(score_images(folder, NoiseImages(), IDS, 3, CPU), row)
+
+
+def test_a_logit_that_is_no_number_is_computed_again_in_float32(tmp_path: Path) -> None:
+    """A model that fails in bfloat16 on bright images."""
+    changes = {"scoring_precision": "bfloat16"}
+    folder = make_model(tmp_path / "model", "test_resnet", changes=changes)
+    plain, failing = (load_model(folder, CPU)[0] for _ in range(2))
+
+    def fail(_module: torch.nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor) -> Any:
+        bright = inputs[0].mean(dim=(1, 2, 3)) > middle
+        wrong = torch.is_autocast_enabled("cpu") & bright
+        return torch.where(wrong[:, None], float("nan"), output)
+
+    means = [
+        float(plain.normalise(torch.from_numpy(NoiseImages().read(n))[None]).mean()) for n in IDS
+    ]
+    middle = float(np.median(means))
+    failing.features.register_forward_hook(fail)
+    with deterministic_torch(CPU, 1):
+        found = score_closely([plain, failing], (32, 48), NoiseImages(), IDS, 3, CPU)
+        plain.precision = "float32"
+        exact = score_with([plain], (32, 48), NoiseImages(), IDS, 3, CPU)[0]
+    again = np.array(means) > middle
+    assert 0 < again.sum() < len(IDS)
+    np.testing.assert_array_equal(found.again, [np.zeros(len(IDS), bool), again])
+    np.testing.assert_array_equal(found.logits[1][~again], found.logits[0][~again])
+    np.testing.assert_allclose(found.logits[1][again], exact[again], atol=1e-6)

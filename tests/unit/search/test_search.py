@@ -172,6 +172,7 @@ def job_for(folder: Path, arm: dict[str, Any]) -> TrainingJob:
 
 def search_real_trials(folder: Path, arm: dict[str, Any], trials: int, kill: bool) -> list[bytes]:
     """Run a search of real trainings, each trial killed once where `kill`; return its files."""
+    folder.mkdir(exist_ok=True)
     job = job_for(folder, arm)
     search = Arm.model_validate(arm).search
     assert search is not None
@@ -216,6 +217,51 @@ def test_a_search_of_trainings_is_chosen_and_trained_with(tmp_path: Path) -> Non
     write_text_atomically(tmp_path / "trial-0.json", "{}")
     with pytest.raises(TrainingError, match="is no record of a trial"):
         read_result(tmp_path / "trial-0.json")
+
+
+def test_a_trial_counts_by_the_mean_of_its_inner_folds(tmp_path: Path) -> None:
+    arm = searched_arm(1)
+    arm["search"] = {**arm["search"], "inner_folds": 3, "prune": False}
+    records = search_real_trials(tmp_path / "whole", arm, 2, kill=False)
+    search = Arm.model_validate(arm).search
+    assert search is not None
+    results = [TrialResult.model_validate_json(record) for record in records[:2]]
+    assert [len(result.measures) for result in results] == [3, 3]
+    assert len(set(results[0].measures)) == 3
+    best = min(results, key=lambda result: sum(result.measures))
+    assert choose(search, results) == best.trial
+    assert best.worth(search) == pytest.approx(sum(best.measures) / 3)
+    with (tmp_path / "whole" / "table.csv").open(encoding="utf-8") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["chosen"] == "True"]
+    assert {row["best"] for row in rows} == {f"{best.worth(search):.8g}"}
+
+
+def test_a_trial_that_is_killed_between_inner_folds_keeps_those_that_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arm = searched_arm(1)
+    arm["search"] = {**arm["search"], "inner_folds": 2}
+    job = job_for(tmp_path, arm)
+    trial = TrialJob(
+        0, TrainingJob(**{**vars(job), "folder": tmp_path / "trial"}), [], tmp_path / "r"
+    )
+    trained: list[str] = []
+
+    def train(own: TrainingJob) -> None:
+        if len(trained) == 1:
+            trained.append("killed")
+            raise KeyboardInterrupt
+        run_training(own)
+        trained.append(own.folder.name)
+
+    monkeypatch.setattr("mammoshift.search.run.run_training", train)
+    with pytest.raises(KeyboardInterrupt):
+        run_trial(trial)
+    kept = (tmp_path / "trial" / "inner-0" / "history.csv").read_bytes()
+    run_trial(trial)
+    assert trained == ["inner-0", "killed", "inner-0", "inner-1"]
+    first = min(float(row["validation_loss"]) for row in csv.DictReader(kept.decode().splitlines()))
+    assert read_result(tmp_path / "r").measures[0] == first
 
 
 @pytest.mark.slow

@@ -18,6 +18,8 @@ from mammoshift.statistics.comparisons import omnibus, paired, unpaired
 from mammoshift.statistics.estimates import Flag
 from mammoshift.statistics.inputs import cluster_codes
 from mammoshift.statistics.intervals import auc_intervals
+from mammoshift.statistics.margins import margin_tests
+from mammoshift.statistics.partial_auc import partial_auc
 
 REFERENCE = Path(__file__).parents[2] / "reference"
 PROC = json.loads((REFERENCE / "proc_values.json").read_text())
@@ -86,6 +88,36 @@ def test_agrees_with_proc(name):
         assert [wald.low[0], wald.high[0]] == pytest.approx(expected["wald"], rel=1e-9)
 
 
+def test_partial_areas_agree_with_proc():
+    compared = 0
+    for name, (labels, scores) in SETS.items():
+        expected = np.array(PROC[name]["partial"], dtype=float).reshape(2, 2, 3)
+        for (areas, corrected), specificity in zip(expected, (0.8, 0.95), strict=True):
+            found = partial_auc(labels, scores, specificity)
+            own = found.mean_sensitivity * (1.0 - specificity)
+            known = np.isfinite(areas)
+            np.testing.assert_allclose(own[known], areas[known], atol=1e-12)
+            # Below the diagonal pROC gives no corrected area.
+            known = np.isfinite(corrected)
+            np.testing.assert_allclose(found.corrected[known], corrected[known], atol=1e-12)
+            compared += int(known.sum())
+    assert compared >= 120
+
+
+def test_non_inferiority_agrees_with_procs_variances():
+    compared = 0
+    for name, (labels, scores) in SETS.items():
+        estimate = auc_covariance(labels, scores)
+        for (a, b), p in zip(PAIRS, PROC[name]["noninferior"], strict=True):
+            if p is None:
+                continue
+            test = paired(estimate.auc, estimate.covariance, a, b)
+            (found,) = margin_tests([test], 0.05, positive_is_loss=False)
+            assert found.p_noninferior == pytest.approx(p, rel=1e-8, abs=1e-14)
+            compared += 1
+    assert compared >= 60
+
+
 def test_there_are_enough_reference_sets():
     assert set(SETS) == set(PROC)
     assert len(SETS) >= 25
@@ -125,6 +157,12 @@ def test_proc_gives_the_committed_values_again(tmp_path, run_r):
             atol=1e-14,
         )
         assert values["auc"] == pytest.approx(PROC[name]["auc"], abs=1e-14)
+        for key in ("partial", "noninferior"):
+            np.testing.assert_allclose(
+                np.array(values[key], dtype=float),
+                np.array(PROC[name][key], dtype=float),
+                atol=1e-14,
+            )
 
 
 def test_asah_of_proc(tmp_path, run_r):

@@ -16,8 +16,12 @@ from mammoshift.statistics.calibration_error import debiased_l2
 from mammoshift.statistics.comparisons import IDENTICAL
 from mammoshift.statistics.curve_values import (
     ONE_RUN,
+    CurveValues,
+    contrast_of_arms,
     difference_of_arms,
     mean_of_arm,
+    mean_over_datasets,
+    means_of_sets,
     means_over_patients,
 )
 from mammoshift.statistics.paired_operating_points import (
@@ -74,6 +78,19 @@ def test_one_patient_has_a_mean_and_no_variance():
     assert mean_of_arm(found, [0]).p is None
     with pytest.raises(StatisticsError, match="no case"):
         means_over_patients(np.empty((1, 0)))
+
+
+def test_a_mean_over_datasets_keeps_each_curve_and_adds_the_patients():
+    rng = np.random.default_rng(4)
+    datasets = [means_over_patients(rng.normal(size=(4, n)), np.arange(n) // 2) for n in (40, 60)]
+    found = mean_over_datasets(datasets)
+    first, second = datasets
+    np.testing.assert_allclose(found.values, (first.values + second.values) / 2)
+    np.testing.assert_allclose(found.covariance, (first.covariance + second.covariance) / 4)
+    np.testing.assert_allclose(sum(part.covariance for part in found.parts), found.covariance)
+    assert [part.df for part in found.parts] == [19.0, 29.0]
+    with pytest.raises(StatisticsError, match="same curves"):
+        mean_over_datasets([first, second.only([0, 1])])
 
 
 def test_curves_can_be_picked_and_turned_round():
@@ -176,3 +193,50 @@ def test_tests_between_arms_hold_their_level():
             assert rate.rate >= 0.025 - noise, rate
     fixed = {r.measure: r.rate for r in rates if "0.2" in r.setting and "fixed" in r.method}
     assert fixed["likelihood"] > 0.09
+
+
+def test_sets_that_share_patients_are_paired_and_others_are_not():
+    rng = np.random.default_rng(3)
+    owner = np.repeat(np.arange(40), 3)
+    x = rng.normal(size=(2, owner.size)) + rng.normal(size=40)[owner]
+    alone = means_over_patients(x, owner)
+    twice = means_of_sets([x, x[:1]], [owner, owner])
+    assert twice.values == pytest.approx([*alone.values, alone.values[0]])
+    assert twice.covariance[:2, :2] == pytest.approx(alone.covariance)
+    assert difference_of_arms(twice, [0], [2]).se == pytest.approx(0.0, abs=1e-12)
+    apart = means_of_sets([x, x[:1]], [owner, owner + 40])
+    assert apart.covariance[:2, 2] == pytest.approx([0.0, 0.0])
+    assert [part.df for part in apart.parts] == pytest.approx([39.0, 39.0])
+
+
+def test_sets_that_share_some_patients_by_hand():
+    found = means_of_sets([[1.0, 0.0, 1.0], [0.0, 1.0]], [["a", "b", "c"], ["c", "d"]])
+    first = np.array([1 / 3, -2 / 3, 1 / 3, 0.0]) / 3 * np.sqrt(3 / 2)
+    second = np.array([0.0, 0.0, -0.5, 0.5]) / 2 * np.sqrt(2)
+    both = np.stack([first, second])
+    assert found.values == pytest.approx([2 / 3, 1 / 2])
+    assert found.covariance == pytest.approx(both @ both.T)
+    with pytest.raises(StatisticsError, match="no case"):
+        means_of_sets([[1.0], np.empty((1, 0))], [["a"], []])
+
+
+def test_a_contrast_of_arms_takes_the_spread_of_each():
+    rng = np.random.default_rng(5)
+    values, root = rng.normal(size=8), rng.normal(size=(8, 12)) / 20
+    estimate = CurveValues(values, root @ root.T)
+    arms = [[0, 1], [2, 3], [4, 5], [6, 7]]
+    signs = [0.5, -0.5, 0.5, -0.5]
+    found = contrast_of_arms(estimate, arms, signs)
+    means = values.reshape(4, 2).mean(axis=1)
+    assert found.estimate == pytest.approx(signs @ means)
+    C = estimate.covariance
+    between = np.array([[C[np.ix_(a, b)].mean() for b in arms] for a in arms])
+    np.fill_diagonal(between, [C[a[0], a[1]] for a in arms])
+    patients = max(signs @ between @ np.array(signs), 0.0)
+    seeds = 0.25 * sum(values[a].var(ddof=1) / 2 for a in arms)
+    assert found.se == pytest.approx(np.sqrt(patients + seeds))
+    two = contrast_of_arms(estimate, arms[:2], [1.0, -1.0])
+    assert two == difference_of_arms(estimate, *arms[:2])
+    fixed = contrast_of_arms(estimate, arms, signs, seeds_random=False)
+    w = np.repeat(signs, 2) / 2
+    assert fixed.se == pytest.approx(np.sqrt(w @ C @ w))

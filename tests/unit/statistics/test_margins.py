@@ -14,6 +14,7 @@ from mammoshift.errors import StatisticsError
 from mammoshift.statistics.auc import auc_covariance
 from mammoshift.statistics.comparisons import difference_test
 from mammoshift.statistics.margins import margin_tests
+from mammoshift.statistics.multiplicity import adjust, rejection_limit
 from mammoshift.statistics.simultaneous import covariance_of_drops, simultaneous_level
 from mammoshift.statistics.transfer import drop_of_arm, drops_of
 
@@ -67,6 +68,40 @@ def test_a_family_is_adjusted_and_the_undefined_stays_so():
     assert [m.verdict for m in more] == ["undecided"] * 3
     with pytest.raises(StatisticsError, match="positive loss"):
         margin_tests(tests, 0.0, positive_is_loss=True)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.lists(st.floats(0.0, 1.0), min_size=1, max_size=8),
+    st.sampled_from(["bh", "by", "holm", "none"]),
+    st.floats(0.005, 0.3),
+)
+def test_the_limit_of_a_family_says_what_its_adjusted_tests_say(p, method, level):
+    adjusted = adjust(p, method)
+    limit = rejection_limit(adjusted, level)
+    for own, corrected in zip(p, adjusted.p, strict=True):
+        # At the limit itself rounding decides.
+        if abs(own - limit) > 1e-9 * limit:
+            assert (corrected < level) == (own < limit)
+
+
+@pytest.mark.parametrize("correction", ["bh", "by", "holm", "none"])
+@pytest.mark.parametrize("positive_is_loss", [True, False])
+def test_a_corrected_verdict_is_that_of_its_own_interval(correction, positive_is_loss):
+    rng = np.random.default_rng(5)
+    for _ in range(30):
+        losses = rng.normal(0.05, 0.03, 6)
+        sign = 1.0 if positive_is_loss else -1.0
+        tests = [difference_test(sign * x, 0.012**2, 1.0, df=9.0) for x in losses]
+        kinds = {"positive_is_loss": positive_is_loss, "correction": correction}
+        for test, found in zip(tests, margin_tests(tests, 0.05, **kinds), strict=True):
+            low, high = sorted([sign * found.ci_low, sign * found.ci_high])
+            assert (high < 0.05) == (found.verdict == "non-inferior")
+            assert (low > 0.05) == (found.verdict == "inferior")
+            assert found.ci_low <= test.ci_low + 1e-12
+            assert found.ci_high >= test.ci_high - 1e-12
+            if correction == "none":
+                assert (found.ci_low, found.ci_high) == pytest.approx((test.ci_low, test.ci_high))
 
 
 def test_max_t_against_known_levels():

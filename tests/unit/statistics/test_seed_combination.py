@@ -23,6 +23,7 @@ from mammoshift.statistics.meta_analysis import (
 )
 from mammoshift.statistics.multiplicity import adjust
 from mammoshift.statistics.multireader import (
+    mean_over_seeds,
     obuchowski_rockette_crossed,
     obuchowski_rockette_nested,
 )
@@ -197,6 +198,23 @@ def test_crossed_with_the_published_jackknife_covariances():
     assert found.statistic == pytest.approx(published["t"], abs=5e-3)
     assert found.p == pytest.approx(published["p"], abs=5e-5)
     assert [found.ci_low, found.ci_high] == pytest.approx(published["ci"], abs=5e-6)
+
+
+@pytest.mark.parametrize("arm", [0, 1])
+def test_one_arm_by_itself_has_the_published_standard_error(arm):
+    published = VAN_DYKE["published_single_arm"]
+    own = np.array(VAN_DYKE["auc"])[5 * arm : 5 * arm + 5]
+    cov2, ms = published["cov2"][arm], published["ms_reader"][arm]
+    covariance = np.full((5, 5), cov2) + np.eye(5) * 1e-3
+    found = mean_over_seeds(own, covariance, range(5))
+    assert found.estimate == pytest.approx(published["auc"][arm], abs=5e-8)
+    assert own.var(ddof=1) == pytest.approx(ms, abs=5e-10)
+    assert found.se == pytest.approx(published["se"][arm], abs=5e-9)
+    # Hillis' degrees of freedom are those printed; ours count the seeds' part 6/4 times.
+    assert (ms + 5 * cov2) ** 2 / (ms**2 / 4) == pytest.approx(published["df"][arm], abs=5e-5)
+    cautious = (1.5 * ms / 5 + cov2) ** 2 / ((1.5 * ms / 5) ** 2 / 4)
+    assert found.df == pytest.approx(cautious, rel=1e-5)
+    assert found.df < published["df"][arm]
 
 
 def test_nested_by_the_formula_of_equal_seeds():

@@ -336,6 +336,20 @@ def test_start_from_another_arm_inherits_weights_and_licence(tmp_path: Path) -> 
         train_arm(replace(child, backbone=other))
 
 
+def test_without_stages_what_an_arm_starts_from_is_its_model(tmp_path: Path) -> None:
+    parent = request_for(tmp_path / "parent")
+    write_artefacts(tmp_path / "parent", parent, train_arm(parent))
+    start = tmp_path / "parent" / "model.safetensors"
+    request = request_for(
+        tmp_path / "child", start=start.parent, initialisation={"arm": "toy"}, stages=[]
+    )
+    result = train_arm(request)
+    assert result.history == ()
+    assert result.selected_epoch == 0
+    for name, tensor in read_state(start.parent).items():
+        assert torch.equal(result.state[name], tensor), name
+
+
 def test_start_from_an_arm_of_another_input_size_keeps_its_positions(tmp_path: Path) -> None:
     vit = BACKBONE.model_copy(update={"architecture": "test_vit"})
     stages = [{"train": "head", "epochs": 1, "lr": 1e-9}]

@@ -13,7 +13,7 @@ from mammoshift.configuration.model import TONES, InputRecipe
 from mammoshift.imaging.breast import Box, BreastRegion
 from mammoshift.imaging.decoded import DecodedImage
 from mammoshift.imaging.levels import breast_counts
-from mammoshift.imaging.tone import percentile_range
+from mammoshift.imaging.tone import percentile_range, to_uint16
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,19 +22,33 @@ class ShownCrop:
 
     Attributes
     ----------
-    values
-        The crop as it was resized, float32 in units of the stored pixel.
+    resized
+        The crop as it was resized, uint16, shifted up to fill sixteen bits: the fractions that
+        averaging makes of 8 to 14 bit pixels are kept.
     image, box, region
         The image that it comes from, what of it the crop is, and where the breast is, if known.
     recipe
         Whose tone is applied.
     """
 
-    values: NDArray[np.float32]
+    resized: NDArray[np.uint16]
     image: DecodedImage
     box: Box
     region: BreastRegion | None
     recipe: InputRecipe
+
+    @property
+    def values(self) -> NDArray[np.float32]:
+        """[65536], what each value of `resized` is in units of the stored pixel.
+
+        A tone maps every value by itself, so that it is worked out once for each there may be.
+        """
+        shifted = 16 - self.image.bits
+        return np.arange(1 << 16, dtype=np.float32) * np.float32(1.0 / (1 << shifted))
+
+    def shown(self, intensities: NDArray[np.float32]) -> NDArray[np.uint16]:
+        """Return the crop, 0 to 65535, by the intensities in [0, 1] of each of `values`."""
+        return to_uint16(intensities).take(self.resized)
 
     def counts(self) -> NDArray[np.int64]:
         """Count the stored values of the breast in the crop, from 0."""
@@ -53,7 +67,7 @@ class ToneModule(Protocol):
         ...
 
     def tone(self, crop: ShownCrop) -> NDArray[np.uint16]:
-        """Return intensities 0 to 65535, shape of the crop's values."""
+        """Return intensities 0 to 65535, in the shape of the resized crop."""
         ...
 
 

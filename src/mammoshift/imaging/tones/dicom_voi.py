@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammoshift.imaging.decoded import DecodedImage
-from mammoshift.imaging.tone import linear_range, look_up, sigmoid_window, to_uint16
+from mammoshift.imaging.tone import linear_range, look_up, sigmoid_window
 from mammoshift.imaging.tones._protocol import ShownCrop
 
 LEAST_FILL = 0.25
@@ -22,7 +22,7 @@ def needs_range(image: DecodedImage) -> bool:
 def tone(crop: ShownCrop) -> NDArray[np.uint16]:
     """Return intensities 0 to 65535."""
     breast = crop.breast_range() if needs_range(crop.image) else (0.0, 0.0)
-    return to_uint16(curve(crop.values, crop.image, breast))
+    return crop.shown(curve(crop.values, crop.image, breast))
 
 
 def curve(

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammoshift.imaging.decoded import DecodedImage
-from mammoshift.imaging.tone import linear_range, to_uint16
+from mammoshift.imaging.tone import linear_range
 from mammoshift.imaging.tones._protocol import ShownCrop
 
 
@@ -17,4 +17,4 @@ def needs_range(_image: DecodedImage) -> bool:
 
 def tone(crop: ShownCrop) -> NDArray[np.uint16]:
     """Return intensities 0 to 65535."""
-    return to_uint16(linear_range(crop.values, 0.0, float((1 << crop.image.bits) - 1)))
+    return crop.shown(linear_range(crop.values, 0.0, float((1 << crop.image.bits) - 1)))

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from mammoshift.errors import ConfigurationError
 from mammoshift.imaging.decoded import DecodedImage
 from mammoshift.imaging.matching import matching_table
-from mammoshift.imaging.tone import look_up, to_uint16
+from mammoshift.imaging.tone import look_up
 from mammoshift.imaging.tones._protocol import ShownCrop
 
 
@@ -22,4 +22,4 @@ def tone(crop: ShownCrop) -> NDArray[np.uint16]:
     reference = crop.recipe.reference_quantiles
     if reference is None:
         raise ConfigurationError("the tone histogram_match needs reference_quantiles")
-    return to_uint16(look_up(crop.values, matching_table(crop.counts(), reference)))
+    return crop.shown(look_up(crop.values, matching_table(crop.counts(), reference)))

@@ -19,9 +19,9 @@ from mammoshift.report.figures.style import (
     PAGE_WIDTH,
     RULE,
     ReportFigure,
+    draw,
     shortened,
     text_width,
-    to_svg,
     wrapped,
 )
 from mammoshift.report.formatting import counted, format_estimate, format_p, is_null, typographic
@@ -68,8 +68,8 @@ def forest_plot(data: pd.DataFrame) -> ReportFigure:
         f"reference. The 95% interval of {supported} leaves out zero. The values are in "
         "the table of the headline comparisons."
     )
-    svg = to_svg(figure, "differences", "AUC differences to the reference", description)
-    return ReportFigure("differences", "differences", "", svg, data)
+    drawing = draw(figure, "differences", "AUC differences to the reference", description)
+    return ReportFigure("differences", "differences", "", drawing, data)
 
 
 def drop_heat_map(data: pd.DataFrame) -> ReportFigure:
@@ -115,8 +115,8 @@ def drop_heat_map(data: pd.DataFrame) -> ReportFigure:
         f"{counted(len(targets), 'other domain')}; darker is a larger loss of AUC. Each cell "
         "states the drop and its 95% interval, as does the table."
     )
-    svg = to_svg(figure, "transfer-drop", "Transfer drop by arm and domain", description)
-    return ReportFigure("transfer_drop", "transfer_drop", "", svg, data)
+    drawing = draw(figure, "transfer-drop", "Transfer drop by arm and domain", description)
+    return ReportFigure("transfer_drop", "transfer_drop", "", drawing, data)
 
 
 def seed_strip(data: pd.DataFrame) -> ReportFigure:
@@ -125,12 +125,13 @@ def seed_strip(data: pd.DataFrame) -> ReportFigure:
     arms = list(dict.fromkeys(data["arm"]))
     seeds = [seed for seed in dict.fromkeys(data["seed"]) if seed != "mean"]
     left = text_width(max(len(shortened(arm, _NAME_CHARACTERS)) for arm in arms) + 2)
-    figure, ax = _row_figure(sum(len(arms) + 1.4 for _ in groups), left, 0.1, bottom=0.74, top=0.1)
+    lines = sum(rows["arm"].nunique() + 1.4 for _, rows in groups)
+    figure, ax = _row_figure(lines, left, 0.1, bottom=0.74, top=0.1)
     y = 0.0
     for (domain, subset), rows in groups:
         name = cohort_name(str(domain), str(subset))
         _left_text(ax, y, name, left, bold=True)
-        for arm in arms:
+        for arm in dict.fromkeys(rows["arm"]):
             y += 1.0
             _left_text(ax, y, shortened(arm, _NAME_CHARACTERS), left, indent=0.12)
             of_arm = rows[rows["arm"] == arm]
@@ -167,14 +168,15 @@ def seed_strip(data: pd.DataFrame) -> ReportFigure:
         f"{counted(len(seeds), 'seed')} as a marker, and the mean over the seeds as a bar "
         "with its 95% interval."
     )
-    svg = to_svg(figure, "seeds", "AUC by seed", description)
-    return ReportFigure("seeds", "seeds", "", svg, data)
+    drawing = draw(figure, "seeds", "AUC by seed", description)
+    return ReportFigure("seeds", "seeds", "", drawing, data)
 
 
 def summary_strip(data: pd.DataFrame) -> ReportFigure:
     """Draw the AUC of each arm where it was trained and where it was applied, one row each (F0).
 
-    Columns `domain, subset, own, arm, value, ci_low, ci_high`; `own` tells the arm's own domain.
+    Columns `domain, subset, own, leak, arm, value, ci_low, ci_high`; `own` tells the arm's own
+    domain, `leak` one whose patients are in training too.
     """
     arms = list(dict.fromkeys(data["arm"]))
     left = text_width(max(len(shortened(arm, _NAME_CHARACTERS)) for arm in arms) + 4)
@@ -186,6 +188,7 @@ def summary_strip(data: pd.DataFrame) -> ReportFigure:
         for _, row in rows.iterrows():
             y += 1.0
             name = cohort_name(row["domain"], row["subset"])
+            name = f"{shortened(name, _NAME_CHARACTERS - 6)}, leak" if row["leak"] else name
             _left_text(ax, y, shortened(name, _NAME_CHARACTERS), left, indent=0.12)
             _interval(
                 ax, y, row["value"], row["ci_low"], row["ci_high"], "s" if row["own"] else "o"
@@ -197,8 +200,8 @@ def summary_strip(data: pd.DataFrame) -> ReportFigure:
         f"The AUC of {counted(len(arms), 'arm')} with its 95% interval on held-out cases of the "
         "arm's own domain (square) and on the other domains (circle)."
     )
-    svg = to_svg(figure, "summary", "AUC by arm and domain", description)
-    return ReportFigure("summary", "summary", "", svg, data)
+    drawing = draw(figure, "summary", "AUC by arm and domain", description)
+    return ReportFigure("summary", "summary", "", drawing, data)
 
 
 def subgroup_plot(data: pd.DataFrame, key: str, cohort: str, subgroup: str) -> ReportFigure:
@@ -234,8 +237,8 @@ def subgroup_plot(data: pd.DataFrame, key: str, cohort: str, subgroup: str) -> R
         f"{counted(len(groups), 'arm')}. The values are in the table of subgroups."
     )
     title = f"AUC by {spoken(subgroup)}: {cohort}"
-    svg = to_svg(figure, key, title, description)
-    return ReportFigure(key, "subgroups", cohort, svg, data)
+    drawing = draw(figure, key, title, description)
+    return ReportFigure(key, "subgroups", cohort, drawing, data)
 
 
 def _row_figure(

@@ -20,8 +20,8 @@ from mammoshift.report.figures.style import (
     RULE,
     SECOND,
     ReportFigure,
+    draw,
     small_multiples,
-    to_svg,
 )
 from mammoshift.report.formatting import counted
 
@@ -78,13 +78,13 @@ def roc_panels(
         f"ROC curves of {counted(len(arms), 'arm')} on {cohort}: each seed as a thin line, the "
         f"mean over the seeds as a bold line with a 95% band. AUC: {_listed(auc_texts, arms)}."
     )
-    svg = to_svg(figure, key, f"ROC curves: {cohort}", description)
+    drawing = draw(figure, key, f"ROC curves: {cohort}", description)
     drawn = set()
     if len(set(data["seed"]) - {"mean"}) > 1:
         drawn.add("seeds")
     if reference in arms and len(arms) > 1:
         drawn.add("reference")
-    return ReportFigure(key, "roc", cohort, svg, data, frozenset(drawn))
+    return ReportFigure(key, "roc", cohort, drawing, data, frozenset(drawn))
 
 
 def reliability_panels(data: pd.DataFrame, key: str, cohort: str) -> ReportFigure:
@@ -146,8 +146,8 @@ def reliability_panels(data: pd.DataFrame, key: str, cohort: str) -> ReportFigur
         f"dashed){after}, with a histogram of the probabilities along the bottom. The table of "
         "calibration states ECE, intercept and slope."
     )
-    svg = to_svg(figure, key, f"Reliability: {cohort}", description)
-    return ReportFigure(key, "reliability", cohort, svg, data, drawn)
+    drawing = draw(figure, key, f"Reliability: {cohort}", description)
+    return ReportFigure(key, "reliability", cohort, drawing, data, drawn)
 
 
 def decision_panels(data: pd.DataFrame, key: str, cohort: str) -> ReportFigure:
@@ -185,21 +185,22 @@ def decision_panels(data: pd.DataFrame, key: str, cohort: str) -> ReportFigure:
         f"Decision curves of {counted(len(arms), 'arm')} on {cohort}: net benefit before "
         f"recalibration (dashed){after}, against treating all (dotted) and none (zero)."
     )
-    svg = to_svg(figure, key, f"Decision curves: {cohort}", description)
-    return ReportFigure(key, "decision", cohort, svg, data, drawn)
+    drawing = draw(figure, key, f"Decision curves: {cohort}", description)
+    return ReportFigure(key, "decision", cohort, drawing, data, drawn)
 
 
 def learning_panels(data: pd.DataFrame) -> ReportFigure:
-    """Draw loss and validation AUC by epoch; a dot marks the epoch that was kept."""
+    """Draw loss, validation AUC and known accuracies by epoch; a dot marks the kept epoch."""
     arms = list(dict.fromkeys(data["arm"]))
+    accuracies = ("Accuracy",) if "train_accuracy" in data else ()
     figure, panels = small_multiples(
         arms,
         PANEL_WIDTH * 0.7,
-        rows_per_name=2,
+        rows_per_name=2 + len(accuracies),
         x_label="Epoch",
-        y_labels=("Loss", "Validation AUC"),
+        y_labels=("Loss", "Validation AUC", *accuracies),
     )
-    for (loss, auc), arm in zip(panels, arms, strict=True):
+    for (loss, auc, *others), arm in zip(panels, arms, strict=True):
         for _, run in data[data["arm"] == arm].groupby(["seed", "fold"], sort=False):
             kept = run[run["kept"]]
             loss.plot(run["epoch"], run["train_loss"], color=FAINT, linewidth=0.9)
@@ -207,16 +208,23 @@ def learning_panels(data: pd.DataFrame) -> ReportFigure:
             loss.plot(kept["epoch"], kept["validation_loss"], "o", color=INK, markersize=3)
             auc.plot(run["epoch"], run["validation_auc"], color=ACCENT, linewidth=0.9)
             auc.plot(kept["epoch"], kept["validation_auc"], "o", color=ACCENT, markersize=3)
-        for ax in (loss, auc):
+            for accuracy in others:
+                accuracy.plot(run["epoch"], run["train_accuracy"], color=FAINT, linewidth=0.9)
+                accuracy.plot(run["epoch"], run["validation_accuracy"], color=INK, linewidth=0.9)
+                accuracy.plot(
+                    kept["epoch"], kept["validation_accuracy"], "o", color=INK, markersize=3
+                )
+        for ax in (loss, auc, *others):
             ax.grid(axis="y", color=RULE, linewidth=0.5)
             ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     description = (
         f"Training of {counted(len(arms), 'arm')}, one line for each run: loss on training (pale) "
-        "and validation (dark) images, and below it the AUC on validation images. A dot marks the "
-        "epoch whose model was kept."
+        "and validation (dark) images, and below it the AUC on validation images"
+        f"{', then the accuracy on both' if accuracies else ''}. A dot marks the epoch whose model "
+        "was kept."
     )
-    svg = to_svg(figure, "learning", "Learning curves", description)
-    return ReportFigure("learning", "learning", "", svg, data)
+    drawing = draw(figure, "learning", "Learning curves", description)
+    return ReportFigure("learning", "learning", "", drawing, data)
 
 
 def _histogram(ax: Axes, rows: pd.DataFrame, colour: str, *, filled: bool) -> None:

@@ -90,7 +90,7 @@ def _interval_figures(data: ReportData) -> list[ReportFigure]:
 def _curve_figures(data: ReportData) -> list[ReportFigure]:
     settings = data.settings
     temperatures = temperatures_of(data)
-    pairs = (pair for family in settings.families for pair in family.pairs)
+    pairs = (pair for family in settings.families for pair in family.on_one_domain)
     reference = next((pair.reference for pair in pairs), None)
     figures: list[ReportFigure] = []
     for domain, subset in settings.cohorts:
@@ -113,7 +113,8 @@ def _curve_figures(data: ReportData) -> list[ReportFigure]:
 
 
 def _training_figures(data: ReportData) -> list[ReportFigure]:
-    return [learning_panels(learning_data(data))] if data.runs else []
+    epochs = learning_data(data) if data.runs else None
+    return [learning_panels(epochs)] if epochs is not None and len(epochs) else []
 
 
 def _auc_texts(data: ReportData, domain: str, subset: str) -> dict[str, str]:

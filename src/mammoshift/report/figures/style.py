@@ -33,6 +33,7 @@ BAND = "#c9d6e3"
 RULE = "#dfe3e7"
 
 FONT_SIZE = 8.0
+PNG_DPI = 120
 PAGE_WIDTH = 7.4
 """Width in inches of the widest figure."""
 
@@ -80,6 +81,14 @@ _STYLE_ELEMENT = re.compile(r"\s*<defs>\s*<style type=\"text/css\">[^<]*</style>
 _LONG_NUMBER = re.compile(r"(\.\d{2})\d+")
 
 
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """One figure: a whole `<svg>` element with title and description, and what it was made of."""
+
+    svg: str
+    figure: Figure
+
+
 @dataclass(frozen=True)
 class ReportFigure:
     """A figure with the table it was drawn from.
@@ -87,11 +96,11 @@ class ReportFigure:
     Attributes
     ----------
     key
-        Stem of its two files.
+        Stem of its files.
     caption
         Name of its caption; `cohort` is put into it.
-    svg
-        A whole `<svg>` element with a title and a description.
+    drawing
+        What is printed.
     data
         The tidy table.
     drawn
@@ -101,19 +110,29 @@ class ReportFigure:
     key: str
     caption: str
     cohort: str
-    svg: str
+    drawing: Drawing
     data: pd.DataFrame
     drawn: frozenset[str] = frozenset()
 
 
-def write_figure(figure: ReportFigure, folder: Path) -> tuple[Path, Path]:
-    """Write the SVG and, beside it, the CSV that it was drawn from; return both paths."""
+def write_figure(figure: ReportFigure, folder: Path, for_print: bool = False) -> tuple[Path, ...]:
+    """Write the drawing as SVG and, beside it, the CSV that it was drawn from; return the paths.
+
+    With `for_print` it is written as PNG and PDF, too. Bytes depend on the drawing, on no date.
+    """
     header = '<?xml version="1.0" encoding="UTF-8"?>\n'
     drawing, table = (folder / f"{figure.key}.{suffix}" for suffix in ("svg", "csv"))
-    write_text_atomically(drawing, header + figure.svg)
+    write_text_atomically(drawing, header + figure.drawing.svg)
     with atomic_path(table) as temporary:
         figure.data.to_csv(temporary, index=False, float_format="%.6g")
-    return drawing, table
+    if not for_print:
+        return drawing, table
+    raster, vector = (folder / f"{figure.key}.{suffix}" for suffix in ("png", "pdf"))
+    with house_style(), atomic_path(raster) as pixels, atomic_path(vector) as page:
+        drawn = figure.drawing.figure
+        drawn.savefig(pixels, format="png", dpi=PNG_DPI, metadata={"Software": None})
+        drawn.savefig(page, format="pdf", metadata={"CreationDate": None, "Creator": None})
+    return drawing, table, raster, vector
 
 
 @contextmanager
@@ -209,6 +228,11 @@ def shortened(name: str, characters: int) -> str:
 def text_width(characters: int, size: float = FONT_SIZE) -> float:
     """Return the width in inches that so many characters of running text need."""
     return characters * size * 0.62 / 72.0
+
+
+def draw(figure: Figure, key: str, title: str, description: str) -> Drawing:
+    """Return a figure as it is drawn on the page, kept for other forms."""
+    return Drawing(to_svg(figure, key, title, description), figure)
 
 
 def to_svg(figure: Figure, key: str, title: str, description: str) -> str:

@@ -16,7 +16,7 @@ ABSENT = "-"
 
 def arm_table(data: ReportData) -> PublicationTable | None:
     """Return the settings in which the arms differ, one arm per row."""
-    settings = _settings(data.settings)
+    settings = settings_of_arms(data.settings)
     shared = dict(shared_settings(data.settings))
     keys = [key for key in _keys(settings) if key not in shared]
     if not keys:
@@ -28,7 +28,7 @@ def arm_table(data: ReportData) -> PublicationTable | None:
 
 def shared_settings(settings: ReportSettings) -> tuple[tuple[str, str], ...]:
     """Return (dotted key, value) of every setting that all arms have in common."""
-    of_arms = _settings(settings)
+    of_arms = settings_of_arms(settings)
     values = {key: {own.get(key) for own in of_arms.values()} for key in _keys(of_arms)}
     return tuple((key, str(*found)) for key, found in values.items() if len(found) == 1)
 
@@ -44,12 +44,15 @@ def flattened(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[s
                 for position, item in enumerate(value, start=1):
                     yield from flattened(item, f"{name}.{position}.")
             else:
-                yield name, " x ".join(f"{item}" for item in value)
+                numbers = all(isinstance(item, int | float) for item in value)
+                joined = (" x " if numbers else ", ").join(f"{item}" for item in value)
+                yield name, joined or "none"
         else:
             yield name, "none" if value is None else f"{value}"
 
 
-def _settings(settings: ReportSettings) -> dict[str, dict[str, str]]:
+def settings_of_arms(settings: ReportSettings) -> dict[str, dict[str, str]]:
+    """Return the settings of each arm as texts, by dotted key."""
     return {
         arm.name: {"kind": arm.kind}
         | {key: text for key, text in flattened(arm.settings) if key not in {"name", "kind"}}

@@ -42,7 +42,7 @@ def cohort_table(data: ReportData) -> PublicationTable | None:
         found = {key for column in columns for key in column if key[0] == group}
         rows.update(dict.fromkeys(sorted(found, key=_level_order)))
     cells = pd.DataFrame(
-        [[*row, *(column.get(row, "0") for column in columns)] for row in rows],
+        [[*row, *(column.get(row, _absent(row)) for column in columns)] for row in rows],
         columns=["Characteristic", "Level", *(head for _, _, head in heads)],
     )
     return PublicationTable("cohort", cells, row_headers=2)
@@ -70,6 +70,12 @@ def _level_order(row: tuple[str, str]) -> tuple[bool, int, str]:
     return level in {"unknown", "others"}, place, level
 
 
+def _absent(row: tuple[str, str]) -> str:
+    """Return the cell of a cohort that has no such row: labels are of images, or of cases."""
+    characteristic, level = row
+    return "" if characteristic == "Cases" or level in ("positive", "negative") else "0"
+
+
 def _cohort_column(cohort: pd.DataFrame, domain: str, subset: str) -> dict[tuple[str, str], str]:
     """Return {(characteristic, level): cell} of one cohort."""
     of_domain = cohort[cohort["domain"] == domain]
@@ -91,7 +97,8 @@ def _cohort_column(cohort: pd.DataFrame, domain: str, subset: str) -> dict[tuple
     if single("cases"):
         of_cases, total = "Cases", single("cases")
         cells["Cases", "all"] = f"{total:,}"
-    for name, level in (("positives", "positive"), ("negatives", "negative")):
+    labels = {"positives": "positive", "negatives": "negative"} if subset != NO_CASE else {}
+    for name, level in labels.items():
         cells[of_cases, level] = format_share(single(name), total)
     if single("images_without_patient"):
         without = format_share(single("images_without_patient"), images)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pandas as pd
 
-from mammoshift.configuration.judged import ReportSettings
-from mammoshift.evaluation.families import BETWEEN_0_AND_1
+from mammoshift.configuration.judged import MEAN_OF, ReportSettings
 from mammoshift.report.formatting import format_estimate, format_number, format_p, is_null
 from mammoshift.report.inputs import ReportData
 from mammoshift.report.publication import PublicationTable
 from mammoshift.report.rows import (
+    VERDICT_LIMITS,
+    across_domains,
     class_counts,
     cohort_name,
     differences,
@@ -18,6 +19,7 @@ from mammoshift.report.rows import (
     leading,
     of_checkpoints,
     places,
+    verdict_limits,
 )
 from mammoshift.report.vocabulary import (
     COMPARISON_METHODS,
@@ -26,6 +28,7 @@ from mammoshift.report.vocabulary import (
     spoken,
     threshold_words,
 )
+from mammoshift.statistics.comparisons import BETWEEN_0_AND_1
 
 MANY_DEGREES = 1000
 NOTHING_FOUND = "no possible difference"
@@ -110,8 +113,8 @@ def _measure_table(
             of = {"Subgroup": spoken(row["subgroup"]), "Value": row["subgroup_value"]}
         else:
             of = {"Measure": METRIC_LABELS[row["metric"]]}
-        if row["threshold_from"]:
-            of["Threshold"] = threshold_words(row["criterion"], row["threshold_from"])
+        at = (row["criterion"], row["threshold_from"])
+        of["Threshold"] = threshold_words(*at) if row["threshold_from"] else ""
         names = ("Family", "Domain", "Arm minus reference")
         records.append(
             {name: record[name] for name in names}
@@ -122,6 +125,11 @@ def _measure_table(
         )
     text = frozenset({"Measure", "Subgroup", "Value", "Threshold", "Note"})
     return PublicationTable(key, _without_empty(records), row_headers=3, text_columns=text)
+
+
+def domain_difference_table(data: ReportData) -> PublicationTable | None:
+    """Return the tests of arms that learned from, and are judged on, a domain each."""
+    return _measure_table("domain_differences", across_domains(data.comparisons), data.settings)
 
 
 def per_seed_comparison_table(data: ReportData) -> PublicationTable | None:
@@ -160,7 +168,7 @@ def _comparison_record(row: pd.Series, method: bool, seeds: bool) -> dict[str, s
         "Domain": spoken(row["domain"])
         if row["domain"] == "all_targets"
         else cohort_name(row["domain"], row["subset"]),
-        "Arm minus reference": f"{row['arm']} - {row['reference']}",
+        "Arm minus reference": compared(row),
     }
     if seeds:
         record["Seed"] = row["seed"]
@@ -176,11 +184,21 @@ def _comparison_record(row: pd.Series, method: bool, seeds: bool) -> dict[str, s
         "p adj., all families": adjusted_cell(row, "p_adjusted_all"),
         "Detectable with 80% power": detectable(row),
         "Margin": "" if is_null(row["margin"]) else format_number(row["margin"]),
+        VERDICT_LIMITS: verdict_limits(row),
         "Verdict": row["verdict"],
         "Pos. / neg.": class_counts(row),
         "Note": "" if is_null(row["p"]) or is_null(row["estimate"]) else note,
     }
     return record
+
+
+def compared(row: pd.Series) -> str:
+    """Return what a difference is between, with the reference's own domain where it has one."""
+    if not is_null(row["pairs"]):
+        arm, reference = (spoken(row[name].removeprefix(MEAN_OF)) for name in ("arm", "reference"))
+        return f"mean of {row['pairs']:.0f} pairs: {arm} - {reference}"
+    elsewhere = f" on {row['reference_domain']}" if row["reference_domain"] else ""
+    return f"{row['arm']} - {row['reference']}{elsewhere}"
 
 
 def _difference(row: pd.Series) -> str:

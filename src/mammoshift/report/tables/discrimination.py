@@ -8,6 +8,7 @@ from mammoshift.report.formatting import format_count
 from mammoshift.report.inputs import ReportData
 from mammoshift.report.publication import PublicationTable
 from mammoshift.report.rows import (
+    NOT_JUDGED,
     class_counts,
     cohort_name,
     first_estimate,
@@ -29,7 +30,10 @@ def auc_table(data: ReportData) -> PublicationTable | None:
     for domain, subset in settings.cohorts:
         here = rows[(rows["domain"] == domain) & (rows["subset"] == subset)]
         cells[cohort_name(domain, subset)] = [
-            first_estimate(summarised(here[here["arm"] == arm])) for arm in settings.arm_names
+            first_estimate(summarised(here[here["arm"] == arm.name]))
+            if domain in arm.judged_on
+            else NOT_JUDGED
+            for arm in settings.arms
         ]
     return PublicationTable("auc", cells)
 

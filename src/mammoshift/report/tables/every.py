@@ -10,6 +10,7 @@ from mammoshift.report.tables.arms import arm_table
 from mammoshift.report.tables.cohort import cohort_table, exclusion_table
 from mammoshift.report.tables.comparisons import (
     combined_comparison_table,
+    domain_difference_table,
     drop_difference_table,
     headline_comparison_table,
     omnibus_table,
@@ -23,11 +24,14 @@ from mammoshift.report.tables.made_of import accepted_table, version_table
 from mammoshift.report.tables.operation import (
     budget_table,
     calibration_table,
+    classification_table,
     map_table,
     operating_point_count_table,
     operating_point_table,
 )
+from mammoshift.report.tables.provenance import computation_table, data_table, model_table
 from mammoshift.report.tables.published import contradiction_table, published_table
+from mammoshift.report.tables.search import search_table
 from mammoshift.report.tables.subgroups import interaction_table, subgroup_table
 from mammoshift.report.tables.training import audit_table, training_table
 from mammoshift.report.tables.transfer import (
@@ -51,6 +55,8 @@ def all_tables(data: ReportData) -> tuple[PublicationTable, ...]:
         combined_comparison_table,
         omnibus_table,
         per_seed_comparison_table,
+        domain_difference_table,
+        classification_table,
         operating_point_table,
         operating_point_drop_table,
         operating_point_comparison_table,
@@ -65,10 +71,14 @@ def all_tables(data: ReportData) -> tuple[PublicationTable, ...]:
         published_table,
         contradiction_table,
         training_table,
+        search_table,
         exclusion_table,
         audit_table,
         accepted_table,
         version_table,
+        computation_table,
+        data_table,
+        model_table,
     )
     tables = (make(data) for make in makers)
     return tuple(table for table in tables if table is not None)

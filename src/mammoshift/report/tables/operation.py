@@ -71,6 +71,38 @@ def operating_point_table(data: ReportData) -> PublicationTable | None:
     )
 
 
+def classification_table(data: ReportData) -> PublicationTable | None:
+    """Return accuracy and its parts where a case is called positive from one half on."""
+    settings = data.settings
+    rows = at_thresholds(select(data.metrics, metric=tuple(_AT_ONE_HALF)))
+    rows = rows[rows["criterion"] == "probability_0.5"]
+    records = []
+    for domain, subset in settings.cohorts:
+        for arm in settings.arm_names:
+            here = of_arm(rows, domain, subset, arm)
+            if here.empty:
+                continue
+            record = {"Domain": cohort_name(domain, subset), "Arm": arm}
+            for metric in _AT_ONE_HALF:
+                part = here[here["metric"] == metric]
+                single = part[~part["seed"].isin(SUMMARIES)]
+                record[METRIC_LABELS[metric]] = spread_cell(single if len(single) == 1 else part)
+            records.append(record | {"Pos. / neg.": class_counts(here.iloc[0])})
+    if not records:
+        return None
+    return PublicationTable("classification", pd.DataFrame(records), row_headers=2)
+
+
+_AT_ONE_HALF = (
+    "accuracy",
+    "balanced_accuracy",
+    "sensitivity",
+    "specificity",
+    "precision",
+    "f1",
+)
+
+
 def operating_point_count_table(data: ReportData) -> PublicationTable | None:
     """Return the confusion counts behind the operating points, per seed and for the ensemble."""
     settings = data.settings

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 
 from mammoshift.configuration.published import PublishedNumber
 from mammoshift.report.formatting import format_estimate, format_number, missing
-from mammoshift.report.inputs import ReportData
+from mammoshift.report.inputs import ReportData, TrainedModel
 from mammoshift.report.publication import PublicationTable
 from mammoshift.report.rows import select, summarised
 from mammoshift.report.vocabulary import METRIC_LABELS, criterion_words, spoken
@@ -14,6 +16,8 @@ from mammoshift.report.vocabulary import METRIC_LABELS, criterion_words, spoken
 NOT_NAMED = "the publication does not say of which arm and domain"
 NOT_COMPUTED = "not computed here"
 _CASE_COUNTS = ("n", "n_pos", "n_neg")
+_LOSS = "loss"
+_OF_TRAINING = ("selected_epoch", "training_hours")
 
 
 def published_table(data: ReportData) -> PublicationTable | None:
@@ -66,10 +70,16 @@ def _own(number: PublishedNumber, data: ReportData) -> str:
     """Return this run's value of the same thing, or why there is none."""
     if number.arm is None and number.metric not in _CASE_COUNTS:
         return missing(NOT_NAMED)
+    if number.metric in _OF_TRAINING or (
+        number.metric in (_LOSS, "accuracy") and number.subset in ("train", "validation")
+    ):
+        return _of_training(number, data)
     subsets = [s for domain, s in data.settings.cohorts if domain == number.domain]
     wanted = [number.subset] if number.subset is not None else subsets[:1]
-    metric = "auc" if number.metric in _CASE_COUNTS else number.metric
+    metric = {_LOSS: "nll"}.get(number.metric, number.metric)
+    metric = "auc" if number.metric in _CASE_COUNTS else metric
     rows = select(data.metrics, metric=metric, criterion=number.at or "")
+    rows = rows[rows["recalibration"].isin(["", "none"]) & rows["labelled_patients"].isna()]
     rows = rows[(rows["domain"] == number.domain) & rows["subset"].isin(wanted)]
     if number.arm is not None:
         rows = rows[rows["arm"] == number.arm]
@@ -84,3 +94,33 @@ def _own(number: PublishedNumber, data: ReportData) -> str:
         return missing(NOT_COMPUTED)
     first = found.iloc[0]
     return format_estimate(first["value"], first["ci_low"], first["ci_high"])
+
+
+def _of_training(number: PublishedNumber, data: ReportData) -> str:
+    """Return what the histories of the arm's runs say: their mean, and the range of several."""
+    if number.arm is None or number.arm not in data.settings.arm_names:
+        return missing(NOT_COMPUTED)
+    if data.settings.arm(number.arm).own_domain != number.domain:
+        return missing(NOT_COMPUTED)
+    runs = [trained for trained in data.runs if trained.run.arm == number.arm]
+    values = [_value_of_training(number, trained) for trained in runs]
+    known = [value for value in values if value is not None and not math.isnan(value)]
+    if not known:
+        return missing(NOT_COMPUTED)
+    decimals = 0 if number.metric == "selected_epoch" else 3
+    text = format_number(sum(known) / len(known), decimals)
+    if len(known) == 1:
+        return text
+    low, high = (format_number(value, decimals) for value in (min(known), max(known)))
+    return f"{text} [{low}-{high}]"
+
+
+def _value_of_training(number: PublishedNumber, trained: TrainedModel) -> float | None:
+    history, epoch = trained.history, trained.model.selected_epoch
+    if number.metric == "selected_epoch":
+        return epoch
+    if number.metric == "training_hours":
+        return float(history["seconds"].sum()) / 3600 if "seconds" in history else None
+    column = f"{number.subset}_{number.metric}"
+    kept = history[history["epoch"] == epoch]
+    return float(kept.iloc[0][column]) if column in history and len(kept) else None

@@ -18,6 +18,7 @@ from mammoshift.report.inputs import ReportData
 from mammoshift.report.publication import PublicationTable
 from mammoshift.report.rows import (
     NOT_EVALUATED,
+    VERDICT_LIMITS,
     class_counts,
     cohort_name,
     drops,
@@ -27,6 +28,7 @@ from mammoshift.report.rows import (
     of_arm,
     of_checkpoints,
     select,
+    verdict_limits,
 )
 from mammoshift.report.tables.comparisons import adjusted_cell
 from mammoshift.report.vocabulary import METRIC_LABELS, threshold_words
@@ -142,10 +144,12 @@ def _test_cells(row: pd.Series) -> dict[str, str]:
     margin = "" if is_null(row["margin"]) else format_number(row["margin"])
     verdict = row["verdict"] or (NO_MARGIN if leads else NO_VERDICT)
     undefined = is_null(row["estimate"])
+    untested = undefined or is_null(row["p"])
     return {
-        "p": "" if undefined else format_p(row["p"], row["note"]),
-        "p adj.": "" if undefined else adjusted_cell(row, "p_adjusted"),
+        "p": "" if untested else format_p(row["p"]),
+        "p adj.": "" if untested else adjusted_cell(row, "p_adjusted"),
         "Margin": margin,
+        VERDICT_LIMITS: verdict_limits(row),
         "Verdict": "" if undefined else verdict,
         "Pos. / neg.": class_counts(row),
         "Note": _note(row),

@@ -1,0 +1,1 @@
+"""Answers of a run to the items of reporting checklists."""

@@ -7,6 +7,7 @@ a change makes nothing else invalid.
 
 import gc
 import os
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from snakemake.exceptions import WorkflowError
 
 import mammoshift
 from mammoshift.archives.state import archive_state, file_state
+from mammoshift.configuration.gallery import gallery_arms
 from mammoshift.configuration.load import load_project
 from mammoshift.configuration import audit_leaves, choices, leaves, result_leaves
+from mammoshift.configuration.printed import printed_configuration
 from mammoshift.contracts.run import RUN_PATTERN, Run
 from mammoshift.errors import MammoshiftError
 from mammoshift.execution.gpu_claim import local_gpu_identifiers
@@ -448,7 +451,7 @@ def search_tables(wildcards):
     """Return the tables of trials of a study's searches, one for each arm and fold."""
     study = PROJECT.studies[wildcards.study]
     return [
-        SEARCH.format(study=wildcards.study, arm=arm, fold=fold) + "/trials.csv"
+        f"{SEARCH.format(study=wildcards.study, arm=arm, fold=fold)}/trials.csv"
         for arm in study.arms
         if leaves.is_searched(PROJECT, wildcards.study, arm)
         for fold in range(study.folds(study.own_domain(arm)))
@@ -460,3 +463,36 @@ def chosen_values(wildcards):
     if not leaves.is_searched(PROJECT, wildcards.study, wildcards.arm):
         return []
     return f"<results>/{wildcards.study}/{wildcards.arm}/search/fold-{wildcards.fold}/chosen.json"
+
+
+def how_it_is_run(study):
+    """Return what the report says of the run itself; no part of it decides a result."""
+    return {
+        "command": sys.argv if workflow.is_main_process else [],
+        "configuration_files": [str(file) for file in workflow.configfiles],
+        "configuration": printed_configuration(PROJECT, study),
+        "project": str(HOME),
+    }
+
+
+def galleries(wildcards):
+    """Return the galleries of a study's arms, none where it asks for none."""
+    arms = gallery_arms(PROJECT.studies[wildcards.study])
+    return [f"<results>/{wildcards.study}/{arm}/gallery/gallery.json" for arm in arms]
+
+
+def shown_domains(wildcards):
+    """Return the domains in an arm's gallery."""
+    return result_leaves.gallery_domains(PROJECT, wildcards.study, wildcards.arm)
+
+
+def shown_recipes(wildcards):
+    """Return the recipes of the datasets in an arm's gallery, by name."""
+    return result_leaves.gallery_recipes(PROJECT, wildcards.study, wildcards.arm)
+
+
+def explaining(wildcards):
+    """Return the modules that the recipes and models of an arm's gallery name."""
+    recipes = shown_recipes(wildcards).values()
+    models = choices.of_models(PROJECT.studies[wildcards.study], wildcards.arm)
+    return (*dict.fromkeys(n for recipe in recipes for n in choices.of_recipe(recipe)), *models)

@@ -7,44 +7,6 @@ exclusions, training histories and contact sheets; for a gallery the models, pre
 files of an arm that a study names.
 """
 
-import sys
-
-from mammoshift.configuration.gallery import gallery_arms
-from mammoshift.configuration.printed import printed_configuration
-
-
-def how_it_is_run(study):
-    """Return what the report says of the run itself; no part of it decides a result."""
-    return {
-        "command": sys.argv if workflow.is_main_process else [],
-        "configuration_files": [str(file) for file in workflow.configfiles],
-        "configuration": printed_configuration(PROJECT, study),
-        "project": str(HOME),
-    }
-
-
-def galleries(wildcards):
-    """Return the galleries of a study's arms, none where it asks for none."""
-    arms = gallery_arms(PROJECT.studies[wildcards.study])
-    return [f"<results>/{wildcards.study}/{arm}/gallery/gallery.json" for arm in arms]
-
-
-def shown_domains(wildcards):
-    """Return the domains in an arm's gallery."""
-    return result_leaves.gallery_domains(PROJECT, wildcards.study, wildcards.arm)
-
-
-def shown_recipes(wildcards):
-    """Return the recipes of the datasets in an arm's gallery, by name."""
-    return result_leaves.gallery_recipes(PROJECT, wildcards.study, wildcards.arm)
-
-
-def explaining(wildcards):
-    """Return the modules that the recipes and models of an arm's gallery name."""
-    recipes = shown_recipes(wildcards).values()
-    models = choices.of_models(PROJECT.studies[wildcards.study], wildcards.arm)
-    return (*dict.fromkeys(n for recipe in recipes for n in choices.of_recipe(recipe)), *models)
-
 
 rule draw_gallery:
     input:

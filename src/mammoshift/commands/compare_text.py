@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from rich.console import Console
 
+from mammoshift.commands.compare_metrics import METRICS
 from mammoshift.commands.compare_report import ALL_DATASETS, Report
 from mammoshift.commands.options import Row
 from mammoshift.commands.text_tables import (
@@ -21,6 +22,8 @@ from mammoshift.statistics.margins import NOT_DEFINED
 from mammoshift.statistics.multireader import NESTED
 
 NAMED = 4
+HANGS_ON_PREVALENCE = ("auprc", "brier", "nll")
+DIFFERENT_PREVALENCE = 0.05
 """Differences that the conclusion names; the rest is counted."""
 SCOPE = (
     f"{NESTED} is the test for claims about architectures (seeds random), "
@@ -99,11 +102,8 @@ def _on_differences(report: Report) -> str:
     found = sorted(
         (row for row in known if row["p_adjusted"] < alpha), key=lambda row: row["p_adjusted"]
     )
-    scope = (
-        "with seeds as random"
-        if any(row["method"] in (NESTED, RANDOM) for row in report.headline)
-        else "of these models alone"
-    )
+    spoken_of = {_scope(row) for row in found or report.headline}
+    scope = spoken_of.pop() if len(spoken_of) == 1 else "some with seeds as random"
     plural = "s" if len(report.headline) != 1 else ""
     total = f"{len(report.headline)} difference{plural} of {report.settings['title']}"
     if not found:
@@ -116,10 +116,18 @@ def _on_differences(report: Report) -> str:
         better, worse = (row["arm_a"], row["arm_b"])[:: 1 if up else -1]
         named.append(
             f"{better} above {worse} by {abs(row['estimate']):.3f}{_where(row)} "
-            f"(adjusted p {_p(row['p_adjusted'])})"
+            f"(adjusted p {_p(row['p_adjusted'])}{'' if not spoken_of else ', ' + _scope(row)})"
         )
     more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
-    return f"{len(found)} of {total} supported, {scope}: {'; '.join(named)}{more}"
+    lower = METRICS[report.settings["metric"]].lower_is_better
+    worse = "; a larger value is worse" if lower else ""
+    return f"{len(found)} of {total} supported, {scope}: {'; '.join(named)}{more}{worse}"
+
+
+def _scope(row: Row) -> str:
+    """Return what a test speaks of."""
+    random = row["method"] in (NESTED, RANDOM)
+    return "with seeds as random" if random else "of these models alone"
 
 
 def _on_margin(report: Report) -> str:
@@ -164,6 +172,21 @@ def _on_drops(report: Report) -> str:
         f"{len(lost)} of {len(report.drops)} losses of {report.settings['title']} from {source} "
         "are supported; the "
         f"largest is that of {worst['arm_a']} to {worst['dataset']}, {worst['estimate']:.3f}"
+        f"{_on_prevalence(report)}"
+    )
+
+
+def _on_prevalence(report: Report) -> str:
+    """Return a warning where a measure differs between datasets with the share of positives."""
+    if report.settings["metric"] not in HANGS_ON_PREVALENCE:
+        return ""
+    shares = {row["dataset"]: row["n_pos"] / (row["n_pos"] + row["n_neg"]) for row in report.arms}
+    least, most = min(shares, key=shares.__getitem__), max(shares, key=shares.__getitem__)
+    if shares[most] - shares[least] < DIFFERENT_PREVALENCE:
+        return ""
+    return (
+        f"; {report.settings['title']} hangs on the share of positives, {shares[least]:.2f} on "
+        f"{least} and {shares[most]:.2f} on {most}, so that this is no loss of the model alone"
     )
 
 

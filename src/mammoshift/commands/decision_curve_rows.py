@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
+from scipy.special import logit
 
 from mammoshift.commands.chosen_curves import Curve, CurveTable
 from mammoshift.commands.options import Row
@@ -20,12 +23,18 @@ from mammoshift.commands.text_tables import (
     with_interval,
 )
 from mammoshift.errors import StatisticsError, TableError
-from mammoshift.statistics.decision_curves import decision_curve
+from mammoshift.statistics.decision_curves import DecisionCurve, decision_curve
 from mammoshift.statistics.proportions import checked_level
 
 BETTER, WORSE, UNDECIDED = "better", "worse", "undecided"
 COLUMNS = ("net_benefit", "treat_all", "advantage")
 TOO_FEW = "no interval: fewer than two independent patients"
+FEWEST_THAT_DECIDE = 5
+FEW_DECIDE = (
+    f"fewer than {FEWEST_THAT_DECIDE} cases decide at a threshold (positives below it against "
+    "treating all, negatives above it against treating nobody): the interval leaves out what more "
+    "of them would cost, and there is no verdict"
+)
 
 
 @dataclass(frozen=True)
@@ -99,6 +108,7 @@ def _rows(
         prevalence=prevalence,
         level=level,
     )
+    few = _few_that_decide(part, curve)
     return [
         {
             "table": table.path.name,
@@ -112,11 +122,29 @@ def _rows(
             "advantage_ci_low": _known(curve.advantage_low[i]),
             "advantage_ci_high": _known(curve.advantage_high[i]),
             "prevalence": curve.prevalence,
-            "verdict": _verdict(float(curve.advantage_low[i]), float(curve.advantage_high[i])),
-            "note": part.note or ("" if isfinite(curve.ci_low[i]) else TOO_FEW),
+            "verdict": UNDECIDED
+            if few[i]
+            else _verdict(float(curve.advantage_low[i]), float(curve.advantage_high[i])),
+            "note": part.note
+            or ("" if isfinite(curve.ci_low[i]) else TOO_FEW)
+            or (FEW_DECIDE if few[i] else ""),
         }
         for i in range(curve.thresholds.size)
     ]
+
+
+def _few_that_decide(part: Curve, curve: DecisionCurve) -> NDArray[np.bool_]:
+    """Return at which thresholds hardly a case tells the model from the better alternative.
+
+    Against treating everybody the positives below a threshold are what is lost, against treating
+    nobody the negatives above it. Where none is seen the variance takes them for impossible.
+    """
+    positive = np.sort(part.scores[part.labels == 1])
+    negative = np.sort(part.scores[part.labels == 0])
+    cut = logit(curve.thresholds)
+    missed = np.searchsorted(positive, cut, side="left")
+    disturbed = negative.size - np.searchsorted(negative, cut, side="left")
+    return np.where(curve.treat_all > 0.0, missed, disturbed) < FEWEST_THAT_DECIDE
 
 
 def _known(value: float) -> float | None:

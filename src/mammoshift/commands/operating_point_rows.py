@@ -72,7 +72,7 @@ def print_report(report: OperatingPointReport, console: Console) -> None:
     points, note = _fitting(report.points, "provenance", ("threshold", *RATES))
     print_table(
         console,
-        f"Operating points with {percent} intervals",
+        "Operating points" + ("" if note else f" with {percent} intervals"),
         ("threshold", "value", "sensitivity", "specificity", "TP", "FN", "TN", "FP", "patients"),
         [
             (
@@ -86,20 +86,21 @@ def print_report(report: OperatingPointReport, console: Console) -> None:
             for row in points
         ],
     )
+    averaged = ""
     if report.metrics:
-        metrics, _ = _fitting(report.metrics, "metric", ("value",))
+        metrics, averaged = _fitting(report.metrics, "metric", ("value",))
         print_table(
             console,
-            f"At the transferred threshold, with {percent} intervals",
+            "At the transferred threshold" + ("" if averaged else f", with {percent} intervals"),
             ("metric", "value", "method"),
             [
                 (
                     titled(row, "metric", report.metrics),
                     number(row["value"])
-                    if note
+                    if averaged
                     else with_interval(row["value"], row["ci_low"], row["ci_high"])
                     or number(row["value"]),
-                    None if note else row["method"] or row["note"],
+                    None if averaged else row["method"] or row["note"],
                 )
                 for row in metrics
             ],
@@ -110,7 +111,7 @@ def print_report(report: OperatingPointReport, console: Console) -> None:
             "re-estimated: chosen on these very cases with their labels, the best that local "
             "tuning could reach",
             *(row["note"] for row in report.points),
-            note,
+            note or averaged,
             report.settings["note"],
         ],
     )

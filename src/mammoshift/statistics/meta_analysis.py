@@ -30,6 +30,8 @@ STOUFFER = "weighted_stouffer"
 RANDOM_EFFECTS = "random_effects"
 EQUAL_WEIGHTS = "equal_weights_t"
 FEW_DATASETS = 5
+_ROUNDING = 1e-6
+"""Paule and Mandel's variance makes the factor 1 but for rounding."""
 UNEQUAL = (
     "few datasets of unequal precision: this test rejects up to 20 % of true nulls; use "
     f"{EQUAL_WEIGHTS}"
@@ -163,7 +165,7 @@ def random_effects(
     factor = float(w @ (d - mu) ** 2) / (k - 1)
     if factor < 1.0 and at_least_common_effect:
         factor = 1.0
-    elif factor < 1.0:
+    elif factor < 1.0 - _ROUNDING:
         note = "; ".join(filter(None, (note, ALIKE)))
     if k < FEW_DATASETS and se.max() > 1.5 * se.min():
         note = "; ".join(filter(None, (note, UNEQUAL)))

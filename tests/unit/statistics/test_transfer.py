@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mammoshift.errors import StatisticsError
-from mammoshift.statistics.auc import auc_covariance
+from mammoshift.statistics.auc import AucEstimate, auc_covariance
 from mammoshift.statistics.comparisons import IDENTICAL, ONE_SIDED, paired
 from mammoshift.statistics.curve_values import ONE_RUN
 from mammoshift.statistics.multireader import obuchowski_rockette_nested
-from mammoshift.statistics.transfer import difference_of_arm_drops, drop_of_arm, drops_of
+from mammoshift.statistics.transfer import FEW, difference_of_arm_drops, drop_of_arm, drops_of
 
 A, B = [0, 1, 2], [3, 4, 5]
 
@@ -79,9 +79,9 @@ def test_a_drop_from_a_perfect_source_says_what_its_interval_lacks():
     source = auc_covariance(labels, np.arange(40.0))
     target = auc_covariance(labels, np.random.default_rng(0).normal(size=40) + labels)
     found = drop_of_arm(drops_of(source, target), [0], seeds_random=False)
-    assert found.note == ONE_SIDED
+    assert found.note == f"{ONE_SIDED}; {FEW}"
     assert found.se == pytest.approx(target.se[0])
-    assert drop_of_arm(drops_of(target, target), [0], seeds_random=False).note == ""
+    assert drop_of_arm(drops_of(target, target), [0], seeds_random=False).note == FEW
     alike = drop_of_arm(drops_of(source, source), [0], seeds_random=False)
     assert alike.note == IDENTICAL
 
@@ -104,3 +104,15 @@ def test_a_drop_against_itself_is_zero_with_a_sane_interval(seed, seeds):
         assert found.ci_low < 0.0 < found.ci_high
         assert found.ci_high == pytest.approx(-found.ci_low)
         assert found.ci_high < 0.4
+
+
+@pytest.mark.parametrize(("positives", "few"), [(49, True), (50, False)])
+def test_a_loss_among_few_patients_says_what_its_interval_lacks(positives: int, few: bool) -> None:
+    rng = np.random.default_rng(1)
+
+    def estimate(n: int) -> AucEstimate:
+        labels = np.repeat([0, 1], [200, n])
+        return auc_covariance(labels, rng.normal(size=labels.size) + labels)
+
+    found = drop_of_arm(drops_of(estimate(200), estimate(positives)), [0], seeds_random=False)
+    assert (FEW in found.note) == few

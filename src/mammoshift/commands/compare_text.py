@@ -102,8 +102,9 @@ def _on_differences(report: Report) -> str:
     found = sorted(
         (row for row in known if row["p_adjusted"] < alpha), key=lambda row: row["p_adjusted"]
     )
-    spoken_of = {_scope(row) for row in found or report.headline}
-    scope = spoken_of.pop() if len(spoken_of) == 1 else "some with seeds as random"
+    scopes = {_scope(row) for row in found or report.headline}
+    mixed = len(scopes) > 1
+    scope = "some with seeds as random" if mixed else "".join(scopes)
     plural = "s" if len(report.headline) != 1 else ""
     total = f"{len(report.headline)} difference{plural} of {report.settings['title']}"
     if not found:
@@ -116,7 +117,7 @@ def _on_differences(report: Report) -> str:
         better, worse = (row["arm_a"], row["arm_b"])[:: 1 if up else -1]
         named.append(
             f"{better} above {worse} by {abs(row['estimate']):.3f}{_where(row)} "
-            f"(adjusted p {_p(row['p_adjusted'])}{'' if not spoken_of else ', ' + _scope(row)})"
+            f"(adjusted p {_p(row['p_adjusted'])}{', ' + _scope(row) if mixed else ''})"
         )
     more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
     lower = METRICS[report.settings["metric"]].lower_is_better

@@ -15,6 +15,7 @@ from mammoshift.contracts.cases import read_cases
 from mammoshift.contracts.manifest import QC_COLUMNS, read_manifest
 from mammoshift.contracts.results import read_comparisons, read_metrics
 from mammoshift.contracts.run import Run
+from mammoshift.contracts.trials import TRIAL_COLUMNS
 from mammoshift.errors import TableError
 from mammoshift.evaluation.grid import Grid
 from mammoshift.evaluation.load import load_grid
@@ -25,18 +26,6 @@ from mammoshift.report.gallery import GalleryView, gallery_views
 from mammoshift.report.made_of import NOT_KNOWN, MadeOf
 
 HISTORY_COLUMNS = ("epoch", "stage", "train_loss", "validation_loss", "validation_auc")
-TRIAL_COLUMNS = (
-    "arm",
-    "fold",
-    "trial",
-    "state",
-    "chosen",
-    "epochs",
-    "measure",
-    "best",
-    "setting",
-    "value",
-)
 AUDIT_COLUMNS = ("check", "outcome", "detail")
 """Columns that the report needs of the audit's summary: what was checked, `pass`, `fail` or
 `listed`, and a sentence without identifiers."""

@@ -15,6 +15,7 @@ from mammoshift.cases.inner import InnerFold, inner_subsets
 from mammoshift.configuration.arms import arm_classes
 from mammoshift.configuration.model import Arm
 from mammoshift.configuration.search import Search
+from mammoshift.contracts.trials import TRIAL_COLUMNS
 from mammoshift.errors import TrainingError
 from mammoshift.files import atomic_path, write_text_atomically
 from mammoshift.search.trials import (
@@ -33,19 +34,6 @@ from mammoshift.training.run import TrainingJob, run_training
 
 if TYPE_CHECKING:
     from mammoshift.training.request import EpochRecord
-
-COLUMNS = (
-    "arm",
-    "fold",
-    "trial",
-    "state",
-    "chosen",
-    "epochs",
-    "measure",
-    "best",
-    "setting",
-    "value",
-)
 
 
 @dataclass(frozen=True)
@@ -154,7 +142,7 @@ def choose_trial(
     write_text_atomically(folder / "chosen.json", chosen + "\n")
     with atomic_path(table) as temporary, temporary.open("w", newline="", encoding="utf-8") as out:
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(COLUMNS)
+        writer.writerow(TRIAL_COLUMNS)
         for result in results:
             shared = (result.state, result.trial == best, len(result.measures), search.measure)
             for path, value in result.values.items():

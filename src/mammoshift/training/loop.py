@@ -1,4 +1,7 @@
-"""Training of one arm with one seed: stages, validation, selection, and going on after a kill."""
+"""Training of one arm with one seed: stages, validation, selection, and going on after a kill.
+
+A little longer than other files: it is one class, whose state is what a checkpoint holds.
+"""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from fabricated_study import Recipe, fabricate
 
 from mammoshift.contracts.results import read_comparisons, read_metrics, write_metrics
 from mammoshift.contracts.run import Run
+from mammoshift.contracts.trials import TRIAL_COLUMNS
 from mammoshift.errors import TableError
 from mammoshift.report.findings import findings
 from mammoshift.report.inputs import ReportData, ReportInputs, load_report_data
@@ -20,7 +21,6 @@ from mammoshift.report.tables.comparisons import combined_comparison_table
 from mammoshift.report.tables.every import all_tables
 from mammoshift.report.tables.operation import budget_table
 from mammoshift.report.vocabulary import criterion_words, method_key
-from mammoshift.search.run import COLUMNS
 
 
 @pytest.fixture(scope="module")
@@ -268,7 +268,7 @@ def test_the_trials_of_a_search_stand_in_the_order_of_the_arms(
     inputs: ReportInputs, tmp_path: Path
 ) -> None:
     arms = inputs.settings.arm_names[:2]
-    head = ",".join(COLUMNS)
+    head = ",".join(TRIAL_COLUMNS)
     rows = {
         arms[1]: ["0,0,complete,True,3,validation_auc,0.81234567,training.stages.0.lr,0.00123456"],
         arms[0]: [

@@ -17,12 +17,12 @@ from mammoshift.statistics.comparisons import (
     contrast,
     detectable_difference,
     difference_test,
-    mcnemar,
     omnibus,
     paired,
     power_of_difference,
     unpaired,
 )
+from mammoshift.statistics.mcnemar import mcnemar
 from mammoshift.statistics.subgroups import interaction_within_patients, subgroup_covariance
 
 

@@ -42,7 +42,7 @@ def _all_leaves(project: Project) -> dict[str, object]:
         "audit": audit_leaves.study_audit_leaves(project, STUDY),
         "train resnet": leaves.arm_leaves(project, STUDY, "resnet"),
         "train efficientnet": leaves.arm_leaves(project, STUDY, "efficientnet"),
-        "train focal": leaves.arm_leaves(project, STUDY, "resnet_density_focal_0p1"),
+        "train focal": leaves.arm_leaves(project, STUDY, "resnet_density_focal"),
         "score resnet on cmmd": leaves.scoring_leaves(project, STUDY, "resnet", "cmmd"),
         "calibrate": result_leaves.calibration_settings(project, STUDY),
         "evaluate": result_leaves.evaluation_settings(project, STUDY),

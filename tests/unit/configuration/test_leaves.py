@@ -181,3 +181,15 @@ def _arm() -> Arm:
             "training": {"stages": [{"epochs": 1, "lr": 1e-3}]},
         }
     )
+
+
+def test_the_audit_is_told_where_a_classifier_of_a_file_has_its_thresholds() -> None:
+    project = load_project(read_yaml(ROOT / "config" / "paper.yaml"), ROOT)
+    found = {
+        study: audit_leaves.study_audit_leaves(project, study).get("chosen_on")
+        for study in ("cross_sensor", "domain_adaptation")
+    }
+    assert found == {
+        "cross_sensor": None,
+        "domain_adaptation": {"film_of_file": "clinic", "baseline_of_file": "clinic"},
+    }

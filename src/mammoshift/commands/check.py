@@ -52,7 +52,9 @@ def check(
 
 
 def _findings(project: Project, names: list[str], sample: int, time: bool) -> Iterator[Finding]:
-    from mammoshift.project.findings import check_inputs, everything
+    from mammoshift.configuration.remarks import remarks_on
+    from mammoshift.configuration.result_leaves import report_settings
+    from mammoshift.project.findings import Finding, check_inputs, everything
     from mammoshift.project.sample import check_cases, check_images
 
     planned = everything(project, names)
@@ -60,6 +62,9 @@ def _findings(project: Project, names: list[str], sample: int, time: bool) -> It
     for finding in check_inputs(project, planned):
         failed = failed or finding.level == "error"
         yield finding
+    for study in names:
+        for said in remarks_on(report_settings(project, study)):
+            yield Finding("warning", f"study {study}", said)
     for dataset in planned.datasets:
         yield from check_images(project, dataset, sample)
     for study in names:

@@ -16,7 +16,12 @@ from mammoshift.cases.make import make_cases
 from mammoshift.configuration.load import Project
 from mammoshift.contracts.cases import ALL_SUBSETS
 from mammoshift.contracts.manifest import MANIFEST_SCHEMA
-from mammoshift.errors import ConfigurationError, MammoshiftError, UnreadableImageError
+from mammoshift.errors import (
+    ArchiveError,
+    ConfigurationError,
+    MammoshiftError,
+    UnreadableImageError,
+)
 from mammoshift.imaging.decode import decode_image
 from mammoshift.imaging.header import DICOM_SUFFIXES, RASTER_SUFFIXES
 from mammoshift.project.columns import nearly_equal
@@ -92,8 +97,8 @@ def check_cases(project: Project, study: str) -> Iterator[Finding]:
         try:
             manifests = {d: _manifest(project, d) for d in domain.datasets}
             cases, notes = make_cases(name, domain, manifests, {}, None, {})
-        except FileNotFoundError:
-            continue
+        except (FileNotFoundError, ArchiveError):
+            continue  # the check of the table or of its folder says it
         except ConfigurationError as error:
             yield Finding("error", what, str(error).removeprefix(f"domain {name}: "))
             continue

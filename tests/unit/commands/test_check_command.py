@@ -143,7 +143,7 @@ def test_patients_that_a_split_lists_are_counted_and_not_named(clinic: Path) -> 
 
 
 def test_results_where_nobody_may_write(clinic: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    monkeypatch.setattr(os, "access", lambda path, mode, **options: mode != os.W_OK)
     assert "error    disk: " in run(code=1)
     assert "you may not write here; set `pathvars: results`" in run(code=1)
 

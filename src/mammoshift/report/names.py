@@ -11,6 +11,7 @@ import pandas as pd
 from mammoshift.configuration.judged import DescribedArm, Family, ReportSettings
 from mammoshift.report.inputs import ReportData
 from mammoshift.report.rows import cohort_name
+from mammoshift.report.vocabulary import spoken
 
 _ARMS = ("arm", "reference", "interaction_with")
 _DOMAINS = ("domain",)
@@ -86,11 +87,15 @@ def arm_labels(settings: ReportSettings) -> dict[str, str]:
 
 
 def domain_titles(settings: ReportSettings) -> dict[str, str]:
-    """Return the title of the dataset that a domain is, by what its cohorts are called."""
+    """Return the title of the dataset that a domain is, by what its cohorts are called.
+
+    One that repeats the domain's name is left out.
+    """
+    titles = {domain: _title(settings, domain) for domain in settings.domain_names}
     return {
-        cohort_name(domain, subset): title
+        cohort_name(domain, subset): titles[domain]
         for domain, subset in settings.cohorts
-        if (title := _title(settings, domain))
+        if titles[domain].casefold() not in {"", spoken(domain).casefold()}
     }
 
 

@@ -15,7 +15,7 @@ from mammoshift.report.figures.style import ReportFigure
 from mammoshift.report.findings import findings
 from mammoshift.report.html import load_assets, render_report
 from mammoshift.report.inputs import ReportData, load_report_data
-from mammoshift.report.names import names_of, with_names_of_arms
+from mammoshift.report.names import domain_titles, names_of, with_names_of_arms
 from mammoshift.report.tables.every import all_tables
 
 ARMS = ("net_none", "net_breast", "vit")
@@ -84,4 +84,10 @@ def test_sentences_and_tables_show_names(
         data, load_assets(ASSETS), all_tables(data), tuple(figures.values()), found
     )
     assert "<span>cmmd</span> <small>CMMD (somewhere, film)</small>" in page
+    titles = {"cbis_ddsm": "Cbis ddsm", "cmmd": "CMMD (film)"}
+    datasets = tuple(
+        one.model_copy(update={"title": titles[one.name]}) for one in data.settings.datasets
+    )
+    settings = data.settings.model_copy(update={"datasets": datasets})
+    assert domain_titles(settings) == {"cmmd": "CMMD (film)"}
     assert "<span>vit</span> <small>ViT &amp; &lt;small&gt;</small>" in page

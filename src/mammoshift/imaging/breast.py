@@ -171,10 +171,12 @@ def mask_in_box(region: BreastRegion, box: Box, rows: int, columns: int) -> NDAr
     mask = np.where(mixed, np.uint8(_MIXED), corner).take(column, axis=1).take(row, axis=0)
     places = np.flatnonzero(mask == _MIXED)
     i, j = np.divmod(places, columns)
-    top, left, y, x = row[i], column[j], down[i], along[j]
-    upper = padded[top, left] * (1.0 - x) + padded[top, left + 1] * x
-    lower = padded[top + 1, left] * (1.0 - x) + padded[top + 1, left + 1] * x
-    mask.flat[places] = np.where(upper * (1.0 - y) + lower * y >= 127.5, 255, 0)
+    y, x = down[i], along[j]
+    four = padded.astype(np.float64)
+    above, below = four[row[i], column[j]], four[row[i] + 1, column[j]]
+    above += x * (four[row[i], column[j] + 1] - above)
+    below += x * (four[row[i] + 1, column[j] + 1] - below)
+    mask.flat[places] = np.where(above + y * (below - above) >= 127.5, 255, 0)
     return mask
 
 

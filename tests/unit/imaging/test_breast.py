@@ -271,6 +271,15 @@ def test_mask_in_box_is_the_linear_interpolation_of_the_reduced_mask(seed: int) 
     assert np.count_nonzero((soft > 127) != (mask_in_box(region, box, rows, columns) > 0)) <= 2
 
 
+def test_half_a_pixel_of_breast_is_breast_in_every_column() -> None:
+    mask = np.zeros((8, 50), np.uint8)
+    mask[:3] = 255
+    region = BreastRegion(mask, (64, 400), Box(0, 0, 64, 400), "left", True)
+    found = mask_in_box(region, region.box, 12, 331)
+    assert (found[:5] == 255).all()
+    assert not found[5:].any()
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("step", [1, 2, 3])
 @pytest.mark.parametrize("columns", [slice(0, 8), slice(1, 8), slice(1, 9), slice(None, None, -1)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,6 +89,9 @@ def _costs(project: Project, names: list[str], measure: bool) -> Iterator[Findin
     results = Path(project.settings.pathvars.get("results", "results"))
     there = next(path for path in (results.resolve(), *results.resolve().parents) if path.exists())
     free = shutil.disk_usage(there).free
+    if not os.access(there, os.W_OK):
+        said = f"{there}: you may not write here; set `pathvars: results` to another folder"
+        yield Finding("error", "disk", said)
     level = "error" if needed > free else "ok"
     unknown = any(plan.pixel_bytes is None for plan in plans)
     at_least = "at least " if unknown else ""
@@ -96,7 +100,7 @@ def _costs(project: Project, names: list[str], measure: bool) -> Iterator[Findin
     )
     for plan in plans:
         if plan.training_hours is None or plan.scoring_hours is None:
-            why = "; ".join(plan.unknown) or "it was not measured"
+            why = "; ".join(plan.unknown) if measure else "it was not measured"
             yield Finding("warning", f"time {plan.study}", f"unknown: {why}")
             continue
         hours = plan.training_hours + plan.scoring_hours + (plan.trial_hours or 0.0)

@@ -101,6 +101,11 @@ def read_project(
     """
     from mammoshift.configuration.load import load_project, read_yaml
 
+    if not (folder / "config" / "config.yaml").is_file():
+        raise ConfigurationError(
+            f"{folder / 'config/config.yaml'}: there is no such file; run this in the project's "
+            "folder, the one with the Snakefile, or name that with --folder"
+        )
     given = read_yaml(folder / configuration)
     if not isinstance(given, dict):
         raise ConfigurationError(f"{configuration}: a configuration file has keys and values")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mammoshift.commands.options import read_project
+from mammoshift.commands.options import SettingsOption, read_project
 
 if TYPE_CHECKING:
     from mammoshift.configuration.load import Project
@@ -27,10 +27,7 @@ def check(
         Path, typer.Option("--configfile", help="Which configuration file.")
     ] = Path("config/config.yaml"),
     folder: Annotated[Path, typer.Option(help="Folder of the workflow.")] = Path(),
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--config", help="A setting, as for Snakemake: archives=/data weights=/w."),
-    ] = None,
+    settings: SettingsOption = None,
     sample: Annotated[int, typer.Option(help="Images of each dataset to decode.")] = SAMPLE,
     time: Annotated[
         bool, typer.Option("--time/--no-time", help="Time a few batches to tell the hours.")

@@ -29,6 +29,7 @@ READ_FROM = (
     "Verdicts are corrected for the number of tests ({}), and so are the limits that they are read "
     "from{}; the intervals beside the estimates are not"
 )
+NOT_SYMMETRICAL = "Intervals of losses are not symmetrical: --all prints their limits"
 OF_JSON = " (verdict_low and verdict_high of --json FILE)"
 
 
@@ -151,7 +152,7 @@ def _wide_table(
         ("", *(str(name or "value") for name in shown)),
         [(what, *(rows[what].get(name) for name in shown)) for what in names],
     )
-    print_notes(console, [which, more])
+    print_notes(console, [which, more, NOT_SYMMETRICAL if report.drops else ""])
 
 
 def _datasets_of_a_screen(

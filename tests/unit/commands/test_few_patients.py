@@ -162,6 +162,7 @@ def test_forty_datasets_fit_a_screen(tmp_path: Path) -> None:
     (header,) = (line for line in printed.splitlines() if line.count("hospital") > 3)
     assert header.split() == [*ranked[:2], *ranked[-2:], "hospital07", "all"]
     assert "35 datasets are left out of the table" in said
+    assert "Intervals of losses are not symmetrical" in said
     everything = CliRunner().invoke(app, ["compare", str(path), "--all"]).output
     assert all(name in everything for name in datasets)
 

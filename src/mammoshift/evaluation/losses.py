@@ -20,7 +20,13 @@ from mammoshift.evaluation.drops import (
 from mammoshift.evaluation.families import adjusted, test_row, with_verdicts
 from mammoshift.evaluation.grid import Cell, Grid, why_not_judged
 from mammoshift.evaluation.measures import Measure, Measures
-from mammoshift.evaluation.rows import INDEPENDENCE, LEAKS, ComparisonRow, defined
+from mammoshift.evaluation.rows import (
+    INDEPENDENCE,
+    LEAKS,
+    ComparisonRow,
+    defined,
+    other_labels,
+)
 from mammoshift.statistics.comparisons import Combined, within_bounds
 from mammoshift.statistics.curve_values import FIXED, RANDOM
 from mammoshift.statistics.seeding import generator_for
@@ -45,6 +51,8 @@ class Transfer:
     own: Cell
     other: Cell
     arms: tuple[str, ...]
+    labels: str = ""
+    """What is said where the two have other tasks."""
 
     @property
     def sound(self) -> bool:
@@ -61,7 +69,8 @@ def transfers_of(grid: Grid) -> list[Transfer]:
             if own is None or own.domain == cell.domain:
                 continue
             key = (own.domain, cell.domain, cell.subset)
-            before = found.get(key, Transfer(own, cell, ()))
+            labels = other_labels(grid.study, own.domain, cell.domain)
+            before = found.get(key, Transfer(own, cell, (), labels))
             found[key] = replace(before, arms=(*before.arms, arm))
     return list(found.values())
 
@@ -173,6 +182,7 @@ def _tested(
                 *notes,
                 unknown,
                 LEAKS[own.leak],
+                transfer.labels,
                 headline=transfer.sound and test is tests[0],
                 exact_se=fixed.se,
             )

@@ -459,3 +459,24 @@ def test_the_fitted_maps_are_kept(study: Fabricated, grid: Grid) -> None:
     assert crossed["fold"].unique().tolist() == ["0", "1", "2", "3", "4"]
     assert set(crossed["metric"]) == {"scale", "shift"}
     assert (table.loc[table["seed"] == "mean", "fold"] == "").all()
+
+
+def test_a_loss_between_domains_with_other_labels_says_so(study: Fabricated) -> None:
+    tasks = {"film": "malignant_vs_rest", "digital": "abnormal_vs_normal"}
+    domains = [
+        {**domain, "task": tasks.get(domain["name"], "malignant_vs_rest")}
+        for domain in study.judged["domains"]
+    ]
+    grid = study.grid(domains=domains)
+    said = {transfer.other.domain: transfer.labels for transfer in transfers_of(grid)}
+    assert said == {
+        "digital": "other labels: malignant_vs_rest on film, abnormal_vs_normal on digital",
+        "other": "",
+    }
+    settings = study.losses(domains=domains, bootstrap_resamples=20)
+    noted = {
+        row.domain
+        for row in transfer_losses(settings, grid, Measures(settings, grid))
+        if "other labels" in row.note
+    }
+    assert noted == {"digital"}

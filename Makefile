@@ -36,7 +36,7 @@ test: $(BUILT)          ## all tests but the long simulations
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" tests/workflow tests/slurm tests/unit
 
 test-slow: $(BUILT)     ## the long simulations: type-I errors, coverage
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest --timeout 3600 -m slow
 
 test-gpu: $(BUILT)      ## what only a GPU takes; on a machine that has one
 	$(BIN)/pytest -m gpu -s tests/gpu

@@ -27,6 +27,7 @@ DEVELOPMENT_ONLY = frozenset(
         "pyee",
         "pyright",
         "pytest",
+        "pytest-timeout",
         "pytest-xdist",
         "python-gdcm",
         "ruff",

@@ -50,7 +50,8 @@ class Progress:
 class RunningJob:
     """A job that was started: when, what it is called, and where it logs.
 
-    `subject` is the first thing that its name says it is of, and `study` the study.
+    `subject` is the first thing that its name says it is of, and `study` the study. `expected` are
+    the seconds that it will have taken, by how far it was when that was last looked at.
     """
 
     name: str
@@ -60,6 +61,7 @@ class RunningJob:
     subject: str = ""
     study: str = ""
     first_seen: tuple[float, int] | None = field(default=None)
+    expected: float | None = None
 
     def progress(self, now: float) -> str:
         """Return how far the job is, in words; empty where its log does not tell."""
@@ -73,6 +75,7 @@ class RunningJob:
         left = None
         if counted > 0 and now > began:
             left = (now - began) / counted * (found.total - found.done)
+            self.expected = now - self.started + left
         return found.words(left)
 
 

@@ -85,35 +85,47 @@ class Run:
         return shorter(f"FAILED {name}: {said[0]}")
 
     def place(self, now: float) -> str:
-        """Return `[12 of 57, 3 min left]`."""
+        """Return `[12 of 57, 3 min left]`, `at least` while nothing is known of some rule."""
         left = self.seconds_left(now)
-        rest = "" if left is None or self.finished >= self.total else f", {duration(left)} left"
-        return f"[{self.finished} of {self.total}{rest}]"
+        if left is None or self.finished >= self.total:
+            return f"[{self.finished} of {self.total}]"
+        least = "at least " if any(self._of_rule(rule) is None for rule in self.planned) else ""
+        return f"[{self.finished} of {self.total}, {least}{duration(left)} left]"
 
     def seconds_left(self, now: float) -> float | None:
         """Return the seconds that the rest will take, None before anything is known.
 
-        A job takes as long as those of its rule did, or else as any did; as many run at once as
-        have until now.
+        A job takes as long as those of its rule did, or as those that run will by their progress,
+        or else as any did; as many run at once as have until now.
         """
-        times = [seconds for rule in self.done.values() for seconds in rule]
-        busy, elapsed = sum(times), now - self.began
-        if not times or elapsed <= 0:
+        known = [seconds for rule in self.planned for seconds in self._known(rule)]
+        elapsed = now - self.began
+        if not known or elapsed <= 0:
             return None
-        typical = busy / len(times)
+        typical = sum(known) / len(known)
+        busy = sum(map(sum, self.done.values()))
         running = Counter(job.rule for job in self.running.values())
         rest = 0.0
         for rule, planned in self.planned.items():
-            own = self.done.get(rule, [])
-            each = sum(own) / len(own) if own else typical
-            rest += max(0, planned - len(own) - running[rule]) * each
-            rest += sum(
-                max(0.1 * each, each - (now - job.started))
-                for job in self.running.values()
-                if job.rule == rule
-            )
-            busy += sum(now - job.started for job in self.running.values() if job.rule == rule)
+            each = self._of_rule(rule) or typical
+            rest += max(0, planned - len(self.done.get(rule, [])) - running[rule]) * each
+        for job in self.running.values():
+            each = job.expected or self._of_rule(job.rule) or typical
+            rest += max(0.1 * each, each - (now - job.started))
+            busy += now - job.started
         return rest / max(1.0, busy / elapsed)
+
+    def _known(self, rule: str) -> list[float]:
+        """Return the seconds of a rule's jobs that are done, or else that those that run expect."""
+        if rule in self.done:
+            return self.done[rule]
+        running = (job.expected for job in self.running.values() if job.rule == rule)
+        return [seconds for seconds in running if seconds is not None]
+
+    def _of_rule(self, rule: str) -> float | None:
+        """Return the seconds of a job of a rule, None where nothing is known of it."""
+        known = self._known(rule)
+        return sum(known) / len(known) if known else None
 
     def now_running(self, now: float) -> list[str]:
         """Return each running job with how far it is, those that began first in front."""

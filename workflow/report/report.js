@@ -76,6 +76,15 @@
     show();
   };
 
+  const cue = (part) => {
+    const said = document.createElement("p");
+    said.className = "cue";
+    said.textContent = "Wider than the window: scroll sideways for the rest.";
+    said.hidden = true;
+    part.before(said);
+    new ResizeObserver(() => { said.hidden = part.scrollWidth <= part.clientWidth + 1; }).observe(part);
+  };
+
   const unfold = () => {
     const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
     const fold = target && target.closest("details");
@@ -86,6 +95,7 @@
   };
 
   document.querySelectorAll("table[data-rows]").forEach(prepare);
+  document.querySelectorAll(".scroll").forEach(cue);
   addEventListener("hashchange", unfold);
   addEventListener("beforeprint", () => {
     document.querySelectorAll("details").forEach((fold) => { fold.open = true; });

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mammoshift.commands.options import read_project
+from mammoshift.commands.options import SettingsOption, read_project
 
 if TYPE_CHECKING:
     from mammoshift.configuration.load import Project
@@ -26,10 +27,7 @@ def check(
         Path, typer.Option("--configfile", help="Which configuration file.")
     ] = Path("config/config.yaml"),
     folder: Annotated[Path, typer.Option(help="Folder of the workflow.")] = Path(),
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--config", help="A setting, as for Snakemake: archives=/data weights=/w."),
-    ] = None,
+    settings: SettingsOption = None,
     sample: Annotated[int, typer.Option(help="Images of each dataset to decode.")] = SAMPLE,
     time: Annotated[
         bool, typer.Option("--time/--no-time", help="Time a few batches to tell the hours.")
@@ -52,7 +50,9 @@ def check(
 
 
 def _findings(project: Project, names: list[str], sample: int, time: bool) -> Iterator[Finding]:
-    from mammoshift.project.findings import check_inputs, everything
+    from mammoshift.configuration.remarks import remarks_on
+    from mammoshift.configuration.result_leaves import report_settings
+    from mammoshift.project.findings import Finding, check_inputs, everything
     from mammoshift.project.sample import check_cases, check_images
 
     planned = everything(project, names)
@@ -60,6 +60,9 @@ def _findings(project: Project, names: list[str], sample: int, time: bool) -> It
     for finding in check_inputs(project, planned):
         failed = failed or finding.level == "error"
         yield finding
+    for study in names:
+        for said in remarks_on(report_settings(project, study)):
+            yield Finding("warning", f"study {study}", said)
     for dataset in planned.datasets:
         yield from check_images(project, dataset, sample)
     for study in names:
@@ -83,6 +86,9 @@ def _costs(project: Project, names: list[str], measure: bool) -> Iterator[Findin
     results = Path(project.settings.pathvars.get("results", "results"))
     there = next(path for path in (results.resolve(), *results.resolve().parents) if path.exists())
     free = shutil.disk_usage(there).free
+    if not os.access(there, os.W_OK):
+        said = f"{there}: you may not write here; set `pathvars: results` to another folder"
+        yield Finding("error", "disk", said)
     level = "error" if needed > free else "ok"
     unknown = any(plan.pixel_bytes is None for plan in plans)
     at_least = "at least " if unknown else ""
@@ -91,7 +97,7 @@ def _costs(project: Project, names: list[str], measure: bool) -> Iterator[Findin
     )
     for plan in plans:
         if plan.training_hours is None or plan.scoring_hours is None:
-            why = "; ".join(plan.unknown) or "it was not measured"
+            why = "; ".join(plan.unknown) if measure else "it was not measured"
             yield Finding("warning", f"time {plan.study}", f"unknown: {why}")
             continue
         hours = plan.training_hours + plan.scoring_hours + (plan.trial_hours or 0.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+import unicodedata
 from collections import Counter
 from enum import StrEnum
 from pathlib import Path
@@ -102,9 +103,10 @@ def _label_column(table: Table, taken: set[str]) -> str:
     """Return the label column that a person chooses; an error where nobody can be asked."""
     rest = [column for column in table.columns if column not in taken]
     if not rest or not sys.stdin.isatty():
+        one = "; its first row must hold the names of all columns" if not rest else ""
         raise ArchiveError(
             f"{table.path}: no column is recognised as the label; name it with --label. The table "
-            f"has {', '.join(map(repr, table.columns))}"
+            f"has {', '.join(map(repr, table.columns))}{one}"
         )
     typer.echo("Which column says whether there is cancer?")
     for number, column in enumerate(rest, 1):
@@ -117,7 +119,9 @@ def _label_column(table: Table, taken: set[str]) -> str:
 
 def _name(text: str, *, given: bool) -> str:
     """Return a name of YAML for a dataset: one that is given must be one already."""
-    plain = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")[:LONGEST_NAME]
+    letters = unicodedata.normalize("NFKD", text.casefold())
+    bare = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    plain = re.sub(r"[^a-z0-9]+", "_", bare).strip("_")[:LONGEST_NAME]
     if given and plain != text:
         raise ConfigurationError(
             f"--name {text}: use lower-case letters, digits and underscores, as in "
@@ -138,11 +142,15 @@ def _check_rows(project: OwnProject) -> None:
 
 
 def _say(project: OwnProject, guess: Guess, images: int) -> None:
+    from mammoshift.project.columns import nearly_equal, unused_columns
+
     found, columns = project.described, project.columns
     rows = found.table.rows
+    rest = images - found.present
+    without = f" {rest} images have no row and are left out." if rest else ""
     typer.echo(
         f"{found.root}: {images} images; {found.table.path} has {len(rows)} rows, of which "
-        f"{found.present} name an image that is there."
+        f"{found.present} name an image that is there.{without}"
     )
     labels = Counter(project.label_values[row.cells[columns["label"]]] for row in rows)
     counted = ", ".join(f"{labels[word]} {word}" for word in sorted(labels))
@@ -153,6 +161,11 @@ def _say(project: OwnProject, guess: Guess, images: int) -> None:
         patients = "1 patient" if len(known) == 1 else f"{len(known)} patients"
         missing = f"; {unknown} rows without: independence assumed" if unknown else ""
         typer.echo(f"  patient  column {columns['patient_id']!r}: {patients}{missing}")
+        if alike := nearly_equal(known):
+            typer.echo(
+                f"  note     {alike} of the patients differ from another in capitals, blanks or "
+                "leading zeros only; each counts as a patient of its own"
+            )
     else:
         typer.echo(
             "  patient  no column: every image counts as a patient of its own (independence "
@@ -163,6 +176,9 @@ def _say(project: OwnProject, guess: Guess, images: int) -> None:
         typer.echo(f"  also     {', '.join(others)}")
     for sentence in guess.left_out:
         typer.echo(f"  note     {sentence}")
+    said = " ".join(guess.left_out)
+    if unused := [c for c in unused_columns(found.table, columns) if repr(c) not in said]:
+        typer.echo(f"  unused   {', '.join(map(repr, unused))}")
     typer.echo(f"Written: {', '.join(map(str, project.texts))}")
     typer.echo("Next:")
     file = shlex.quote(str(project.configuration))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -55,6 +56,10 @@ ConfigOption = Annotated[
         "Snakefile.",
     ),
 ]
+SettingsOption = Annotated[
+    list[str] | None,
+    typer.Option("--config", help="A setting, as for Snakemake: archives=/data. May repeat."),
+]
 FolderOption = Annotated[Path, typer.Option(help="Folder of the workflow.")]
 LevelOption = Annotated[float, typer.Option(help="Level of the confidence intervals.")]
 
@@ -84,6 +89,23 @@ def write_json(report: object, path: Path | None) -> None:
         ) from error
 
 
+def settings_of(overrides: Sequence[str] | None) -> dict[str, str]:
+    """Return the settings that `--config key=value` gives.
+
+    Raises
+    ------
+    ConfigurationError
+        If one is no key and value.
+    """
+    settings = {}
+    for override in overrides or ():
+        key, equals, value = override.partition("=")
+        if not (key and equals):
+            raise ConfigurationError(f"--config {override}: give a key and a value, joined by =")
+        settings[key] = value
+    return settings
+
+
 def read_project(
     configuration: Path,
     folder: Path,
@@ -101,16 +123,16 @@ def read_project(
     """
     from mammoshift.configuration.load import load_project, read_yaml
 
+    if not (folder / "config" / "config.yaml").is_file():
+        raise ConfigurationError(
+            f"{folder / 'config/config.yaml'}: there is no such file; run this in the project's "
+            "folder, the one with the Snakefile, or name that with --folder"
+        )
     given = read_yaml(folder / configuration)
     if not isinstance(given, dict):
         raise ConfigurationError(f"{configuration}: a configuration file has keys and values")
     settings = {**read_yaml(folder / "config/config.yaml"), **given}
-    for override in overrides or []:
-        key, equals, value = override.partition("=")
-        if not equals:
-            raise ConfigurationError(f"--config {override}: give a key and a value, joined by =")
-        settings[key] = value
-    project = load_project(settings, folder)
+    project = load_project({**settings, **settings_of(overrides)}, folder)
     for name in studies or []:
         if name not in project.studies:
             raise ConfigurationError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from mammoshift.archives.adapters._csv_cells import MEANINGS
@@ -76,5 +76,21 @@ def misfit(table: Table, meaning: str, column: str) -> str | None:
         cell = row.cells[column]
         if cell and MEANINGS[meaning].parse(cell) is None:
             allowed = MEANINGS[meaning].allowed
-            return f"column {column!r} is not used: row {row.number} is not {allowed}"
+            comma = MEANINGS[meaning].parse(cell.replace(",", ".")) is not None
+            point = "; write a decimal point, not a comma" if comma else ""
+            return f"column {column!r} is not used: row {row.number} is not {allowed}{point}"
     return None
+
+
+def unused_columns(table: Table, columns: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the columns of a table that stand for no meaning."""
+    return tuple(column for column in table.columns if column not in columns.values())
+
+
+def nearly_equal(ids: Iterable[str]) -> int:
+    """Return how many ids differ from another one in capitals, blanks or leading zeros only."""
+    groups: dict[str, set[str]] = {}
+    for name in ids:
+        alike = "".join(name.casefold().split()).lstrip("0")
+        groups.setdefault(alike, set()).add(name)
+    return sum(len(names) for names in groups.values() if len(names) > 1)

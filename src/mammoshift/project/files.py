@@ -125,7 +125,8 @@ own; where it lies is no part of a result, so that it may be moved."""
 
 _DATASETS = """\
 The hospital's folder and its table: docs/own-data.md has every column. `root` is below the
-setting `archives`; `label_values` says what the label column means."""
+setting `archives`; `label_values` says what the label column means. With `pictures: true` the
+report shows images: a contact sheet, hits and misses."""
 
 _STUDY = """\
 # A first study: two small networks, trained from scratch on some patients and judged on others.

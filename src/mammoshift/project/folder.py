@@ -6,19 +6,25 @@ the name of an image, which may name a person.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from mammoshift.archives.adapters.csv import SUFFIXES
 from mammoshift.archives.listing import iterate_files
-from mammoshift.archives.tables import TableRow, read_rows
+from mammoshift.archives.tables import TableRow, read_rows, read_text
 from mammoshift.errors import ArchiveError
+from mammoshift.project.unmatched import listed, names_no_image, plain_path
 
 IMAGE_SUFFIXES = frozenset({".png", ".tif", ".tiff", ".jpg", ".jpeg", ".pgm"})
 DICOM_SUFFIXES = frozenset({".dcm", ".dicom", ".ima"})
 FOUND_BY_ITSELF = frozenset({".csv", ".tsv", ".xlsx"})
 """Suffixes of what is surely a table; a text file is one where it is named."""
+
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabulators"}
+"""What may divide the cells of a text, and its name."""
+
+OTHER_TABLES = frozenset({".xls", ".xlsm", ".ods", ".numbers", ".sav", ".txt"})
+"""Suffixes of what may be a table and is not read by itself."""
 
 _DICOM_MARK, _MARK_AT = b"DICM", 128
 _TWO_BYTES = (b"\xff\xfe", b"\xfe\xff")
@@ -26,11 +32,15 @@ _TWO_BYTES = (b"\xff\xfe", b"\xfe\xff")
 
 @dataclass(frozen=True)
 class Contents:
-    """The images and tables below a folder, as paths relative to it with forward slashes."""
+    """The images and tables below a folder, as paths relative to it with forward slashes.
+
+    `others` are files that may be tables of a kind that is not read by itself.
+    """
 
     root: Path
     images: frozenset[str]
     tables: tuple[str, ...]
+    others: tuple[str, ...] = ()
 
     @property
     def is_dicom(self) -> bool:
@@ -81,20 +91,32 @@ def look_at(root: Path) -> Contents:
             f"{root.parent}, and name a table with --table"
         )
     if not root.is_dir():
-        raise ArchiveError(f"{root}: there is no such folder")
-    images, tables = set(), []
+        raise ArchiveError(f"{root}: there is no such folder; {_nearest(root)} is there")
+    if (root / "Snakefile").is_file():
+        raise ArchiveError(
+            f"{root.resolve()}: is this project's own folder; give the one with your images. A "
+            "variable such as $CLINIC may not be set in this shell"
+        )
+    images, tables, others = set(), [], []
     for file in iterate_files(root, links_may_leave=False):
         suffix = PurePosixPath(file.path).suffix.lower()
         if suffix in IMAGE_SUFFIXES | DICOM_SUFFIXES or (not suffix and _is_dicom(root, file.path)):
             images.add(file.path)
         elif suffix in FOUND_BY_ITSELF:
             tables.append(file.path)
+        elif suffix in OTHER_TABLES:
+            others.append(file.path)
     if not images:
         raise ArchiveError(
             f"{root}: there is no image; images are DICOM (.dcm, or without a suffix), PNG, TIFF, "
             "JPEG or PGM files"
         )
-    return Contents(root, frozenset(images), tuple(tables))
+    return Contents(root, frozenset(images), tuple(tables), tuple(others))
+
+
+def _nearest(path: Path) -> Path:
+    """Return the part of a path that leads to a folder that is there."""
+    return next(folder for folder in path.absolute().parents if folder.is_dir())
 
 
 def described(contents: Contents, table: str | None, image: str | None) -> Described:
@@ -124,10 +146,10 @@ def described(contents: Contents, table: str | None, image: str | None) -> Descr
     if len(found) > 1:
         raise ArchiveError(
             f"{contents.root}: there are several tables that name images: "
-            f"{', '.join(match.table.path for match in found)}; choose one with --table"
+            f"{listed([match.table.path for match in found])}; choose one with --table"
         )
     if not found:
-        raise _names_no_image(contents, tables, image)
+        raise names_no_image(contents, tables, None if image is None else (image,))
     _check_has_header(contents, found[0].table)
     return found[0]
 
@@ -141,6 +163,8 @@ def read_table(path: Path, name: str) -> Table:
         If it cannot be read, or has no row below its header.
     """
     _check_is_text(path)
+    if path.suffix.lower() != ".xlsx":
+        _check_one_delimiter(path)
     rows = tuple(read_rows(path, []))
     if not rows:
         raise ArchiveError(f"{path}: the table has no row below its header")
@@ -149,7 +173,7 @@ def read_table(path: Path, name: str) -> Table:
 
 def _check_has_header(contents: Contents, table: Table) -> None:
     """Refuse a table whose first row names an image, and quote nothing of it."""
-    if any(_plain(column) in contents.images for column in table.columns):
+    if any(plain_path(column) in contents.images for column in table.columns):
         raise ArchiveError(
             f"{contents.root / table.path}: its first row names an image and no columns; write a "
             "header above it, such as file,label,patient"
@@ -167,6 +191,21 @@ def _check_is_text(path: Path) -> None:
         )
 
 
+def _check_one_delimiter(path: Path) -> None:
+    """Refuse a text whose header is divided by another character than a row below it."""
+    header, *rows = read_text(path).splitlines() or [""]
+    mark = max(DELIMITERS, key=header.count)
+    if mark not in header:
+        return
+    for number, row in enumerate(rows, start=2):
+        other = max(DELIMITERS, key=row.count)
+        if mark not in row and row.count(other) >= header.count(mark):
+            raise ArchiveError(
+                f"{path}: the header is divided by {DELIMITERS[mark]} and row {number} by "
+                f"{DELIMITERS[other]}; write one of them in all rows"
+            )
+
+
 def _match(contents: Contents, table: Table, image: str | None) -> Described | None:
     """Return the table with its column of paths; None when no column names an image."""
     if image is not None and image not in table.columns:
@@ -177,7 +216,7 @@ def _match(contents: Contents, table: Table, image: str | None) -> Described | N
     folder = str(PurePosixPath(table.path).parent)
     for prefix in dict.fromkeys(("", "" if folder == "." else f"{folder}/")):
         count = {
-            column: sum(f"{prefix}{_plain(cell)}" in contents.images for cell in set_of)
+            column: sum(f"{prefix}{plain_path(cell)}" in contents.images for cell in set_of)
             for column, set_of in _distinct(table, image)
         }
         best = max(count, key=lambda column: count[column])
@@ -192,11 +231,6 @@ def _match(contents: Contents, table: Table, image: str | None) -> Described | N
 def _distinct(table: Table, image: str | None) -> list[tuple[str, set[str]]]:
     columns = table.columns if image is None else (image,)
     return [(column, set(table.cells(column))) for column in columns]
-
-
-def _plain(cell: str) -> str:
-    """Return a path as the listing writes it."""
-    return str(PurePosixPath(cell.replace("\\", "/")))
 
 
 def _named(contents: Contents, table: str) -> str:
@@ -218,36 +252,16 @@ def _named(contents: Contents, table: str) -> str:
 
 def _no_table(contents: Contents) -> ArchiveError:
     kind = "DICOM files" if contents.is_dicom else "images"
+    if contents.others:
+        return ArchiveError(
+            f"{contents.root}: there are {len(contents.images)} {kind} and no table (.csv, .tsv or "
+            f".xlsx) but {listed(contents.others)}; name a text file with --table, save another "
+            "kind as CSV (UTF-8) or .xlsx"
+        )
     return ArchiveError(
         f"{contents.root}: there are {len(contents.images)} {kind} and no table (.csv, .tsv or "
         ".xlsx). A label for each image is needed: write a table with the columns file, label and, "
         "if known, patient, one row for each image, and put it into the folder"
-    )
-
-
-def _names_no_image(contents: Contents, tables: Sequence[Table], image: str | None) -> ArchiveError:
-    """Return why no table fits, with what would mend it where that can be seen."""
-    where = ", ".join(table.path for table in tables)
-    column = "no column" if image is None else f"column {image!r}"
-    names = {PurePosixPath(path).name for path in contents.images}
-    stems = {PurePosixPath(path).stem for path in contents.images}
-    for table in tables:
-        for name, cells in _distinct(table, image):
-            plain = {_plain(cell) for cell in cells if cell}
-            if any(PurePosixPath(cell).name in names for cell in plain):
-                return ArchiveError(
-                    f"{contents.root}: column {name!r} of {table.path} names images, but not where "
-                    "they lie; write paths relative to the folder, as in images/NAME, or put the "
-                    "table beside the images"
-                )
-            if any(PurePosixPath(cell).name in stems for cell in plain):
-                return ArchiveError(
-                    f"{contents.root}: column {name!r} of {table.path} names images without their "
-                    "suffix; write the whole name of the file"
-                )
-    return ArchiveError(
-        f"{contents.root}: {column} of {where} names one of the {len(contents.images)} images; a "
-        "column must hold their paths, relative to the folder"
     )
 
 

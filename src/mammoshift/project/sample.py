@@ -16,13 +16,25 @@ from mammoshift.cases.make import make_cases
 from mammoshift.configuration.load import Project
 from mammoshift.contracts.cases import ALL_SUBSETS
 from mammoshift.contracts.manifest import MANIFEST_SCHEMA
-from mammoshift.errors import ConfigurationError, MammoshiftError, UnreadableImageError
+from mammoshift.errors import (
+    ArchiveError,
+    ConfigurationError,
+    MammoshiftError,
+    UnreadableImageError,
+)
 from mammoshift.imaging.decode import decode_image
 from mammoshift.imaging.header import DICOM_SUFFIXES, RASTER_SUFFIXES
+from mammoshift.project.columns import nearly_equal
 from mammoshift.project.findings import Finding, table_entries
 
 FEW_POSITIVE = 10
-"""Fewer positive patients than this leave a subset's intervals too wide to say much."""
+"""Fewer patients of a class than this leave a subset's intervals too wide to say much."""
+
+_FEW = {
+    "train": "so few that little can be learned",
+    "validation": "so few that the epoch and the thresholds chosen on them are left to chance",
+}
+_FEW_JUDGED = "so few that its intervals will be wide"
 
 
 def check_images(project: Project, dataset: str, count: int) -> Iterator[Finding]:
@@ -85,8 +97,8 @@ def check_cases(project: Project, study: str) -> Iterator[Finding]:
         try:
             manifests = {d: _manifest(project, d) for d in domain.datasets}
             cases, notes = make_cases(name, domain, manifests, {}, None, {})
-        except FileNotFoundError:
-            continue
+        except (FileNotFoundError, ArchiveError):
+            continue  # the check of the table or of its folder says it
         except ConfigurationError as error:
             yield Finding("error", what, str(error).removeprefix(f"domain {name}: "))
             continue
@@ -117,6 +129,13 @@ def _classes(what: str, cases: pd.DataFrame) -> Iterator[Finding]:
         f"{patients[positive].nunique()} of them with a positive"
     )
     yield Finding("ok", what, said)
+    if alike := nearly_equal(set(cases["patient_id"].dropna())):
+        yield Finding(
+            "warning",
+            what,
+            f"{alike} of the patients differ from another in capitals, blanks or leading zeros "
+            "only; each counts as a patient of its own, and two may be in different subsets",
+        )
     if unknown:
         yield Finding(
             "warning",
@@ -129,7 +148,7 @@ def _classes(what: str, cases: pd.DataFrame) -> Iterator[Finding]:
         own = patients[positive & (subset == name)].nunique()
         rest = patients[~positive & (subset == name)].nunique()
         level = "warning" if min(own, rest) < FEW_POSITIVE else "ok"
-        few = "; so few that its intervals will be wide" if level == "warning" else ""
+        few = f"; {_FEW.get(name, _FEW_JUDGED)}" if level == "warning" else ""
         yield Finding(level, what, f"{name}: {own} positive and {rest} negative patients{few}")
 
 

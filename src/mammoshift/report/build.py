@@ -17,6 +17,7 @@ from mammoshift.report.html import ROWS_ON_PAGE, Assets, load_assets, render_rep
 from mammoshift.report.inputs import ReportInputs, load_report_data
 from mammoshift.report.latex import latex_table
 from mammoshift.report.machine_readable import reporting_json
+from mammoshift.report.names import names_of, with_names_of_arms
 from mammoshift.report.publication import PublicationTable, write_table
 from mammoshift.report.tables.every import all_tables
 
@@ -47,7 +48,7 @@ def build_report(inputs: ReportInputs, destination: Path, for_print: bool = Fals
     checklists = load_checklists(inputs.assets)
     tables = (*all_tables(data), *(checklist_table(one, data) for one in checklists))
     figures = all_figures(data)
-    found = findings(data)
+    found = findings(with_names_of_arms(data, names_of(data.settings)))
     page = render_report(data, assets, tables, figures, found, for_print)
     cohort = destination / "tables" / "cohort_long.csv"
     write_cohort(data.cohort, cohort)

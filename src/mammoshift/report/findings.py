@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mammoshift.configuration.judged import ReportSettings
+from mammoshift.configuration.remarks import remarks_on
 from mammoshift.contracts.cases import JUDGED_SUBSETS
 from mammoshift.report.cohort import images_without_patient
 from mammoshift.report.finding import Finding, Kind
@@ -28,12 +29,16 @@ from mammoshift.report.inputs import ReportData
 from mammoshift.report.rows import (
     across_domains,
     at_thresholds,
+    cohort_name,
     first_of_each,
     select,
     summarised,
 )
 from mammoshift.report.verdicts import beating_chance, own_aucs, verdict_findings
 from mammoshift.report.vocabulary import METRIC_LABELS, criterion_words
+
+FEW_CASES = 20
+"""A cohort with fewer cases of a class than this is named among what is to be read with care."""
 
 
 def findings(data: ReportData) -> tuple[Finding, ...]:
@@ -43,6 +48,8 @@ def findings(data: ReportData) -> tuple[Finding, ...]:
         *_synthetic(data.settings),
         *_one_seed(data.settings),
         *_leaks(data),
+        *(Finding("caution", said) for said in remarks_on(data.settings)),
+        *_few_cases(data),
         *_unknown_patients(data),
         *_densities(data),
         *_own_accuracy(data),
@@ -114,6 +121,22 @@ def _one_seed(settings: ReportSettings) -> list[Finding]:
         "Every arm was trained with one seed. The results are about these checkpoints; whether an "
         "arm is better in another training is not tested."
     )
+    return [Finding("caution", text)]
+
+
+def _few_cases(data: ReportData) -> list[Finding]:
+    """Say which cohorts have few cases of a class."""
+    rows = select(data.metrics, metric="auc", subset=JUDGED_SUBSETS)
+    rows = rows.dropna(subset=["n_pos", "n_neg"]).drop_duplicates(["domain", "subset"])
+    few = rows[rows[["n_pos", "n_neg"]].min(axis=1) < FEW_CASES]
+    if few.empty:
+        return []
+    cells = [
+        f"{cohort_name(row['domain'], row['subset'])} has {row['n_pos']:.0f} positive and "
+        f"{row['n_neg']:.0f} negative"
+        for _, row in few.iterrows()
+    ]
+    text = f"Few cases decide here: {joined(cells)}. One more or less moves these numbers."
     return [Finding("caution", text)]
 
 
@@ -213,7 +236,7 @@ def _operating_points(data: ReportData) -> list[Finding]:
 def _calibration(data: ReportData) -> list[Finding]:
     rows = select(data.metrics, metric=("ece", "ece_null"), subset=JUDGED_SUBSETS)
     home, _ = words(data.settings)
-    texts = []
+    texts, found = [], 0
     sound = [not _leaky(row, data.settings) for _, row in rows.iterrows()]
     rows = rows[rows["labelled_patients"].isna() & np.array(sound, dtype=bool)]
     for recalibration, fitted_on, when in (
@@ -228,7 +251,8 @@ def _calibration(data: ReportData) -> list[Finding]:
         if len(both):
             above = int((both["value"] > both["ci_high_null"]).sum())
             texts.append(f"in {above} of {len(both)} cells {when}")
-    if not texts:
+            found += above
+    if not found:
         return []
     text = (
         "The expected calibration error lies above the 95% band of a calibrated model with the "

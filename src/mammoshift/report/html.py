@@ -18,6 +18,7 @@ from mammoshift.report.finding import KINDS, Finding
 from mammoshift.report.formatting import NOT_COMPUTED, typographic
 from mammoshift.report.inputs import ReportData
 from mammoshift.report.machine_readable import software_versions
+from mammoshift.report.names import arm_labels, domain_titles
 from mammoshift.report.publication import PublicationTable
 from mammoshift.report.rows import NOT_JUDGED
 from mammoshift.report.tables.arms import shared_settings
@@ -75,7 +76,7 @@ class Assets:
 class HeadCell:
     """A row head; `repeats` says that the row above has the same, so that a page may hide it.
 
-    `label` is what an arm is called beside its key, empty where it is called by that.
+    `label` is what an arm or a domain is called beside its key, empty where by that alone.
     """
 
     text: str
@@ -172,7 +173,7 @@ def render_report(
     )
     environment.filters["typographic"] = typographic
     margins = data.settings.margins
-    labels = arm_labels(data.settings)
+    labels = {"Arm": arm_labels(data.settings), "Domain": domain_titles(data.settings)}
     return environment.get_template("report.html.j2").render(
         settings=data.settings,
         level=SUPPORT_LEVEL,
@@ -268,14 +269,8 @@ def limitations(settings: ReportSettings, assets: Assets) -> tuple[str, ...]:
     return (*own, *assets.limitations)
 
 
-def arm_labels(settings: ReportSettings) -> dict[str, str]:
-    """Return what arms are called in print, by their keys, where that is another name."""
-    labels = {arm.name: arm.settings.get("label") for arm in settings.described_arms}
-    return {name: str(label) for name, label in labels.items() if label and label != name}
-
-
 def _table_views(
-    tables: tuple[PublicationTable, ...], assets: Assets, labels: Mapping[str, str]
+    tables: tuple[PublicationTable, ...], assets: Assets, labels: Mapping[str, Mapping[str, str]]
 ) -> Iterator[TableView]:
     for number, table in enumerate(tables, start=1):
         columns = tuple(str(column) for column in table.cells.columns)
@@ -296,7 +291,7 @@ def _table_views(
 
 
 def _rows(
-    table: PublicationTable, numeric: tuple[bool, ...], labels: Mapping[str, str]
+    table: PublicationTable, numeric: tuple[bool, ...], labels: Mapping[str, Mapping[str, str]]
 ) -> tuple[Row, ...]:
     """Return the rows, each with all its heads, so that a reader can sort and filter them."""
     values = table.cells.astype(str).to_numpy().tolist()
@@ -307,7 +302,7 @@ def _rows(
             HeadCell(
                 row[column],
                 above[: column + 1] == row[: column + 1],
-                labels.get(row[column], "") if table.cells.columns[column] == "Arm" else "",
+                labels.get(str(table.cells.columns[column]), {}).get(row[column], ""),
             )
             for column in range(table.row_headers)
         )

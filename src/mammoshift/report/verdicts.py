@@ -29,6 +29,8 @@ from mammoshift.report.vocabulary import ABOUT_ARCHITECTURES
 
 Outcome = Literal["non-inferior", "inferior", "undecided", "not judgeable", "no margin declared"]
 NO_ARM_BEATS_CHANCE = "No arm beats chance on held-out patients of the domain it was trained on"
+OF_MODELS = "auc_of_models"
+THESE_MODELS = "these models alone"
 ALONE = "This is about these models alone: the arm has one run."
 
 
@@ -116,7 +118,8 @@ def verdict_findings(data: ReportData) -> list[Finding]:
             if found
             else "that one is better than another does not make it of use"
         )
-        text = f"{NO_ARM_BEATS_CHANCE}; {cannot}. The AUC (95% CI) is {joined(cells)}."
+        whose = f" of {THESE_MODELS}" if (own["metric"] == OF_MODELS).all() else ""
+        text = f"{NO_ARM_BEATS_CHANCE}; {cannot}. The AUC{whose} (95% CI) is {joined(cells)}."
         return [Finding("verdict", text)]
     return [Finding("verdict", text) for text in _said(found) or _no_transfer(data)]
 
@@ -168,7 +171,7 @@ def judged_at_home(data: ReportData) -> pd.DataFrame:
     With few seeds an interval for the architecture may hold nearly everything, though none of
     its models is near chance.
     """
-    models = own_aucs(data, "auc_of_models")
+    models = own_aucs(data, OF_MODELS)
     return models if len(models) else own_aucs(data)
 
 
@@ -224,7 +227,8 @@ def _why_not_judgeable(data: ReportData, row: pd.Series, own_domain: str) -> str
     own = own[own["arm"] == row["arm"]]
     if not beating_chance(own):
         auc = _auc(own.iloc[0]) if len(own) else "which is undefined"
-        return f"on held-out patients of {own_domain} its AUC, {auc}, does not exceed chance"
+        whose = f" of {THESE_MODELS}" if (own["metric"] == OF_MODELS).any() else ""
+        return f"on held-out patients of {own_domain} its AUC{whose}, {auc}, does not exceed chance"
     return ""
 
 

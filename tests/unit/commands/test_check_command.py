@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -58,7 +59,9 @@ def test_each_thing_has_a_line(clinic: Path) -> None:
     assert "timm has test_resnet" in text
     assert "8 of a sample of 8 are of one value" in text
     assert "80 cases, 40 positive, of 40 patients, 20 of them with a positive" in text
-    assert "validation: 3 positive and 3 negative patients; so few that its intervals" in text
+    few = "validation: 3 positive and 3 negative patients; so few that the epoch and the thresholds"
+    assert few in text
+    assert "unknown: it was not measured" in text
     assert "0 errors and 4 warnings. A run can start." in text
     for line in text.splitlines():
         assert "p17" not in line.replace(str(clinic), "")
@@ -117,6 +120,13 @@ def test_patients_that_are_not_known(clinic: Path) -> None:
     assert "80 cases without a patient: independence assumed" in run()
 
 
+def test_patients_that_differ_in_spelling(clinic: Path) -> None:
+    table = clinic / "images.csv"
+    text = table.read_text(encoding="utf-8").replace("R.png,p7,", "R.png,P7,")
+    table.write_text(text, encoding="utf-8")
+    assert "2 of the patients differ from another in capitals" in run()
+
+
 def test_patients_that_a_split_lists_are_counted_and_not_named(clinic: Path) -> None:
     lines = (clinic / "images.csv").read_text(encoding="utf-8").splitlines()
     parts = ["part", *("test" if row // 4 % 4 == 3 else "train" for row in range(len(lines) - 1))]
@@ -132,10 +142,18 @@ def test_patients_that_a_split_lists_are_counted_and_not_named(clinic: Path) -> 
     assert not [line for line in text.splitlines() if re.search(r"\bp\d+\b", line)]
 
 
+def test_results_where_nobody_may_write(clinic: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode, **options: mode != os.W_OK)
+    assert "error    disk: " in run(code=1)
+    assert "you may not write here; set `pathvars: results`" in run(code=1)
+
+
 def test_a_file_or_a_study_that_is_not_there(clinic: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"config/no\.yaml: there is no such file"):
         run("--configfile", "config/no.yaml")
     with pytest.raises(ConfigurationError, match=r"there is no study 'x' in .* it has: clinic"):
         run("x")
+    with pytest.raises(ConfigurationError, match="run this in the project's folder"):
+        run("--folder", str(clinic))
     edit("config.yaml", lambda s: s.update(archives="/nowhere"))
     assert "80 rows, each understood" in run("--config", f"archives={clinic.parent}")

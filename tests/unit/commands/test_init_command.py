@@ -114,6 +114,87 @@ def test_a_missing_patient_is_said(here: Path, clinic: Path) -> None:
     assert "2 rows without: independence assumed" in run(clinic, "--patient", "x", "--force")
 
 
+def test_patients_that_differ_in_spelling_are_said(here: Path, clinic: Path) -> None:
+    table = clinic / "images.csv"
+    text = table.read_text(encoding="utf-8")
+    table.write_text(text.replace("R.png,p3,", "R.png,P3,"), encoding="utf-8")
+    said = run(clinic)
+    assert "21 patients" in said
+    assert "2 of the patients differ from another in capitals, blanks or leading zeros" in said
+
+
+def test_columns_without_a_meaning_are_listed(here: Path, clinic: Path) -> None:
+    rewrite(clinic, "Befund", "bösartig", "unauffällig")
+    table = clinic / "images.csv"
+    text = table.read_text(encoding="utf-8").replace("patient,side", "Patientennummer,Seite")
+    table.write_text(text, encoding="utf-8")
+    said = run(clinic, "--label", "Befund", "--positive", "bösartig")
+    assert "unused   'Patientennummer', 'Seite'" in said
+    assert "unused" not in run(
+        clinic, "--label", "Befund", "--positive", "bösartig", "--force",
+        "--patient", "Patientennummer", "--table", "images.csv",
+    ).replace("unused   'Seite'", "")  # fmt: skip
+
+
+def test_images_without_a_row_are_counted(here: Path, clinic: Path) -> None:
+    table = clinic / "images.csv"
+    lines = table.read_text(encoding="utf-8").splitlines()
+    table.write_text("\n".join(lines[:21]) + "\n", encoding="utf-8")
+    assert "20 images have no row and are left out" in run(clinic)
+
+
+def test_a_name_keeps_its_letters_without_accents(here: Path, tmp_path: Path) -> None:
+    run(write_folder(tmp_path / "Klinikum Köln Süd", patients=4))
+    assert (here / "config" / "klinikum_koln_sud" / "config.yaml").is_file()
+
+
+def test_a_decimal_comma_is_named(here: Path, clinic: Path) -> None:
+    table = clinic / "images.csv"
+    lines = table.read_text(encoding="utf-8").replace(",", ";").splitlines()
+    cells = ["pixel_spacing", *["0,085"] * (len(lines) - 1)]
+    rows = [f"{line};{cell}" for line, cell in zip(lines, cells, strict=True)]
+    table.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    assert "or empty; write a decimal point, not a comma" in run(clinic)
+
+
+def test_accents_in_two_forms_are_named(here: Path, clinic: Path) -> None:
+    for path in list((clinic / "images").iterdir()):
+        path.rename(path.with_name(f"M\u00fc{path.name}"))
+    table = clinic / "images.csv"
+    text = table.read_text(encoding="utf-8").replace("images/", "images/Mu\u0308")
+    table.write_text(text, encoding="utf-8")
+    with pytest.raises(ArchiveError, match="accents in another Unicode form"):
+        run(clinic)
+
+
+def test_a_table_of_a_kind_that_is_not_read_is_named(here: Path, clinic: Path) -> None:
+    (clinic / "images.csv").rename(clinic / "Liste.xls")
+    with pytest.raises(ArchiveError, match=r"no table .* but Liste\.xls; .* save another kind as"):
+        run(clinic)
+
+
+def test_a_title_above_the_header_of_a_workbook(here: Path, clinic: Path) -> None:
+    workbook = openpyxl.Workbook()
+    workbook.active.append(["Klinikum 2024"])
+    for line in (clinic / "images.csv").read_text(encoding="utf-8").splitlines():
+        workbook.active.append(line.split(","))
+    workbook.save(clinic / "Liste.xlsx")
+    (clinic / "images.csv").unlink()
+    with pytest.raises(ArchiveError, match="its first row must hold the names of all columns"):
+        run(clinic)
+
+
+def test_a_variable_that_is_not_set(here: Path, clinic: Path) -> None:
+    (here / "Snakefile").touch()
+    with pytest.raises(ArchiveError, match=r"this project's own folder; .* \$CLINIC may not be"):
+        run("")
+    for number in range(7):
+        (clinic / f"{number}.csv").write_text("a,b\nx,y\n", encoding="utf-8")
+    (clinic / "images.csv").unlink()
+    with pytest.raises(ArchiveError, match=r"no column of 0.csv, .*, 4.csv and 2 more names one"):
+        run(clinic)
+
+
 def test_a_column_whose_cells_do_not_fit_is_left_out(here: Path, clinic: Path) -> None:
     table = clinic / "images.csv"
     text = table.read_text(encoding="utf-8").replace("side", "age")
@@ -159,7 +240,7 @@ def test_an_empty_label_may_mean_something(here: Path, clinic: Path) -> None:
 
 
 def test_odd_folders(here: Path, tmp_path: Path, clinic: Path) -> None:
-    with pytest.raises(ArchiveError, match="there is no such folder"):
+    with pytest.raises(ArchiveError, match=f"there is no such folder; {tmp_path} is there"):
         run(tmp_path / "nowhere")
     empty = tmp_path / "empty"
     empty.mkdir()
@@ -184,6 +265,9 @@ def test_odd_folders(here: Path, tmp_path: Path, clinic: Path) -> None:
         (".png", "", "names images without their suffix"),
         ("p2,R", "p2,R,x", "row 7 has 5 cells and the header 4"),
         ("images/000L", "images/000R", "a value of its own"),
+        ("images/", "Images/", "in other capitals than the files have"),
+        (HEADER, HEADER.replace(",", ";"), "divided by semicolons and row 2 by commas; write one"),
+        ("\nimages/003L.png,p3,L,", "\nimages/003L.png;p3;L;", "commas and row 8 by semicolons"),
     ],
 )
 def test_tables_that_do_not_fit(here: Path, clinic: Path, old: str, new: str, message: str) -> None:

@@ -106,8 +106,8 @@ def test_a_line_for_each_job_and_one_at_the_end(console: Console) -> None:
     console.handler.close()
     assert console.lines == [
         "3 jobs to run: 2 train arm, 1 report study",
-        "[1 of 3, 11 s left] train arm: resnet, seed 0, fold 0 (s): 20 s",
-        "[2 of 3, 15 s left] train arm: resnet, seed 1, fold 0 (s): 30 s",
+        "[1 of 3, at least 11 s left] train arm: resnet, seed 0, fold 0 (s): 20 s",
+        "[2 of 3, at least 15 s left] train arm: resnet, seed 1, fold 0 (s): 30 s",
         "[3 of 3] report study (s): 30 s",
         "All 3 jobs are done, in 60 s.",
     ]
@@ -245,15 +245,31 @@ def test_what_runs_is_a_line_where_there_is_no_terminal(tmp_path: Path) -> None:
     run.plan({"train_arm": 1})
     run.start(1, RunningJob("train arm: a", "train_arm", 0.0, (str(log),)))
     log.write_text("epoch 1 of 14, stage 1: loss 0.5, 81.2 images/s\n", encoding="utf-8")
-    screen.status(run.place(10.0), run.now_running(10.0), 10.0)
+    running = run.now_running(10.0)
+    screen.status(run.place(10.0), running, 10.0)
     assert stream.getvalue() == ""
     with log.open("a", encoding="utf-8") as more:
         more.write("epoch 5 of 14, stage 1: loss 0.4, 85.0 images/s\n")
     now = QUIET_SECONDS + 0.5
-    screen.status(run.place(now), run.now_running(now), now)
+    running = run.now_running(now)
+    screen.status(run.place(now), running, now)
     assert stream.getvalue() == (
-        "[0 of 1] now: train arm: a: epoch 5 of 14, 85.0 images/s, 2 min left\n"
+        "[0 of 1, 2 min left] now: train arm: a: epoch 5 of 14, 85.0 images/s, 2 min left\n"
     )
+
+
+def test_the_time_left_is_no_shorter_than_that_of_a_job_that_runs(tmp_path: Path) -> None:
+    log = tmp_path / "train_arm.log"
+    log.write_text("epoch 1 of 20, stage 1: loss 0.5\n", encoding="utf-8")
+    run = Run(0.0)
+    run.plan({"make_cases": 1, "train_arm": 2, "report_study": 1})
+    run.start(1, RunningJob("make cases", "make_cases", 0.0, ()))
+    run.finish(1, 2.0)
+    run.start(2, RunningJob("train arm: a", "train_arm", 2.0, (str(log),)))
+    assert run.place(12.0) == "[1 of 4, at least 4 s left]"
+    assert run.now_running(12.0) == ["train arm: a: epoch 1 of 20, 3 min left"]
+    # 190 s of this training, 200 s of the next, and a job of which nothing is known.
+    assert run.place(12.0) == "[1 of 4, at least 8 min left]"
 
 
 def test_a_terminal_has_one_line_that_is_overwritten() -> None:

@@ -35,6 +35,11 @@ def test_every_page_is_in_the_contents_once() -> None:
         assert f"]({page.name})" in decisions
 
 
+def test_no_page_asks_for_a_script_from_elsewhere() -> None:
+    assert SITE["theme"]["highlightjs"] is False
+    assert not {"extra_javascript", "extra_css", "plugins"} & set(SITE)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
 def test_links_of_a_page_stay_inside_the_site_and_lead_to_a_file(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
@@ -58,4 +63,5 @@ def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "own-data" / "index.html").is_file()
+    page = (tmp_path / "own-data" / "index.html").read_text(encoding="utf-8")
+    assert not re.findall(r"<(?:script|link)[^>]*(?:src|href)=\"https?:[^>]*>", page)

@@ -59,6 +59,19 @@ def test_the_page_fits_its_window(browser: Browser, address: str, width: int) ->
     assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
+def test_what_is_cut_on_a_phone_says_so_and_the_summary_is_not(
+    browser: Browser, address: str
+) -> None:
+    page = opened(browser, address, 400)
+    box = page.locator("#figure-summary svg").bounding_box()
+    assert box is not None
+    assert box["x"] + box["width"] <= 400
+    assert not page.locator("#figure-summary .cue").is_visible()
+    assert page.locator("#table-auc_detail .cue").is_visible()
+    wide = opened(browser, address, 1600)
+    assert not wide.locator("#table-auc .cue").is_visible()
+
+
 def test_the_first_screen_holds_the_verdict_and_the_summary(browser: Browser, address: str) -> None:
     page = opened(browser, address, 1280, 800)
     verdict = page.locator(".findings").first.bounding_box()

@@ -248,3 +248,34 @@ def test_a_study_without_another_domain_is_not_told_of_transfer(tmp_path: Path) 
     (hopeless,) = texts(below_chance(home, ("resnet", "vit")), "verdict")
     assert "transfer" not in hopeless
     assert hopeless.startswith(NO_ARM_BEATS_CHANCE)
+
+
+def test_the_interval_of_these_models_is_called_so(data: ReportData) -> None:
+    hopeless = below_chance(data, ("resnet", "vit"))
+    assert "The AUC (95% CI) is resnet" in texts(hopeless, "verdict")[0]
+    metrics = hopeless.metrics
+    models = metrics[(metrics["metric"] == "auc") & (metrics["seed"] == "mean")]
+    models = models.assign(metric="auc_of_models")
+    both = replace(hopeless, metrics=pd.concat([metrics, models], ignore_index=True))
+    assert "The AUC of these models alone (95% CI) is resnet" in texts(both, "verdict")[0]
+
+
+def test_few_cases_are_a_caution(data: ReportData) -> None:
+    metrics = data.metrics.copy()
+    metrics[["n_pos", "n_neg"]] = [40, 60]
+    many = replace(data, metrics=metrics)
+    assert not [text for text in texts(many, "caution") if "Few cases decide" in text]
+    metrics.loc[metrics["domain"] == "dmid", "n_pos"] = 13
+    (text,) = [text for text in texts(many, "caution") if "Few cases decide" in text]
+    assert "dmid has 13 positive and 60 negative." in text
+
+
+def test_a_calibration_without_fault_is_no_caution(data: ReportData) -> None:
+    metrics = data.metrics.copy()
+    metrics.loc[metrics["metric"] == "ece", "value"] = 0.5
+    wrong = replace(data, metrics=metrics)
+    assert [text for text in texts(wrong, "caution") if "calibration error lies above" in text]
+    metrics = metrics.copy()
+    metrics.loc[metrics["metric"] == "ece", "value"] = 0.0
+    right = replace(data, metrics=metrics)
+    assert not [text for text in texts(right, "caution") if "calibration error" in text]

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 sys.path.append(str(Path(__file__).parents[1]))
 
+from process_apart import end_of
 from toy_study import ARM, BACKBONE, case_table, write_case_table, write_store
 
 from mammoshift.configuration.model import Arm
@@ -56,16 +57,26 @@ def cheap(search: Search, trial: int, folder: Path) -> None:
     write_result(folder / f"trial-{trial}.json", result)
 
 
+def run_until(number: int, search: Search, order: list[int], folder: Path) -> None:
+    """Run trials in some order; kill this process before the `number`th."""
+    for place, trial in enumerate(order):
+        if place == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        cheap(search, trial, folder)
+
+
 def killed_at(number: int, search: Search, order: list[int], folder: Path) -> bool:
     """Run trials in a process that is killed before its `number`th; tell whether it was."""
-    child = os.fork()
-    if not child:
-        for place, trial in enumerate(order):
-            if place == number:
-                os.kill(os.getpid(), signal.SIGKILL)
-            cheap(search, trial, folder)
-        os._exit(0)
-    return os.waitpid(child, 0)[1] == signal.SIGKILL
+    end = end_of(run_until, number, search, order, folder)
+    assert end in {0, -signal.SIGKILL}
+    return end != 0
+
+
+def killed_soon(trial: TrialJob) -> None:
+    """Run a trial in this process, which is killed after a moment."""
+    signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    signal.setitimer(signal.ITIMER_REAL, 0.15)
+    run_trial(trial)
 
 
 def test_a_search_that_is_killed_five_times_ends_as_one_that_is_not(tmp_path: Path) -> None:
@@ -185,13 +196,7 @@ def search_real_trials(folder: Path, arm: dict[str, Any], trials: int, kill: boo
             record,
         )
         if kill and number % 4 == 1:
-            child = os.fork()
-            if not child:
-                signal.setitimer(signal.ITIMER_REAL, 0.15)
-                signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
-                run_trial(trial)
-                os._exit(0)
-            os.waitpid(child, 0)
+            assert end_of(killed_soon, trial) in {0, -signal.SIGKILL}
         run_trial(trial)
         assert not record.with_suffix("").exists()
     choose_trial("toy", 0, search, records, folder, folder / "table.csv")

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import Any
 
@@ -19,6 +20,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[1]))
 
+from process_apart import end_of
 from toy_study import ARM, BACKBONE, case_table, write_case_table, write_store
 
 from mammoshift.configuration.model import Arm
@@ -132,20 +134,31 @@ class Clock:
                 self.alarm()
 
 
-def in_a_process(work: Callable[[], None]) -> int:
-    """Do some work in a process of its own, without a word, and return how it ended."""
-    child = os.fork()
-    if not child:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        code = 1
-        try:
-            work()
-            code = 0
-        except TrainingInterrupted as stopped:
-            code = stopped.exit_code
-        finally:
-            os._exit(code)
-    return os.waitpid(child, 0)[1]
+def import_everything() -> None:
+    """Do all jobs elsewhere, so that a clock counts no calls of what is imported when needed."""
+    with TemporaryDirectory() as folder:
+        search_and_train(job_for(Path(folder)), Path(folder))
+
+
+def counted(job: TrainingJob, folder: Path) -> None:
+    """Do all jobs, and note how many calls they took."""
+    import_everything()
+    clock = Clock()
+    clock.start()
+    search_and_train(job, folder)
+    sys.setprofile(None)
+    (folder / "calls").write_text(str(clock.calls), encoding="utf-8")
+
+
+def interrupted(pause: int, number: int, job: TrainingJob, folder: Path) -> None:
+    """Do what is left in this process, which gets a signal after so many calls."""
+    import_everything()
+    clock = Clock(at=max(1, pause), alarm=lambda: os.kill(os.getpid(), number))
+    clock.start()
+    try:
+        search_and_train(job, folder)
+    except TrainingInterrupted as stopped:
+        sys.exit(stopped.exit_code)
 
 
 @pytest.mark.slow
@@ -157,14 +170,7 @@ def test_twenty_kills_at_random_times_change_no_byte(tmp_path: Path) -> None:
     search_and_train(jobs["whole"], folders["whole"])
     expected = results(folders["whole"])
 
-    def counted() -> None:
-        clock = Clock()
-        clock.start()
-        search_and_train(jobs["again"], folders["again"])
-        sys.setprofile(None)
-        (folders["again"] / "calls").write_text(str(clock.calls), encoding="utf-8")
-
-    assert in_a_process(counted) == 0
+    assert end_of(counted, jobs["again"], folders["again"]) == 0
     assert results(folders["again"]) == expected
     duration = int((folders["again"] / "calls").read_text())
 
@@ -172,19 +178,14 @@ def test_twenty_kills_at_random_times_change_no_byte(tmp_path: Path) -> None:
     moments = np.sort(random.integers(1, duration, KILLS))
     pauses = np.diff(moments, prepend=0)
     numbers = random.permutation([signal.SIGKILL, signal.SIGTERM] * (KILLS // 2))
-    ends = []
-    for pause, number in zip(pauses.tolist(), numbers.tolist(), strict=True):
-
-        def killed(pause: int = pause, number: int = number) -> None:
-            clock = Clock(at=max(1, pause), alarm=lambda: os.kill(os.getpid(), number))
-            clock.start()
-            search_and_train(jobs["broken"], folders["broken"])
-
-        ends.append(in_a_process(killed))
-    by_signal = {signal.SIGKILL.value, signal.SIGTERM.value, (128 + signal.SIGTERM) << 8}
+    ends = [
+        end_of(interrupted, pause, number, jobs["broken"], folders["broken"])
+        for pause, number in zip(pauses.tolist(), numbers.tolist(), strict=True)
+    ]
+    by_signal = {-signal.SIGKILL, -signal.SIGTERM, 128 + signal.SIGTERM}
     assert set(ends) <= by_signal, ends
-    assert ends.count(signal.SIGKILL) == KILLS // 2
-    assert (128 + signal.SIGTERM) << 8 in ends
+    assert ends.count(-signal.SIGKILL) == KILLS // 2
+    assert 128 + signal.SIGTERM in ends
     search_and_train(jobs["broken"], folders["broken"])
     assert results(folders["broken"]) == expected
     lines = (folders["broken"] / "run").glob("**/events.jsonl")

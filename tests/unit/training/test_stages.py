@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from dataclasses import replace
@@ -13,16 +12,25 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-sys.path.append(str(Path(__file__).parent))
+sys.path.extend(str(folder) for folder in Path(__file__).parents[:2])
 
-from toy_training import TRAIN, VALIDATION, ToyImages, cases, model_bytes, request_for
+from process_apart import end_of
+from toy_training import (
+    TRAIN,
+    VALIDATION,
+    KilledAtRead,
+    ToyImages,
+    cases,
+    model_bytes,
+    request_for,
+)
 
 from mammoshift.configuration.training import EarlyStopping, Loss, Plateau, Stage
 from mammoshift.errors import ConfigurationError, TrainingError
 from mammoshift.models.classifier import Output
 from mammoshift.training.loop import train_arm
 from mammoshift.training.losses._protocol import build_loss
-from mammoshift.training.request import Cases, EpochRecord
+from mammoshift.training.request import Cases, EpochRecord, TrainingRequest
 from mammoshift.training.sampler import batch_bounds, steps_of
 from mammoshift.training.schedule import best_epoch, ends_early, learning_rate, plateau_level
 
@@ -70,18 +78,13 @@ def epochs(values: list[float], monitor: str = "validation_loss") -> list[EpochR
     ]
 
 
-def killed_after(reads: int, request: Any) -> int:
+def train(request: TrainingRequest) -> None:
+    train_arm(request)
+
+
+def killed_after(reads: int, request: TrainingRequest) -> int:
     """Train in a process that is killed when it reads its image number `reads`; return its end."""
-
-    def die(number: int) -> None:
-        if number == reads:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    child = os.fork()
-    if not child:
-        train_arm(replace(request, pixels=ToyImages(before_read=die)))
-        os._exit(0)
-    return os.waitpid(child, 0)[1]
+    return end_of(train, replace(request, pixels=ToyImages(before_read=KilledAtRead(reads))))
 
 
 def test_killed_trainings_with_everything_on_end_bit_identical(tmp_path: Path) -> None:
@@ -93,7 +96,7 @@ def test_killed_trainings_with_everything_on_end_bit_identical(tmp_path: Path) -
     broken = request_for(tmp_path / "broken", **EVERYTHING)
     epoch = TRAIN + VALIDATION
     ends = [killed_after(reads, broken) for reads in (13, TRAIN + 9, epoch + 21, 26, epoch + 30)]
-    assert set(ends) == {signal.SIGKILL}
+    assert set(ends) == {-signal.SIGKILL}
     again = train_arm(broken)
     assert again.resumed_from_step
     assert model_bytes(tmp_path / "broken", broken, again) == expected

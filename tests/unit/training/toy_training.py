@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +19,28 @@ TRAIN, VALIDATION = 40, 20
 BACKBONE = Backbone(architecture="test_resnet", channels=1, mean=(0.25,), std=(0.25,))
 
 
+def nothing(_number: int) -> None:
+    """Let an image be read."""
+
+
+@dataclass(frozen=True)
+class KilledAtRead:
+    """Kills the process that reads image `number`, counted from 1."""
+
+    number: int
+
+    def __call__(self, number: int) -> None:
+        if number == self.number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
 @dataclass
 class ToyImages:
     """Noise, with a bright square in images of an odd number."""
 
     size: tuple[int, int] = SIZE
     reads: int = 0
-    before_read: Callable[[int], None] = field(default=lambda _number: None)
+    before_read: Callable[[int], None] = nothing
 
     def read(self, image_id: str) -> np.ndarray:
         self.reads += 1

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+
+import pandas as pd
 
 from mammoshift.configuration.judged import ReportSettings
 from mammoshift.report.figure_data import (
@@ -33,8 +36,8 @@ from mammoshift.report.figures.curves import (
 from mammoshift.report.figures.style import ReportFigure, house_style
 from mammoshift.report.formatting import is_null, typographic
 from mammoshift.report.inputs import ReportData
+from mammoshift.report.names import Names, names_of
 from mammoshift.report.rows import (
-    cohort_name,
     estimate_cell,
     of_arm,
     select,
@@ -57,73 +60,83 @@ PAGE_ORDER = (
 
 def all_figures(data: ReportData) -> tuple[ReportFigure, ...]:
     """Draw every figure that the study has content for."""
+    names = names_of(data.settings)
     with house_style():
         figures = (
-            *_interval_figures(data),
-            *_curve_figures(data),
-            *_training_figures(data),
+            *_interval_figures(data, names),
+            *_curve_figures(data, names),
+            *_training_figures(data, names),
         )
     return tuple(sorted(figures, key=lambda figure: PAGE_ORDER.index(figure.caption)))
 
 
-def _interval_figures(data: ReportData) -> list[ReportFigure]:
+def _interval_figures(data: ReportData, names: Names) -> list[ReportFigure]:
     settings = data.settings
     figures: list[ReportFigure] = []
-    if len(summary := summary_data(data)):
-        figures.append(summary_strip(summary))
-    if len(differences := difference_data(data)):
-        figures.append(forest_plot(differences))
-    if len(drops := drop_data(data)):
-        figures.append(drop_heat_map(drops))
-    if len(seeds := seed_data(data)):
-        figures.append(seed_strip(seeds))
+    for table, draw in (
+        (summary_data(data), summary_strip),
+        (difference_data(data), forest_plot),
+        (drop_data(data), drop_heat_map),
+        (seed_data(data), seed_strip),
+    ):
+        if len(table):
+            figures.append(_of(table, draw(names.of(table))))
     density = subgroup_data(data, "density")
     for domain, subset in settings.cohorts:
         rows = density[(density["domain"] == domain) & (density["subset"] == subset)]
         if len(rows):
             key = f"density_{_stem(settings, domain, subset)}"
-            cohort = cohort_name(domain, subset)
-            figures.append(subgroup_plot(rows, key, cohort, "breast density"))
+            cohort = names.cohort(domain, subset)
+            figures.append(_of(rows, subgroup_plot(names.of(rows), key, cohort, "breast density")))
     return figures
 
 
-def _curve_figures(data: ReportData) -> list[ReportFigure]:
+def _curve_figures(data: ReportData, names: Names) -> list[ReportFigure]:
     settings = data.settings
     temperatures = temperatures_of(data)
     pairs = (pair for family in settings.families for pair in family.on_one_domain)
-    reference = next((pair.reference for pair in pairs), None)
+    reference = next((names.arm(pair.reference) for pair in pairs), None)
     figures: list[ReportFigure] = []
     for domain, subset in settings.cohorts:
         cell = data.grid.cells.get((domain, subset))
         if cell is None:
             continue
-        cohort = cohort_name(domain, subset)
+        cohort = names.cohort(domain, subset)
         stem = _stem(settings, domain, subset)
         roc = roc_data(cell)
         if len(roc):
-            texts = _auc_texts(data, domain, subset)
-            figures.append(
-                roc_panels(roc, f"roc_{stem}", cohort, texts, reference, settings.specificity)
+            texts = _auc_texts(data, domain, subset, names)
+            drawn = roc_panels(
+                names.of(roc), f"roc_{stem}", cohort, texts, reference, settings.specificity
             )
-        reliability = reliability_data(cell, temperatures)
-        figures.append(reliability_panels(reliability, f"reliability_{stem}", cohort))
-        decision = decision_data(cell, temperatures)
-        figures.append(decision_panels(decision, f"decision_{stem}", cohort))
+            figures.append(_of(roc, drawn))
+        for caption, draw, table in (
+            ("reliability", reliability_panels, reliability_data(cell, temperatures)),
+            ("decision", decision_panels, decision_data(cell, temperatures)),
+        ):
+            figures.append(_of(table, draw(names.of(table), f"{caption}_{stem}", cohort)))
     return figures
 
 
-def _training_figures(data: ReportData) -> list[ReportFigure]:
+def _training_figures(data: ReportData, names: Names) -> list[ReportFigure]:
     epochs = learning_data(data) if data.runs else None
-    return [learning_panels(epochs)] if epochs is not None and len(epochs) else []
+    if epochs is None or epochs.empty:
+        return []
+    return [_of(epochs, learning_panels(names.of(epochs)))]
 
 
-def _auc_texts(data: ReportData, domain: str, subset: str) -> dict[str, str]:
+def _of(table: pd.DataFrame, drawn: ReportFigure) -> ReportFigure:
+    """Return a figure that was drawn by names with its table by keys."""
+    return replace(drawn, data=table)
+
+
+def _auc_texts(data: ReportData, domain: str, subset: str, names: Names) -> dict[str, str]:
     rows = select(data.metrics, metric="auc")
     texts: dict[str, str] = {}
     for arm in data.settings.arm_names:
         found = summarised(of_arm(rows, domain, subset, arm))
         if len(found) and not is_null(found.iloc[0]["value"]):
-            texts[arm] = "AUC " + typographic(estimate_cell(found.iloc[0], decimals=2))
+            texts[names.arm(arm)] = "AUC " + typographic(estimate_cell(found.iloc[0], decimals=2))
     return texts
 
 

@@ -37,6 +37,10 @@ PNG_DPI = 120
 PAGE_WIDTH = 7.4
 """Width in inches of the widest figure."""
 
+_READABLE = 0.75
+"""Share of its own size down to which a figure can be read."""
+_PIXELS_PER_INCH = 96
+
 _COLUMNS = 4
 _LEFT, _BOTTOM, _GAP = 0.5, 0.4, 0.14
 PANEL_WIDTH = (PAGE_WIDTH - _LEFT - 0.08 - (_COLUMNS - 1) * _GAP) / _COLUMNS
@@ -240,6 +244,7 @@ def to_svg(figure: Figure, key: str, title: str, description: str) -> str:
 
     The bytes depend on the drawing only: no date, no random identifiers, path coordinates in
     hundredths of a point. Identifiers begin with `key`, so that several figures fit in one page.
+    `--narrow` is the width below which a page should not shrink it.
     """
     stream = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": key}):
@@ -250,13 +255,15 @@ def to_svg(figure: Figure, key: str, title: str, description: str) -> str:
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, count=1, flags=re.DOTALL)
     prefix = re.sub(r"[^a-z0-9]+", "-", key.lower()).strip("-")
     text = _TAG.sub(lambda tag: _tidy_tag(tag[0], prefix), text)
+    narrow = round(_READABLE * _PIXELS_PER_INCH * figure.get_figwidth())
     labels = (
         f'<title id="{prefix}-title">{escape(title)}</title>'
         f'<desc id="{prefix}-desc">{escape(description)}</desc>'
     )
     opened = text.index(">") + 1
     head = text[: opened - 1]
-    role = ' style="stroke-linejoin: round; stroke-linecap: butt" role="img"'
+    style = f"stroke-linejoin: round; stroke-linecap: butt; --narrow: {narrow}px"
+    role = f' style="{style}" role="img"'
     role += f' aria-labelledby="{prefix}-title {prefix}-desc"'
     return f"{head}{role}>\n{labels}{text[opened:].rstrip()}\n"
 

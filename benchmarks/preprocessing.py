@@ -2,11 +2,16 @@
 
 Run `python benchmarks/preprocessing.py`. For each transfer syntax the floor decodes the pixels
 with the fastest decoder at hand, counts their values once, averages them down once and writes the
-array; the ratio is that of writing a shard of one image. The peer decodes with pydicom, opens the
-breast at full resolution, resizes with scikit-image and writes a PNG. Every time is processor time
-with one OpenCV thread, the median over repetitions that alternate with those of the floor; the
-ratio, not the time, is what carries over to other machines. Only the gain of a second thread is
-wall time.
+array; the ratio is that of an image of a shard (four here, up to 256 in a store). The peer decodes
+with pydicom, opens the breast at full resolution, resizes with scikit-image and writes a PNG. Every
+time is processor time with one OpenCV thread and memory kept as a job keeps it, the median over
+repetitions that alternate with those of the floor; the ratio, not the time, is what carries over to
+other machines. Only the gain of a second thread is wall time.
+
+On a busy machine of two virtual cores (AMD EPYC): uncompressed 1.6 (`dicom_voi` with a window) to
+1.8 (percentiles of the breast), RLE 1.5, JPEG lossless 1.2, JPEG-LS 1.1, JPEG 2000 1.0, HTJ2K 1.3;
+44 times as fast as the usual way. Of the 25 ms above the floor of uncompressed files 13 go into
+finding the breast, 6 into its histogram and 5 into hashes.
 """
 
 from __future__ import annotations
@@ -34,12 +39,13 @@ from skimage.morphology import disk, opening
 from skimage.transform import resize
 
 from mammoshift.configuration.model import InputRecipe
+from mammoshift.execution.allocator import keep_freed_memory
 from mammoshift.pixelstore.writer import write_shard
 
 ROWS, COLUMNS = 4000, 3000
 SIZE = (1520, 912)
 REPETITIONS = 7
-IMAGES = 8
+IN_A_SHARD, IMAGES = 4, 8
 RATIO, AGAINST_USUAL, SECOND_THREAD = 1.5, 10.0, 1.8
 TONES = ("dicom_voi", "percentile", "film_log")
 Pixels = NDArray[np.uint16]
@@ -96,6 +102,7 @@ SYNTAXES: dict[str, tuple[str, Callable[[Pixels], Any], Callable[[bytes], Any]]]
 def main() -> None:
     """Print every ratio, the usual way's, and what a second thread gains."""
     cv2.setNumThreads(1)
+    keep_freed_memory()
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         pixels = breast()
@@ -193,18 +200,19 @@ def manifest(path: Path, images: int) -> pd.DataFrame:
 
 
 def ours(path: Path, recipe: InputRecipe, place: Path) -> None:
-    """Write a shard of one image, hashes and index included."""
-    write_shard(manifest(path, 1), path.parent, recipe, place / "one")
+    """Write a shard of some images, hashes and index included."""
+    write_shard(manifest(path, IN_A_SHARD), path.parent, recipe, place / "some")
 
 
 def print_ratio(
     name: str, path: Path, read: Callable[[], Pixels], recipe: InputRecipe, place: Path
 ) -> None:
-    """Print the time of a shard of one image against its floor."""
+    """Print the time of an image of a shard against its floor."""
     taken = medians_ms(
         {"floor": partial(floor, read, place), "ours": partial(ours, path, recipe, place)},
         REPETITIONS,
     )
+    taken["ours"] /= IN_A_SHARD
     print(
         f"{name}: {taken['ours']:.0f} ms, floor {taken['floor']:.0f} ms, "
         f"ratio {taken['ours'] / taken['floor']:.2f} (limit {RATIO})",
@@ -217,6 +225,7 @@ def print_against_usual(path: Path, recipe: InputRecipe, place: Path) -> None:
     taken = medians_ms(
         {"usual": partial(usual, path, place), "ours": partial(ours, path, recipe, place)}, 3
     )
+    taken["ours"] /= IN_A_SHARD
     print(
         f"a PNG for each image: {taken['usual']:.0f} ms, ours {taken['ours']:.0f} ms: "
         f"{taken['usual'] / taken['ours']:.1f} times as fast (at least {AGAINST_USUAL:g})",

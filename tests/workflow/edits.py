@@ -155,8 +155,8 @@ def new_arm(project: Project) -> None:
 
 
 def removed_arm(project: Project) -> None:
-    """Take an arm away."""
-    project.edit_study(lambda content: content["arms"].pop("started"))
+    """Take an arm away, and the family that compares it."""
+    project.edit_study(lambda content: (content["arms"].pop("started"), content.pop("comparisons")))
 
 
 def reversed_arms(project: Project) -> None:

@@ -321,7 +321,7 @@ VALUES = Part(
         _row("a removed seed", e.study(seeds=[0]), AFTER_SCORING, CARDS),
         _row(
             "a removed target",
-            e.study(targets=[]),
+            e.study(targets=None),
             {"audit_study", "audit_predictions"},
             STATISTICS,
         ),

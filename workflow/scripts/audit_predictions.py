@@ -16,5 +16,6 @@ with running(snakemake):
         case_files(snakemake.input.cases),
         [Path(path) for path in snakemake.input.predictions],
         taken_splits(audit["domains"]),
+        audit.get("chosen_on"),
     )
     write_audit(report, Path(snakemake.output[0]))

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from mammoshift.archives.adapter import ingest_archive
-from mammoshift.archives.counts import counts_of, differences
+from mammoshift.archives.counts import counts_of, differences, warnings
 from mammoshift.archives.ingest import check_receipt, remember_archive, write_ingested
 from mammoshift.archives.memory import NAME, ContentMemory
 from mammoshift.archives.registry import load_adapter
@@ -28,6 +28,8 @@ with running(snakemake):
         excluded=Path(snakemake.output.excluded),
         files=Path(snakemake.output.files),
     )
+    for warning in warnings(result):
+        print(f"warning: {warning}")
     published = load_adapter(dataset.adapter).published_counts(dataset.options)
     if published and not snakemake.input:
         for difference in differences(counts_of(result), published):

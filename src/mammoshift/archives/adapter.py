@@ -26,13 +26,17 @@ _REASONS_SHOWN = 8
 class IngestResult:
     """The manifest of an archive, the regions on its images, and what was left out and why.
 
-    `mirrored` are the images that the archive stores the other way round.
+    `mirrored` are the images that the archive stores the other way round; `burned_in` those whose
+    files declare text in their pixels that may identify a person, `text_free` those whose files
+    declare that there is none.
     """
 
     manifest: pd.DataFrame
     annotations: pd.DataFrame
     exclusions: list[Exclusion]
     mirrored: frozenset[str] = frozenset()
+    burned_in: frozenset[str] = frozenset()
+    text_free: frozenset[str] = frozenset()
 
 
 def ingest_archive(
@@ -75,10 +79,12 @@ def ingest_archive(
     columns: dict[str, list[object]] = {name: [] for name in MANIFEST_SCHEMA.names}
     regions: list[dict[str, object]] = []
     mirrored: set[str] = set()
+    declared: dict[bool | None, set[str]] = {True: set(), False: set(), None: set()}
     for record in adapter.read_records(archive, options):
         _append(columns, record, dataset_name)
         if record.mirrored:
             mirrored.add(record.image_id)
+        declared[record.file.header.burned_in].add(record.image_id)
         regions.extend(_annotation_rows(record, dataset_name))
     _check_losses(archive, len(columns["image_id"]), dataset.maximum_lost_share)
     table = pa.table(columns, schema=MANIFEST_SCHEMA).sort_by("image_id")
@@ -86,7 +92,14 @@ def ingest_archive(
     check_manifest(manifest, root)
     annotations = _annotation_table(regions)
     check_annotations(annotations, root)
-    return IngestResult(manifest, annotations, archive.exclusions, frozenset(mirrored))
+    return IngestResult(
+        manifest,
+        annotations,
+        archive.exclusions,
+        frozenset(mirrored),
+        burned_in=frozenset(declared[True]),
+        text_free=frozenset(declared[False]),
+    )
 
 
 def _append(columns: dict[str, list[object]], record: ImageRecord, dataset_name: str) -> None:

@@ -25,6 +25,8 @@ COUNTED = (
 """Columns of the manifest by which images are counted."""
 
 UNKNOWN = "unknown"
+BURNED_IN = "burned-in text"
+"""Counted beside the columns: what the files declare, never the text itself."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,34 @@ def counts_of(result: IngestResult) -> Counts:
         if manifest[column].notna().any():
             found = manifest[column].fillna(UNKNOWN).astype(str).value_counts().sort_index()
             by[column] = {str(value): int(number) for value, number in found.items()}
+    by.update(_burned_in(result))
     return Counts(
         images=len(manifest),
         patients=int(manifest["patient_id"].nunique()),
         annotations=len(result.annotations),
         by=by,
     )
+
+
+def _burned_in(result: IngestResult) -> dict[str, dict[str, int]]:
+    """Return how many files say that text is burned in, or is not; nothing where none says."""
+    declared = {"no": len(result.text_free), "yes": len(result.burned_in)}
+    declared[UNKNOWN] = len(result.manifest) - sum(declared.values())
+    if declared[UNKNOWN] == len(result.manifest):
+        return {}
+    return {BURNED_IN: {value: number for value, number in declared.items() if number}}
+
+
+def warnings(result: IngestResult) -> list[str]:
+    """Return one sentence for each thing in an archive that should not be passed on unseen."""
+    images = len(result.burned_in)
+    if not images:
+        return []
+    return [
+        f"{images} of {len(result.manifest)} images declare text in their pixels that may identify "
+        "a person (DICOM tag 0028,0301); arrays show what lies inside their crops, so set `mask` "
+        "to breast or remove the text before anything leaves this machine"
+    ]
 
 
 def data_hash(manifest: pd.DataFrame) -> str:

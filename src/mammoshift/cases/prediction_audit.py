@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,7 @@ def audit_predictions(
     cases: Mapping[str, pd.DataFrame],
     predictions: Iterable[pd.DataFrame],
     splits: Mapping[str, str] | None = None,
+    chosen_on: Mapping[str, str] | None = None,
 ) -> AuditReport:
     """Check that every prediction is of a case of the subset that it states, none of a seen one.
 
@@ -39,6 +40,9 @@ def audit_predictions(
         at a time. A `case_id` is that of a case, or of a unit.
     splits
         For each domain that takes the split of another, that one.
+    chosen_on
+        Of each arm that learned nothing in its own domain, as one does that applies a classifier
+        of a file, that domain: its thresholds are chosen there, on the fold's validation cases.
 
     Returns
     -------
@@ -46,7 +50,8 @@ def audit_predictions(
         A prediction is a leak unless its case is, in the run's own split, in the stated subset
         and not in train; and, for a judged subset, in no subset that the model or an ancestor
         learned from. On a domain that the model did not learn from, and that has not the split
-        of one that it did, only cases that are judged for any model are predicted.
+        of one that it did or of the one in `chosen_on`, only cases that are judged for any model
+        are predicted.
 
     Raises
     ------
@@ -64,7 +69,9 @@ def audit_predictions(
                 raise TableError(f"predictions of {arm}, fold {fold}: the model has no lineage")
             rows = _rows_of(cases, domain, part)
             stated = part["subset"].map(ALL_SUBSETS.index).to_numpy(dtype=np.int64)
-            actual = _actual(pool, lineage, domain)[rows]
+            own = [(step.domain, step.fold) for step in lineage.steps]
+            own += [(name, int(fold)) for name in [(chosen_on or {}).get(arm)] if name is not None]
+            actual = _actual(pool, own, domain)[rows]
             wrong = (stated != actual) | np.isin(actual, _NEVER_PREDICTED)
             wrong |= np.isin(stated, _JUDGED) & _seen(pool, lineage, domain)[rows]
             examined += len(part)
@@ -115,12 +122,15 @@ def _seen(pool: Pool, lineage: Lineage, domain: str) -> NDArray[np.bool_]:
     return seen[pool.item[pool.rows[domain]]]
 
 
-def _actual(pool: Pool, lineage: Lineage, domain: str) -> Codes:
-    """Return the subset of each case of a domain for a model, by its place in `ALL_SUBSETS`."""
+def _actual(pool: Pool, own: Sequence[tuple[str, int]], domain: str) -> Codes:
+    """Return the subset of each case of a domain for a model, by its place in `ALL_SUBSETS`.
+
+    `own` are the domains whose split counts for the model, each with the fold.
+    """
     subsets = pool.subsets[domain].astype(np.int64)
-    own = [step.fold for step in lineage.steps if pool.share_split(step.domain, domain)]
-    if own:
-        return subsets[:, own[-1]]
+    folds = [fold for name, fold in own if pool.share_split(name, domain)]
+    if folds:
+        return subsets[:, folds[-1]]
     judged = np.isin(subsets, _JUDGED)
     first = subsets[np.arange(len(subsets)), judged.argmax(axis=1)]
     return np.where(judged.any(axis=1), first, _NOWHERE)

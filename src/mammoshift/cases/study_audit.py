@@ -129,6 +129,7 @@ def audit_prediction_files(
     cases: Mapping[str, Path],
     predictions: Iterable[Path],
     splits: Mapping[str, str] | None = None,
+    chosen_on: Mapping[str, str] | None = None,
 ) -> AuditReport:
     """Audit the prediction tables of a study; see `audit_predictions`.
 
@@ -138,7 +139,8 @@ def audit_prediction_files(
         If a model was judged on a case that it learned from, or under another subset's name.
     """
     tables = {name: read_cases(path) for name, path in cases.items()}
-    return _raised(audit_predictions(lineages, tables, map(read_predictions, predictions), splits))
+    read = map(read_predictions, predictions)
+    return _raised(audit_predictions(lineages, tables, read, splits, chosen_on))
 
 
 def _raised(report: AuditReport) -> AuditReport:

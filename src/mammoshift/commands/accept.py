@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mammoshift.commands.options import ConfigOption, FolderOption
+from mammoshift.commands.options import ConfigOption, FolderOption, SettingsOption
 from mammoshift.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ def accept(
         str, typer.Option("--because", help="Why the change has no effect; the report prints it.")
     ],
     configfile: ConfigOption = None,
+    settings: SettingsOption = None,
     folder: FolderOption = Path(),
 ) -> None:
     """Keep results although their code or settings changed, for a reason that the report prints.
@@ -35,7 +36,7 @@ def accept(
 
     if not because.strip():
         raise ConfigurationError("--because: give the reason; the report prints it")
-    plan = ask(folder, configfile or ())
+    plan = ask(folder, configfile or (), settings=settings or ())
     chosen = [one for one in reasons(plan) if _is_meant(one, target)]
     if not chosen:
         raise ConfigurationError(

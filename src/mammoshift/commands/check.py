@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mammoshift.commands.options import read_project
+from mammoshift.commands.options import SettingsOption, read_project
 
 if TYPE_CHECKING:
     from mammoshift.configuration.load import Project
@@ -27,10 +27,7 @@ def check(
         Path, typer.Option("--configfile", help="Which configuration file.")
     ] = Path("config/config.yaml"),
     folder: Annotated[Path, typer.Option(help="Folder of the workflow.")] = Path(),
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--config", help="A setting, as for Snakemake: archives=/data weights=/w."),
-    ] = None,
+    settings: SettingsOption = None,
     sample: Annotated[int, typer.Option(help="Images of each dataset to decode.")] = SAMPLE,
     time: Annotated[
         bool, typer.Option("--time/--no-time", help="Time a few batches to tell the hours.")
@@ -53,7 +50,9 @@ def check(
 
 
 def _findings(project: Project, names: list[str], sample: int, time: bool) -> Iterator[Finding]:
-    from mammoshift.project.findings import check_inputs, everything
+    from mammoshift.configuration.remarks import remarks_on
+    from mammoshift.configuration.result_leaves import report_settings
+    from mammoshift.project.findings import Finding, check_inputs, everything
     from mammoshift.project.sample import check_cases, check_images
 
     planned = everything(project, names)
@@ -61,6 +60,9 @@ def _findings(project: Project, names: list[str], sample: int, time: bool) -> It
     for finding in check_inputs(project, planned):
         failed = failed or finding.level == "error"
         yield finding
+    for study in names:
+        for said in remarks_on(report_settings(project, study)):
+            yield Finding("warning", f"study {study}", said)
     for dataset in planned.datasets:
         yield from check_images(project, dataset, sample)
     for study in names:

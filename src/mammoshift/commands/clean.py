@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mammoshift.commands.options import ConfigOption, FolderOption
+from mammoshift.commands.options import ConfigOption, FolderOption, SettingsOption
 from mammoshift.errors import MammoshiftError
 
 
@@ -20,6 +20,7 @@ def clean(
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Remove without asking.")] = False,
     configfile: ConfigOption = None,
+    settings: SettingsOption = None,
     folder: FolderOption = Path(),
 ) -> None:
     """Remove results of arms, targets and data that the configured studies no longer have.
@@ -32,15 +33,15 @@ def clean(
     from mammoshift.provenance.reuse import Store
 
     _refuse_during_a_run(folder)
-    project, results = configured(folder, configfile or ())
-    plan = ask(folder, configfile or ())
+    project, results = configured(folder, configfile or (), settings)
+    plan = ask(folder, configfile or (), settings=settings or ())
     wanted = [str(folder / path) for path in plan.wanted]
     found = leftovers(results, wanted, set(project.studies))
     total = sum(leftover.size for leftover in found)
     for leftover in found:
         typer.echo(f"{_amount(leftover.size):>9}  {leftover.paths[0]}  ({leftover.of})")
-    settings = project.settings.kept(results)
-    store = Store.of({**settings, "folder": str(folder / settings["folder"])})
+    kept_in = project.settings.kept(results)
+    store = Store.of({**kept_in, "folder": str(folder / kept_in["folder"])})
     entries = sorted(store.entries(), key=lambda entry: entry.used)
     held = sum(entry.size for entry in entries)
     typer.echo(f"{len(entries)} results are kept for later in {store.folder}: {_amount(held)}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mammoshift.commands.compare_metrics import METRICS, positions_of
 from mammoshift.commands.compare_report import Wishes, combined_row, with_verdicts
@@ -38,9 +39,7 @@ def drop_rows(
                 f"{table}: column dataset: {part.dataset} was not scored by the same arms and "
                 f"seeds as the source {wishes.source}; a drop needs the same checkpoints"
             )
-        ends = (
-            (sign * values.values, values.covariance, values.parts) for values in (source, target)
-        )
+        ends = (replace(values, values=sign * values.values) for values in (source, target))
         targets.append((part.dataset, drops_between(*ends)))
     wide = _simultaneous([drops for _, drops in targets], source, list(arms.values()), wishes)
     rows, tests = [], []

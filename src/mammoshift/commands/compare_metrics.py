@@ -10,7 +10,7 @@ import numpy as np
 from mammoshift.contracts.external_predictions import DatasetScores
 from mammoshift.statistics.auc import auc_covariance
 from mammoshift.statistics.auprc import auprc_covariance
-from mammoshift.statistics.curve_values import CurveValues
+from mammoshift.statistics.curve_values import CurveValues, aucs
 from mammoshift.statistics.inputs import FloatArray
 from mammoshift.statistics.paired_operating_points import (
     rates_of_decisions,
@@ -74,7 +74,7 @@ class Metric:
 
 def _auc(part: DatasetScores, _at: At) -> CurveValues:
     found = auc_covariance(part.labels, part.scores, part.patients)
-    return CurveValues(found.auc, found.covariance, found.parts)
+    return aucs(found)
 
 
 def _auprc(part: DatasetScores, _at: At) -> CurveValues:

@@ -37,6 +37,7 @@ from mammoshift.statistics.comparisons import (
 )
 from mammoshift.statistics.curve_values import (
     CurveValues,
+    aucs,
     difference_of_arms,
     mean_of_arm,
     mean_over_datasets,
@@ -96,7 +97,7 @@ def compare_predictions(predictions: ExternalPredictions, wishes: Wishes, table:
                 _add_auc(report, part, result, wishes)
                 results.append((part, result))
                 found = result.estimate
-                values = CurveValues(found.auc, found.covariance, found.parts)
+                values = aucs(found)
             else:
                 values = values_of(wishes.metric, part, wishes.at)
                 _add_metric(report, part, values, wishes)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mammoshift.archives.counts import Counts, counts_of, differences
+from mammoshift.archives.counts import Counts, counts_of, differences, warnings
 from mammoshift.commands.text_tables import print_notes, print_table, result_console
 from mammoshift.configuration.dataset import Dataset
 from mammoshift.configuration.recipes import archive_hash
@@ -90,6 +90,7 @@ def manifest(
         seconds=round(time.monotonic() - started, 3),
     )
     _show(report)
+    print_notes(result_console(), [f"Warning: {warning}" for warning in warnings(result)])
     try:
         if out is not None:
             write_manifest(result.manifest, out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -55,6 +56,10 @@ ConfigOption = Annotated[
         "Snakefile.",
     ),
 ]
+SettingsOption = Annotated[
+    list[str] | None,
+    typer.Option("--config", help="A setting, as for Snakemake: archives=/data. May repeat."),
+]
 FolderOption = Annotated[Path, typer.Option(help="Folder of the workflow.")]
 LevelOption = Annotated[float, typer.Option(help="Level of the confidence intervals.")]
 
@@ -84,6 +89,23 @@ def write_json(report: object, path: Path | None) -> None:
         ) from error
 
 
+def settings_of(overrides: Sequence[str] | None) -> dict[str, str]:
+    """Return the settings that `--config key=value` gives.
+
+    Raises
+    ------
+    ConfigurationError
+        If one is no key and value.
+    """
+    settings = {}
+    for override in overrides or ():
+        key, equals, value = override.partition("=")
+        if not (key and equals):
+            raise ConfigurationError(f"--config {override}: give a key and a value, joined by =")
+        settings[key] = value
+    return settings
+
+
 def read_project(
     configuration: Path,
     folder: Path,
@@ -110,12 +132,7 @@ def read_project(
     if not isinstance(given, dict):
         raise ConfigurationError(f"{configuration}: a configuration file has keys and values")
     settings = {**read_yaml(folder / "config/config.yaml"), **given}
-    for override in overrides or []:
-        key, equals, value = override.partition("=")
-        if not equals:
-            raise ConfigurationError(f"--config {override}: give a key and a value, joined by =")
-        settings[key] = value
-    project = load_project(settings, folder)
+    project = load_project({**settings, **settings_of(overrides)}, folder)
     for name in studies or []:
         if name not in project.studies:
             raise ConfigurationError(

@@ -6,15 +6,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mammoshift.commands.options import settings_of
 from mammoshift.configuration.load import Project, load_project, read_yaml
 
 DEFAULT = Path("config", "config.yaml")
 
 
-def configured(folder: Path, configfiles: Sequence[Path]) -> tuple[Project, Path]:
+def configured(
+    folder: Path, configfiles: Sequence[Path], overrides: Sequence[str] | None = None
+) -> tuple[Project, Path]:
     """Return the project of a workflow's folder, and the folder of its results.
 
-    Keys of later files replace those of earlier ones, as with Snakemake's `--configfile`.
+    Keys of later files replace those of earlier ones, as with Snakemake's `--configfile`, and
+    `overrides` (`key=value`) those of all files.
 
     Raises
     ------
@@ -24,7 +28,7 @@ def configured(folder: Path, configfiles: Sequence[Path]) -> tuple[Project, Path
     settings: dict[str, Any] = {}
     for file in (DEFAULT, *configfiles):
         _update(settings, read_yaml(folder / file) or {})
-    project = load_project(settings, folder)
+    project = load_project({**settings, **settings_of(overrides)}, folder)
     return project, folder / project.settings.pathvars.get("results", "results")
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mammoshift.commands.options import ConfigOption, FolderOption
+from mammoshift.commands.options import ConfigOption, FolderOption, SettingsOption
 from mammoshift.errors import ConfigurationError, DamagedFileError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def verify(
     ] = None,
     raw: Annotated[bool, typer.Option("--raw", help="Check the raw archives as well.")] = False,
     configfile: ConfigOption = None,
+    settings: SettingsOption = None,
     folder: FolderOption = Path(),
 ) -> None:
     """Compare every result with the hash it was written with; name what is damaged, and the mend.
@@ -35,7 +36,7 @@ def verify(
     """
     from mammoshift.commands.project import configured
 
-    project, results = configured(folder, configfile or ())
+    project, results = configured(folder, configfile or (), settings)
     if not results.is_dir():
         raise ConfigurationError(f"{results}: there are no results; run the workflow first")
     chosen = results if target is None else _inside(folder / target, results)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mammoshift.commands.options import ConfigOption, FolderOption
+from mammoshift.commands.options import ConfigOption, FolderOption, SettingsOption
 
 
 def why(
@@ -16,6 +16,7 @@ def why(
         typer.Argument(help="Files of the results, or rules; everything if none is given."),
     ] = None,
     configfile: ConfigOption = None,
+    settings: SettingsOption = None,
     folder: FolderOption = Path(),
 ) -> None:
     """Say in words what would run again, because of which change, and the work at stake."""
@@ -23,7 +24,7 @@ def why(
     from mammoshift.provenance.planned import ask
     from mammoshift.provenance.why import explain, version_notes
 
-    plan = ask(folder, configfile or (), targets or ())
+    plan = ask(folder, configfile or (), targets or (), settings or ())
     for sentence in explain(plan):
         typer.echo(sentence)
     keys = (key for key in all_keys(folder / plan.results) if isinstance(key, Key))

@@ -36,11 +36,11 @@ INHERITED = (
 
 
 class ArmError(Exception):
-    """An arm that is not whole after defaults: its name, and what pydantic says."""
+    """An arm that is not whole after defaults: its name and kind, and what pydantic says."""
 
-    def __init__(self, name: str, error: ValidationError) -> None:
+    def __init__(self, name: str, form: type[ArmBase], error: ValidationError) -> None:
         super().__init__(name)
-        self.name, self.error = name, error
+        self.name, self.form, self.error = name, form, error
 
 
 Patches = Mapping[str, dict[str, Any]]
@@ -54,18 +54,19 @@ def arm_classes() -> dict[str, type[ArmBase]]:
 def arm_patch() -> Any:
     """Return the type of an arm as a study file gives it: of its kind, everything optional."""
 
-    def kind_of(value: Any) -> str:
-        kind = value.get("kind") if isinstance(value, Mapping) else getattr(value, "kind", None)
-        return kind if isinstance(kind, str) else DEFAULT_KIND
+    def kind(value: Any) -> str:
+        """Return the kind of an arm; pydantic names the key of an unknown one by this function."""
+        named = value.get("kind") if isinstance(value, Mapping) else getattr(value, "kind", None)
+        return DEFAULT_KIND if named is None else str(named)
 
     members = [
         Annotated[
             partial_model(record, f"{record.__name__}Patch", leave_out={"name"}, lists=True),
-            Tag(kind),
+            Tag(name),
         ]
-        for kind, record in arm_classes().items()
+        for name, record in arm_classes().items()
     ]
-    return Annotated[Union[tuple(members)], Discriminator(kind_of)]  # noqa: UP007
+    return Annotated[Union[tuple(members)], Discriminator(kind)]  # noqa: UP007
 
 
 def resolve_arms(
@@ -85,13 +86,20 @@ def resolve_arms(
     Raises
     ------
     ConfigurationError
-        If two arms get the same name, an arm starts from one that does not exist, or arms start
-        from each other in a circle.
+        If two arms get the same name, a list of values is empty, an arm starts from one that does
+        not exist or is of another kind, or arms start from each other in a circle.
     """
     given: dict[str, dict[str, Any]] = {}
     for base, patch in patches.items():
         sequences = _sequence_keys(type(patch))
-        for suffix, values in _expand(patch.model_dump(exclude_unset=True), sequences):
+        said = patch.model_dump(exclude_unset=True)
+        for path, options in _lists(said, (), sequences):
+            if not options:
+                raise ConfigurationError(
+                    f"{where}: arms.{base}.{'.'.join(path)}: the list is empty, so that there "
+                    "would be no such arm; give it a value, or leave the key out"
+                )
+        for suffix, values in _expand(said, sequences):
             name = f"{base}{suffix}"
             if name in given:
                 raise ConfigurationError(f"{where}: arms: two arms are called {name}")
@@ -106,7 +114,7 @@ def resolve_arms(
         try:
             arms[name] = record.model_validate({"name": name, **_merge(known, values)})
         except ValidationError as error:
-            raise ArmError(name, error) from None
+            raise ArmError(name, record, error) from None
     return arms
 
 
@@ -287,6 +295,18 @@ def _check_starts(given: Patches, where: str) -> None:
                 circle = " -> ".join([*seen, parent])
                 raise ConfigurationError(f"{where}: arms start from each other: {circle}")
             seen.append(parent)
+        _check_kinds(name, given, where)
+
+
+def _check_kinds(name: str, given: Patches, where: str) -> None:
+    parent = parent_of(given[name])
+    if parent is None:
+        return
+    own, theirs = (_inherited(arm, given).get("kind") or DEFAULT_KIND for arm in (name, parent))
+    if own != theirs:
+        raise ConfigurationError(
+            f"{where}: arms.{name}.initialisation.arm: {parent} is of the kind {theirs}, not {own}"
+        )
 
 
 def _merge(base: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:

@@ -106,7 +106,13 @@ def study_audit_leaves(project: Project, study: str) -> Leaves:
         {"arm": arm, **step} for arm in resolved.arms for step in arm_lineages(project, study, arm)
     ]
     judged = {arm: list(resolved.judged_on(arm)) for arm in resolved.arms}
-    return _audited(project, study, folds, resolved.domains, judged)
+    found = _audited(project, study, folds, resolved.domains, judged)
+    chosen_on = {
+        arm: own
+        for arm in resolved.arms
+        if (own := resolved.own_domain(arm)) not in _learned_domains(resolved, arm)
+    }
+    return {**found, "chosen_on": chosen_on} if chosen_on else found
 
 
 def _first_with(project: Project, study: str, lineage: str) -> str:

@@ -12,6 +12,6 @@ Positive = Annotated[float, Field(gt=0.0)]
 
 
 class Strict(BaseModel):
-    """Base of every model: unknown keys are refused and values cannot be changed."""
+    """Base of every model: values cannot be changed; no unknown key, no infinity, no NaN."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Mapping
 from functools import reduce
@@ -209,11 +210,19 @@ def same_patient_groups(domains: Mapping[str, DomainSettings]) -> tuple[tuple[st
 
 
 def _listed(column: Any, wanted: Any) -> Any:
+    """Return the values of a filter as a list, as texts but for columns of numbers."""
     if isinstance(wanted, str | int | float):
         wanted = (wanted,)
-    if isinstance(wanted, list | tuple) and column not in NUMBER_COLUMNS:
-        return tuple(str(value) for value in wanted)
-    return wanted
+    if isinstance(wanted, Mapping | Range):
+        return wanted
+    if not isinstance(wanted, list | tuple):
+        raise ValueError(f"filter.{column}: {wanted!r}: list the values")
+    for value in wanted:
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise ValueError(f"filter.{column}: {value!r} is no number; put a text into quotes")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"filter.{column}: no image has the value {value}")
+    return wanted if column in NUMBER_COLUMNS else tuple(str(value) for value in wanted)
 
 
 def _check_filter(column: str, wanted: Range | tuple[float | str, ...]) -> None:

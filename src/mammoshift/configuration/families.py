@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from mammoshift.configuration.arms import factor_pairs, pairs_across
 from mammoshift.configuration.domain import DomainSettings
@@ -60,6 +60,74 @@ def family_of(
             "in the result tables; rename the arm"
         )
     return family
+
+
+def check_family(
+    comparison: Comparison,
+    family: Family,
+    domains: Mapping[str, DomainSettings],
+    judged: Mapping[str, Collection[str]],
+    where: str,
+) -> None:
+    """Refuse a family that would silently have no row for an arm or a domain that it names.
+
+    `judged` says of each arm on which domains it is judged. On all domains, or on all targets, a
+    pair may be judged on some alone.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is such an arm or domain, or two domains with other tasks are compared; `where`
+        is the file and the key.
+    """
+    _check_pairs(comparison, family, where)
+    for name, other in (comparison.across or {}).items():
+        if not any(pair.domain == name for pair in family.pairs):
+            raise ConfigurationError(
+                f"{where}.across: none of the family's arms was trained on {name}; leave the "
+                "domain out, or name its arms"
+            )
+        one, two = (domains[domain].task for domain in (name, other))
+        if one != two:
+            raise ConfigurationError(
+                f"{where}.across: on {name} {one} is learned and judged, on {other} {two}: the "
+                "arms differ in their labels too; give both domains one task"
+            )
+    if comparison.across is not None:
+        return
+    named = comparison.on not in {"all", ("all",), "targets"}
+    for pair in family.pairs:
+        both = [name for name in family.domains if name in judged[pair.arm]]
+        both = [name for name in both if name in judged[pair.reference]]
+        if named and len(both) < len(family.domains):
+            domain = next(name for name in family.domains if name not in both)
+            arm = pair.arm if domain not in judged[pair.arm] else pair.reference
+            raise ConfigurationError(
+                f"{where}.on: {arm} is not judged on {domain}; leave the domain out, or name the "
+                "family's arms"
+            )
+        if not both:
+            raise ConfigurationError(
+                f"{where}.on: {pair.arm} and {pair.reference} are judged together on none of "
+                f"{', '.join(family.domains)}; name the family's arms without {pair.arm}, or judge "
+                "both on one domain"
+            )
+
+
+def _check_pairs(comparison: Comparison, family: Family, where: str) -> None:
+    """Refuse a family without a pair, or with an arm that is in none."""
+    if not family.domains:
+        raise ConfigurationError(f"{where}.on: the study has no targets; name a domain")
+    if not family.pairs:
+        said = "name others than the reference" if comparison.arms else "the study has no other arm"
+        raise ConfigurationError(f"{where}: no two arms are compared; {said}")
+    compared = {name for pair in family.pairs for name in (pair.arm, pair.reference)}
+    for name in comparison.arms or ():
+        if name not in compared:
+            raise ConfigurationError(
+                f"{where}.arms: {name} is compared with no arm; leave it out, or name the arms "
+                "that it differs from"
+            )
 
 
 def _compared_domains(

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from mammoshift.cases.tasks import TaskName
 from mammoshift.configuration.model import Name, Strict
 from mammoshift.configuration.published import PublishedStudy
 
@@ -64,6 +65,7 @@ class Margins(Strict):
 class JudgedDomain(Strict):
     """One domain that models are judged on.
 
+    `task` is what is positive there, in a study whose domains differ in it.
     `subsets` are those that are reported: `target` of a domain without a split; `test`, and with
     folds `out_of_fold`, of one with a split, the one that leads first. `leak` names the split by
     rows or patches that puts one patient into several subsets: its numbers get no headline and
@@ -73,6 +75,7 @@ class JudgedDomain(Strict):
     """
 
     name: Name
+    task: TaskName | None = None
     unit: Unit = "image"
     combine: Combine = "mean"
     subsets: tuple[JudgedSubset, ...]

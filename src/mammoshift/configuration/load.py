@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
-import operator
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, reduce
+from functools import cached_property
 from pathlib import Path
-from types import UnionType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
-from mammoshift.configuration.arms import ArmError, arm_classes
+from mammoshift.configuration.arms import ArmError
 from mammoshift.configuration.dataset import Dataset, Datasets
-from mammoshift.configuration.domain import split_methods
 from mammoshift.configuration.gallery import check_gallery
+from mammoshift.configuration.messages import described
 from mammoshift.configuration.model import ArmBase, Backbone, InputRecipe, Name, Strict
 from mammoshift.configuration.naming import known
 from mammoshift.configuration.published import PublishedStudy
@@ -233,7 +230,7 @@ def _validate(form: Any, content: Any, where: str) -> Any:
     try:
         return TypeAdapter(form).validate_python(content)
     except ValidationError as error:
-        raise ConfigurationError(_describe(error, form, where)) from None
+        raise ConfigurationError(described(error, form, where)) from None
 
 
 def _resolved(name: str, study: Study, file: str) -> ResolvedStudy:
@@ -241,96 +238,10 @@ def _resolved(name: str, study: Study, file: str) -> ResolvedStudy:
         resolved = resolve_study(name, study, file)
     except ArmError as arm:
         where = f"{file}: arms.{arm.name}, after defaults"
-        raise ConfigurationError(_describe(arm.error, Study, where)) from None
-    except ValidationError as error:
-        raise ConfigurationError(_describe(error, Study, f"{file}: after defaults")) from None
+        raise ConfigurationError(described(arm.error, arm.form, where)) from None
     check_readers(resolved, file)
     check_gallery(resolved, file)
     return resolved
-
-
-def _describe(error: ValidationError, form: Any, where: str) -> str:
-    lines = []
-    for problem in _without_union_noise(error.errors(include_url=False)):
-        location = [str(part) for part in problem["loc"] if not _is_type_label(part)]
-        key = ".".join(location) or "(the whole file)"
-        lines.append(f"{where}: {key}: {_explain(problem, form, location)}")
-    return "\n".join(dict.fromkeys(lines))
-
-
-def _is_type_label(part: Any) -> bool:
-    """Tell whether a location part is pydantic's name of a union member, not a key."""
-    text = str(part)
-    named = text in {"int", "float", "str", "bool", "FromArm", *arm_classes(), *split_methods()}
-    return named or "[" in text or text.startswith("constrained-")
-
-
-def _without_union_noise(problems: list[Any]) -> list[Any]:
-    """Drop, for a value that may also be a list, the complaint that it is no list."""
-    noise = {"list_type", "model_type", "too_short"}
-    kept = [p for p in problems if p["type"] not in noise]
-    return kept or problems
-
-
-def _explain(problem: Any, form: Any, location: list[str]) -> str:
-    kind, given = problem["type"], problem.get("input")
-    if kind == "extra_forbidden":
-        allowed = _allowed_keys(form, location[:-1])
-        close = difflib.get_close_matches(location[-1], allowed, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        return f"there is no such key.{hint} Allowed: {', '.join(sorted(allowed))}"
-    if kind == "missing":
-        return "this key is required"
-    if kind == "literal_error":
-        return f"{given!r} is not allowed. Allowed: {problem['ctx']['expected']}"
-    if kind == "string_pattern_mismatch":
-        return f"{given!r} is not a name; use lower-case letters, digits and underscores"
-    if kind == "value_error":
-        return str(problem["ctx"]["error"])
-    if kind in ("tuple_type", "list_type"):
-        return f"{given!r}: should be a list, as in [{given}]"
-    if kind in ("dict_type", "model_type", "mapping_type"):
-        return f"{given!r}: should be a mapping of keys to values"
-    message = problem["msg"][0].lower() + problem["msg"][1:]
-    return f"{given!r}: {message}"
-
-
-def _allowed_keys(form: Any, location: list[str]) -> list[str]:
-    """Return the keys that the model at `location` has."""
-    current: Any = form
-    for part in location:
-        current = _step(current, part)
-    models = _models_in(current)
-    return sorted({key for model in models for key in model.model_fields})
-
-
-def _step(current: Any, part: str) -> Any:
-    """Return the type of what lies under a key, or at a place of a list, of a type."""
-    found = []
-    for member in _members(current):
-        arguments = [a for a in getattr(member, "__args__", ()) if a is not Ellipsis]
-        if isinstance(member, type) and issubclass(member, BaseModel):
-            field = member.model_fields.get(part)
-            found += [field.annotation] if field else []
-        elif get_origin(member) in {dict, tuple, list} and arguments:
-            found.append(arguments[-1])
-    return reduce(operator.or_, found) if found else None
-
-
-def _members(annotation: Any) -> list[Any]:
-    """Return the types of a union, annotations taken off; one type alone is itself."""
-    if get_origin(annotation) is Annotated:
-        return _members(annotation.__origin__)
-    if get_origin(annotation) in {Union, UnionType}:
-        return [m for argument in annotation.__args__ for m in _members(argument)]
-    return [annotation]
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    arguments = getattr(annotation, "__args__", ())
-    return [model for argument in arguments for model in _models_in(argument)]
 
 
 def _check_references(
@@ -355,6 +266,10 @@ def _check_references(
         if backbone is None:
             continue
         known(f"{file}: arms.{name}.backbone", backbone, backbones, in_backbones)
+        try:
+            backbones[backbone].normalised(getattr(arm, "normalisation", None))
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{file}: arms.{name}.{error}") from None
         if arm.initialisation == "pretrained" and backbones[backbone].weights is None:
             raise ConfigurationError(
                 f"{file}: arms.{name}.initialisation: pretrained needs a weights file for the "

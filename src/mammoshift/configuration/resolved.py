@@ -18,11 +18,11 @@ from mammoshift.configuration.domain import (
     folds_of,
     split_origin,
 )
-from mammoshift.configuration.families import family_of
+from mammoshift.configuration.families import check_family, family_of
 from mammoshift.configuration.judged import Family
 from mammoshift.configuration.model import Arm, ArmBase, InputRecipe
 from mammoshift.configuration.naming import known
-from mammoshift.configuration.study import Comparison, Study
+from mammoshift.configuration.study import Study
 from mammoshift.contracts.lineage import LearnedFrom
 from mammoshift.contracts.run import Run
 from mammoshift.errors import ConfigurationError
@@ -202,8 +202,9 @@ def resolve_study(name: str, study: Study, where: str) -> ResolvedStudy:
         _check_validation(resolved, arm, where)
     for domain in domains:
         _check_patches(resolved, domain, where)
+    judged = {arm: resolved.judged_on(arm) for arm in arms}
     for position, (comparison, family) in enumerate(zip(study.comparisons, families, strict=True)):
-        _check_family(resolved, comparison, family, f"{where}: comparisons.{position}")
+        check_family(comparison, family, domains, judged, f"{where}: comparisons.{position}")
     return resolved
 
 
@@ -268,11 +269,6 @@ def _check_arm(
         raise ConfigurationError(
             f"{key}.backbone: its model starts from that of {arm.parent.arm}, whose backbone is "  # type: ignore[union-attr]
             f"{theirs}; leave it out"
-        )
-    if arm.parent is not None and arms[arm.parent.arm].kind != arm.kind:
-        raise ConfigurationError(
-            f"{key}.initialisation.arm: {arm.parent.arm} is of the kind "
-            f"{arms[arm.parent.arm].kind}, not {arm.kind}"
         )
 
 
@@ -351,22 +347,6 @@ def _check_patches(study: ResolvedStudy, domain: str, where: str) -> None:
             f"{where}: domains.{domain}.patches: no arm that takes images is trained or judged on "
             "it, so that no patch is cut; add one, or remove the domain"
         )
-
-
-def _check_family(study: ResolvedStudy, comparison: Comparison, family: Family, where: str) -> None:
-    """Refuse a family that would silently have no row on a domain that it names."""
-    if not family.pairs and comparison.arms is not None:
-        raise ConfigurationError(
-            f"{where}: no two arms are compared; name others than the reference"
-        )
-    named = comparison.on not in {None, "all", ("all",), "source", "targets"}
-    for domain in family.domains if named else ():
-        for name in dict.fromkeys(n for pair in family.pairs for n in (pair.arm, pair.reference)):
-            if domain not in study.judged_on(name):
-                raise ConfigurationError(
-                    f"{where}.on: {name} is not judged on {domain}; leave the domain out, or name "
-                    "the family's arms"
-                )
 
 
 def network_arms(study: ResolvedStudy) -> dict[str, Arm]:

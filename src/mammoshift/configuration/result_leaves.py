@@ -31,7 +31,9 @@ from mammoshift.configuration.resolved import ResolvedStudy
 
 def judged_domains(study: ResolvedStudy) -> tuple[JudgedDomain, ...]:
     """Return the domains that results are reported for."""
-    wanted = study.record.judged_on or tuple(study.domains)
+    own = (study.own_domain(arm) for arm in study.arms)
+    wanted = {*(study.record.judged_on or study.domains), *own}
+    several_tasks = len({study.domains[name].task for name in wanted}) > 1
     same = {
         name: tuple(other for other in study.domains if other in group and other != name)
         for group in _same_patients(study)
@@ -40,6 +42,7 @@ def judged_domains(study: ResolvedStudy) -> tuple[JudgedDomain, ...]:
     return tuple(
         JudgedDomain(
             name=name,
+            task=domain.task if several_tasks else None,
             unit=domain.unit,
             combine=domain.combine,
             subsets=_judged_subsets(study, name),
@@ -48,7 +51,7 @@ def judged_domains(study: ResolvedStudy) -> tuple[JudgedDomain, ...]:
             shares_datasets_with=None if name in same else _shares_datasets(study, name),
         )
         for name, domain in study.domains.items()
-        if name in wanted or name in {study.own_domain(arm) for arm in study.arms}
+        if name in wanted
     )
 
 
@@ -109,7 +112,11 @@ def card_settings(project: Project, study: str, arm: str) -> CardSettings:
     learned = dict.fromkeys(d for step in steps for d in resolved.domains[step.domain].datasets)
     return CardSettings(
         study=study,
-        domains=tuple(domain for domain in judged["domains"] if domain.name == own),
+        domains=tuple(
+            domain.model_copy(update={"task": None})
+            for domain in judged["domains"]
+            if domain.name == own
+        ),
         arms=(JudgedArm(name=arm, own_domain=own, judged_on=(own,)),),
         seeds=judged["seeds"],
         task=resolved.domains[own].task,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from mammoshift.configuration.base import Strict
 
@@ -48,6 +48,17 @@ class Choices(Strict):
         return self.choices
 
 
+def _form(value: Any) -> str:
+    given = "choices" in value if isinstance(value, Mapping) else isinstance(value, Choices)
+    return Choices.__name__ if given else Range.__name__
+
+
+Searched = Annotated[
+    Annotated[Range, Tag("Range")] | Annotated[Choices, Tag("Choices")], Discriminator(_form)
+]
+"""What a setting is searched among."""
+
+
 class Search(Strict):
     """A search of some of an arm's settings on its own validation cases, for each fold by itself.
 
@@ -62,7 +73,7 @@ class Search(Strict):
     by the mean of their best epochs' measures; `prune` then looks after each of them.
     """
 
-    space: Annotated[dict[str, Range | Choices], Field(min_length=1)]
+    space: Annotated[dict[str, Searched], Field(min_length=1)]
     trials: Annotated[int, Field(ge=1, le=1000)] = 20
     parallel: Annotated[int, Field(ge=1)] = 4
     measure: Literal["validation_auc", "validation_loss", "validation_accuracy"] = "validation_auc"

@@ -48,11 +48,11 @@ class Comparison(Strict):
     """
 
     family: Name
-    on: tuple[Name, ...] | Name | None = None
+    on: Annotated[tuple[Name, ...], Field(min_length=1)] | Name | None = None
     reference: Name | None = None
     factor: dict[str, tuple[Any, ...]] | None = None
     across: Annotated[dict[Name, Name], Field(min_length=1)] | None = None
-    arms: tuple[Name, ...] | None = None
+    arms: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
     correct: Correction = "bh"
 
     @model_validator(mode="after")
@@ -98,7 +98,7 @@ class Study(Strict):
     title: str
     question: str = ""
     source: Source | None = None
-    targets: tuple[Name, ...] | None = None
+    targets: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
     domains: dict[Name, DomainSettings] | None = None
     judged_on: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
     aggregation: Aggregation | None = None
@@ -134,10 +134,15 @@ class Study(Strict):
             ("judged_on", self.judged_on or ()),
             ("comparisons", tuple(c.family for c in self.comparisons)),
             ("case_mix", self.case_mix or ()),
+            ("subgroups", self.subgroups),
+            ("calibration", self.calibration),
+            ("budget_sizes", self.budget_sizes),
         ):
             repeated = [name for name in names if names.count(name) > 1]  # type: ignore[arg-type]
             if repeated:
                 raise ValueError(f"{what}: {repeated[0]} is given more than once")
+        if "budget" in self.calibration and not self.budget_sizes:
+            raise ValueError("budget_sizes: is empty, so that calibration: budget makes no row")
         if self.source is not None and self.source.dataset in (self.targets or ()):
             raise ValueError(
                 f"targets: {self.source.dataset} is the source; its held-out patients are "

@@ -133,6 +133,10 @@ method       seeds_random and obuchowski_rockette_nested (about architectures),
              stouffer_naive, strube, ensemble, obuchowski_rockette_crossed, omnibus, and over
              domains (`all_targets`) seeds_random too, equal_weights_t, weighted_stouffer,
              random_effects
+ci_low, ci_high, statistic, p
+             of a transfer drop of AUC, sensitivity or specificity between other patients: an
+             interval that holds with few patients too, not estimate -+ t se; the statistic is the
+             value of t at which a limit reaches zero. Of anything else estimate -+ t se
 simultaneous_low, simultaneous_high
              limits that hold for all transfer drops from `from_domain` at once
 margin       the largest acceptable loss that the study declared

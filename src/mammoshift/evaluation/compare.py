@@ -19,9 +19,9 @@ from mammoshift.evaluation.grid import Grid
 from mammoshift.evaluation.losses import transfer_losses
 from mammoshift.evaluation.measures import Measure, Measures
 from mammoshift.evaluation.pair_means import pair_mean_rows, pair_means_in
-from mammoshift.evaluation.rows import LEAKS, ComparisonRow
+from mammoshift.evaluation.rows import LEAKS, ComparisonRow, other_labels
 from mammoshift.statistics.comparisons import Combined
-from mammoshift.statistics.curve_values import RANDOM, CurveValues, difference_of_arms
+from mammoshift.statistics.curve_values import RANDOM, CurveValues, aucs, difference_of_arms
 from mammoshift.statistics.subgroups import FEWEST_PATIENTS
 from mammoshift.statistics.transfer import difference_of_arm_drops
 
@@ -89,7 +89,7 @@ def _inside_subgroups(study: str, compared: Compared, name: Subgroup) -> Iterato
     for value, part in compared.cell.subgroups(name).items():
         inside = Compared(compared.family, part, compared.reference, compared.arms)
         auc = part.auc
-        values = CurveValues(auc.auc, auc.covariance, auc.parts)
+        values = aucs(auc)
         small = min(auc.patients_pos, auc.patients_neg) < FEWEST_PATIENTS
         for arm in compared.arms:
             pair = part.positions(arm), part.positions(compared.reference)
@@ -114,8 +114,8 @@ def _differences_of_drops(study: str, compared: Compared, grid: Grid) -> Iterato
         tests = [difference_of_arm_drops(drops, *pair)]
         if len(own.seeds) > 1:
             tests.append(difference_of_arm_drops(drops, *pair, seeds_random=False))
-        leak = LEAKS[own.leak]
-        rows = _rows(study, compared, arm, tests, Measure("auc"), leak, from_domain=own.domain)
+        notes = LEAKS[own.leak], other_labels(grid.study, own.domain, compared.cell.domain)
+        rows = _rows(study, compared, arm, tests, Measure("auc"), *notes, from_domain=own.domain)
         yield from rows
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from mammoshift.configuration.judged import Subgroup
 from mammoshift.errors import StatisticsError
 from mammoshift.evaluation.grid import Cell, FloatArray
-from mammoshift.statistics.curve_values import CurveValues
+from mammoshift.statistics.curve_values import CurveValues, aucs
 from mammoshift.statistics.standardisation import StandardisedDrop, standardised_drop
 from mammoshift.statistics.subgroups import subgroup_covariance
 from mammoshift.statistics.transfer import Drops, drops_between
@@ -26,7 +26,7 @@ def arm_weights(cell: Cell, signs: dict[str, float]) -> FloatArray:
 
 def aucs_of(cell: Cell) -> CurveValues:
     """Return the AUC of every curve of a cell."""
-    return CurveValues(cell.auc.auc, cell.auc.covariance, cell.auc.parts)
+    return aucs(cell.auc)
 
 
 def positions_of(cell: Cell, arms: Sequence[str]) -> list[int]:
@@ -63,10 +63,7 @@ def drops_of_values(
         found.only(positions_of(cell, arms))
         for cell, found in zip((own, other), values, strict=True)
     )
-    return drops_between(
-        (source.values, source.covariance, source.parts),
-        (target.values, target.covariance, target.parts),
-    )
+    return drops_between(source, target)
 
 
 def auc_drops(own: Cell, other: Cell, arms: Sequence[str]) -> Drops:

@@ -159,9 +159,14 @@ def adjusted_over_all(rows: Sequence[ComparisonRow]) -> list[ComparisonRow]:
 
 
 def with_verdicts(
-    settings: ComparisonSettings, rows: Sequence[ComparisonRow], correction: Correction
+    settings: ComparisonSettings,
+    rows: Sequence[ComparisonRow],
+    correction: Correction,
+    tests: Sequence[Combined] | None = None,
 ) -> list[ComparisonRow]:
     """Return the rows of one family, the headline ones compared with the margin of their loss.
+
+    `tests` are those that the rows show; by default they are estimate -+ t se of each row.
 
     Losses of one kind are one family of one-sided tests. Where no margin was declared the
     columns stay empty.
@@ -179,8 +184,8 @@ def with_verdicts(
         margin = settings.margin("transfer_drop" if is_drop else "difference", first.metric)
         if margin is None:
             continue
-        tests = [_as_test(rows[i]) for i in own]
-        found = margin_tests(tests, margin, positive_is_loss=is_drop, correction=correction)
+        known = [_as_test(rows[i]) if tests is None else tests[i] for i in own]
+        found = margin_tests(known, margin, positive_is_loss=is_drop, correction=correction)
         for i, test in zip(own, found, strict=True):
             names = ("p_noninferior", "p_inferior", "verdict")
             adjusted_names = ("p_noninferior_adjusted", "p_inferior_adjusted")

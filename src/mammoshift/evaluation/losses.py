@@ -20,7 +20,13 @@ from mammoshift.evaluation.drops import (
 from mammoshift.evaluation.families import adjusted, test_row, with_verdicts
 from mammoshift.evaluation.grid import Cell, Grid, why_not_judged
 from mammoshift.evaluation.measures import Measure, Measures
-from mammoshift.evaluation.rows import INDEPENDENCE, LEAKS, ComparisonRow, defined
+from mammoshift.evaluation.rows import (
+    INDEPENDENCE,
+    LEAKS,
+    ComparisonRow,
+    defined,
+    other_labels,
+)
 from mammoshift.statistics.comparisons import Combined, within_bounds
 from mammoshift.statistics.curve_values import FIXED, RANDOM
 from mammoshift.statistics.seeding import generator_for
@@ -34,6 +40,8 @@ AUC = Measure("auc")
 STANDARDISED = Measure("auc_standardised")
 LEFT_OVER = "what is left is sensor, labels and what was not measured"
 _CORRECTION = "bh"
+Loss = tuple[ComparisonRow, Combined]
+"""A row, and the test that it shows."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +51,8 @@ class Transfer:
     own: Cell
     other: Cell
     arms: tuple[str, ...]
+    labels: str = ""
+    """What is said where the two have other tasks."""
 
     @property
     def sound(self) -> bool:
@@ -59,7 +69,8 @@ def transfers_of(grid: Grid) -> list[Transfer]:
             if own is None or own.domain == cell.domain:
                 continue
             key = (own.domain, cell.domain, cell.subset)
-            before = found.get(key, Transfer(own, cell, ()))
+            labels = other_labels(grid.study, own.domain, cell.domain)
+            before = found.get(key, Transfer(own, cell, (), labels))
             found[key] = replace(before, arms=(*before.arms, arm))
     return list(found.values())
 
@@ -72,34 +83,35 @@ def transfer_losses(settings: LossSettings, grid: Grid, measures: Measures) -> l
     The drops of the AUC also have limits that hold for all of them at once.
     """
     transfers = transfers_of(grid)
-    rows = [*_not_judged_at_home(settings.study, grid)]
+    found = [*_not_judged_at_home(settings.study, grid)]
     levels = _simultaneous_levels(settings.study, transfers)
     for transfer in transfers:
-        rows += _auc_rows(settings.study, transfer, levels)
-        rows += _operating_point_rows(settings.study, transfer, measures)
+        found += _auc_rows(settings.study, transfer, levels)
+        found += _operating_point_rows(settings.study, transfer, measures)
         if settings.case_mix is not None:
-            rows += _standardised_rows(settings.study, transfer, settings.case_mix)
-    return with_verdicts(settings, adjusted(rows, _CORRECTION), _CORRECTION)
+            found += _standardised_rows(settings.study, transfer, settings.case_mix)
+    rows, tests = adjusted([row for row, _ in found], _CORRECTION), [test for _, test in found]
+    return with_verdicts(settings, rows, _CORRECTION, tests)
 
 
-def _not_judged_at_home(study: str, grid: Grid) -> Iterator[ComparisonRow]:
+def _not_judged_at_home(study: str, grid: Grid) -> Iterator[Loss]:
     for cell in grid.reported:
         for arm in cell.arms:
             own = grid.study.arm(arm).own_domain
             if cell.domain != own and grid.own_of(arm) is None:
                 nothing = _undefined(why_not_judged(own))
-                yield _row(study, cell, arm, own, AUC, nothing)
+                yield _row(study, cell, arm, own, AUC, nothing), nothing
 
 
 def _auc_rows(
     study: str, transfer: Transfer, levels: dict[tuple[str, str, str, str], float]
-) -> Iterator[ComparisonRow]:
+) -> Iterator[Loss]:
     own, other = transfer.own, transfer.other
     drops = auc_drops(own, other, transfer.arms)
     for row, test, arm in _tested(study, transfer, AUC, lambda: drops):
         level = levels.get((own.domain, other.domain, other.subset, arm))
         if level is None or test.method != _leading_method(own):
-            yield row
+            yield row, test
             continue
         seeds = seeds_of(transfer.arms, own.seeds)[arm]
         wide = drop_of_arm(drops, seeds, level)
@@ -107,12 +119,10 @@ def _auc_rows(
             within_bounds(defined(wide.ci_low), AUC.metric),
             within_bounds(defined(wide.ci_high), AUC.metric),
         )
-        yield replace(row, simultaneous_low=low, simultaneous_high=high)
+        yield replace(row, simultaneous_low=low, simultaneous_high=high), test
 
 
-def _operating_point_rows(
-    study: str, transfer: Transfer, measures: Measures
-) -> Iterator[ComparisonRow]:
+def _operating_point_rows(study: str, transfer: Transfer, measures: Measures) -> Iterator[Loss]:
     own, other = transfer.own, transfer.other
     at_source, at_target = (measures.operating_points(cell) for cell in (own, other))
     for measure in at_source:
@@ -125,12 +135,12 @@ def _operating_point_rows(
             measure,
             lambda pair=pair: drops_of_values(own, other, transfer.arms, pair),
         )
-        yield from (row for row, _, _ in found)
+        yield from ((row, test) for row, test, _ in found)
 
 
 def _standardised_rows(
     study: str, transfer: Transfer, columns: Sequence[Subgroup]
-) -> Iterator[ComparisonRow]:
+) -> Iterator[Loss]:
     found = _tested(
         study,
         transfer,
@@ -138,7 +148,7 @@ def _standardised_rows(
         lambda: standardised_auc_drops(transfer.own, transfer.other, transfer.arms, columns).drops,
         LEFT_OVER,
     )
-    yield from (row for row, _, _ in found)
+    yield from ((row, test) for row, test, _ in found)
 
 
 def _tested(
@@ -172,6 +182,7 @@ def _tested(
                 *notes,
                 unknown,
                 LEAKS[own.leak],
+                transfer.labels,
                 headline=transfer.sound and test is tests[0],
                 exact_se=fixed.se,
             )

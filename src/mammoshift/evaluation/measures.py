@@ -128,4 +128,4 @@ def _spread(values: CurveValues, known: np.ndarray) -> CurveValues:
         wide = np.zeros((size, size))
         wide[np.ix_(at, at)] = part.covariance
         parts.append(type(part)(wide, part.df))
-    return CurveValues(means, covariance, tuple(parts))
+    return CurveValues(means, covariance, tuple(parts), values.beforehand)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from mammoshift.configuration.judged import JudgedStudy
 from mammoshift.evaluation.grid import Cell
 from mammoshift.statistics.proportions import Estimate
 
@@ -21,6 +22,12 @@ LEAKS = {
     "by_patch": "declared leak: split by patches",
 }
 """What is said of a number of a domain whose split puts one patient into several subsets."""
+
+
+def other_labels(study: JudgedStudy, own: str, domain: str) -> str:
+    """Return what is said of a number of two domains with other tasks, empty where they agree."""
+    one, two = (study.domain(name).task for name in (own, domain))
+    return "" if one == two else f"other labels: {one} on {own}, {two} on {domain}"
 
 
 def defined(value: float | None) -> Number:

@@ -76,9 +76,10 @@ def find_foreground(small: Pixels) -> Foreground:
 def _without_padding(small: Pixels) -> tuple[slice, slice]:
     """Return the largest run of rows and of columns that are not almost all at the lowest value."""
     lowest = small == small.min()
+    rows, columns = small.shape
     return (
-        _longest_run(lowest.mean(axis=1) < _PADDED_SHARE),
-        _longest_run(lowest.mean(axis=0) < _PADDED_SHARE),
+        _longest_run(np.count_nonzero(lowest, axis=1) / columns < _PADDED_SHARE),
+        _longest_run(np.count_nonzero(lowest, axis=0) / rows < _PADDED_SHARE),
     )
 
 

@@ -71,6 +71,8 @@ _VIEW_CODES = {
 }
 """Codes of DICOM's context group 4014: SNOMED CT, and the older SNOMED RT."""
 
+_BURNED_IN = {"YES": True, "NO": False}
+
 Found = TypeVar("Found")
 
 
@@ -83,7 +85,7 @@ class ImageHeader:
     on the film, when both directions agree. `patient_id`, `series_uid` and `series_description`
     are a DICOM file's own and may identify a person: they serve to join and to group and are
     never written as they are. `burned_in` is whether the file declares text in its pixels that
-    may identify a person.
+    may identify a person, or declares that there is none.
     """
 
     rows: int
@@ -101,7 +103,7 @@ class ImageHeader:
     series_uid: str | None = None
     series_description: str | None = None
     intent: Intent | None = None
-    burned_in: bool = False
+    burned_in: bool | None = None
 
 
 def read_header(path: Path) -> ImageHeader:
@@ -182,7 +184,7 @@ def _describe(file: DicomFile) -> ImageHeader:
         series_uid=_text(header, "SeriesInstanceUID"),
         series_description=_text(header, "SeriesDescription"),
         intent=intent_of(header),
-        burned_in=(_text(header, "BurnedInAnnotation") or "").upper() == "YES",
+        burned_in=_BURNED_IN.get((_text(header, "BurnedInAnnotation") or "").upper()),
     )
 
 

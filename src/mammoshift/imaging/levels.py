@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mammoshift.imaging.breast import Box, BreastRegion, mask_in_box
+from mammoshift.imaging.breast import Box, BreastRegion, mask_in_box, thinned
 from mammoshift.imaging.decoded import Pixels
 from mammoshift.imaging.tone import histogram
 
@@ -40,7 +40,7 @@ def breast_counts(
     """
     part = crop.of(pixels)
     step = 1 + max(part.shape) // _STATISTICS_LENGTH
-    sampled = np.ascontiguousarray(part[::step, ::step])
+    sampled = thinned(part, step)
     mask = mask_in_box(region, crop, *sampled.shape) if region else None
     counts = histogram(sampled, mask, bits)
     return counts if counts.any() else histogram(sampled, None, bits)

@@ -241,7 +241,7 @@ def _toned(
     part = crop.of(image.pixels)
     # Filling the sixteen bits keeps the fractions that averaging makes of 8 to 14 bit pixels.
     headroom = 16 - image.bits
-    wide = np.left_shift(part, headroom, dtype=np.uint16) if headroom else part
+    wide = np.multiply(part, np.uint16(1 << headroom), dtype=np.uint16) if headroom else part
     resized = np.asarray(resample(wide, *size), np.uint16)
     return tone_of(recipe).tone(ShownCrop(resized, image, crop, region, recipe))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
+from typing import Any
 
 import cv2
 import numpy as np
@@ -33,7 +35,23 @@ def fine_difference_hash(array: NDArray[np.uint16]) -> bytes:
 
 
 def _averages(array: NDArray[np.uint16], rows: int, columns: int) -> NDArray[np.uint16]:
-    return cv2.resize(array, (columns, rows), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+    """Return the averages of rows x columns cells, rounded."""
+    if array.shape[0] < rows or array.shape[1] < columns:
+        return cv2.resize(array, (columns, rows), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+    return np.rint(_band_means(_band_means(array, rows).T, columns).T).astype(np.uint16)
+
+
+def _band_means(array: NDArray[Any], bands: int) -> NDArray[np.float64]:
+    """Return the means of bands of equal height: shape (bands, columns).
+
+    A row that an edge divides counts for both bands by its parts.
+    """
+    edges = np.arange(bands + 1) * (len(array) / bands)
+    whole = np.minimum(edges.astype(np.intp), len(array) - 1)
+    up_to_edge = (edges - whole)[:, None] * array[whole]
+    kind = np.uint64 if array.dtype.kind == "u" else np.float64
+    between = [array[start:end].sum(axis=0, dtype=kind) for start, end in itertools.pairwise(whole)]
+    return (np.array(between) + np.diff(up_to_edge, axis=0)) * (bands / len(array))
 
 
 def _brighter(averages: NDArray[np.uint16]) -> bytes:

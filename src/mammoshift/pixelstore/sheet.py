@@ -222,7 +222,7 @@ def _shown(
         regions=regions,
         filled_share=done.filled_share,
         certainty=done.certainty,
-        burned_in=read_header(path).burned_in,
+        burned_in=read_header(path).burned_in is True,
     )
 
 

@@ -275,8 +275,12 @@ def _ordered_map(
 ) -> Iterator[Result]:
     """Yield `function` of each item in order, with a bounded number of items in flight.
 
-    An error of the function is raised here, and what has not begun by then is dropped.
+    An error of the function is raised here, and what has not begun by then is dropped. A single
+    worker is this thread: what another one frees, the allocator seldom gives it again.
     """
+    if workers == 1:
+        yield from map(function, items)
+        return
     remaining = iter(items)
     waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(max_workers=workers) as pool:

@@ -109,8 +109,13 @@ def write_plan(dag: Any, results: Path, definitions: Definitions, file: Path) ->
     write_text_atomically(file, json.dumps(content, default=repr))
 
 
-def ask(folder: Path, configfiles: Sequence[Path] = (), targets: Sequence[str] = ()) -> Plan:
-    """Let Snakemake plan in `folder` and return what would run.
+def ask(
+    folder: Path,
+    configfiles: Sequence[Path] = (),
+    targets: Sequence[str] = (),
+    settings: Sequence[str] = (),
+) -> Plan:
+    """Let Snakemake plan in `folder`, with `settings` (`key=value`), and return what would run.
 
     Raises
     ------
@@ -127,6 +132,8 @@ def ask(folder: Path, configfiles: Sequence[Path] = (), targets: Sequence[str] =
         command = [sys.executable, "-m", "snakemake", "--dry-run", "--quiet", "all", "--nolock"]
         if configfiles:
             command += ["--configfile", *map(str, configfiles)]
+        if settings:
+            command += ["--config", *settings]
         done = subprocess.run(
             [*command, "--", *targets],
             cwd=folder,

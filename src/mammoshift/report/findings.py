@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mammoshift.configuration.judged import ReportSettings
+from mammoshift.configuration.remarks import remarks_on
 from mammoshift.contracts.cases import JUDGED_SUBSETS
 from mammoshift.report.cohort import images_without_patient
 from mammoshift.report.finding import Finding, Kind
@@ -47,6 +48,7 @@ def findings(data: ReportData) -> tuple[Finding, ...]:
         *_synthetic(data.settings),
         *_one_seed(data.settings),
         *_leaks(data),
+        *(Finding("caution", said) for said in remarks_on(data.settings)),
         *_few_cases(data),
         *_unknown_patients(data),
         *_densities(data),

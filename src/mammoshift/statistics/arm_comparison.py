@@ -29,7 +29,7 @@ from mammoshift.statistics.comparisons import (
     omnibus,
     paired,
 )
-from mammoshift.statistics.curve_values import CurveValues, mean_of_arm
+from mammoshift.statistics.curve_values import aucs, mean_of_arm
 from mammoshift.statistics.distributions import critical_value
 from mammoshift.statistics.intervals import IntervalMethod, auc_intervals, logit_interval
 from mammoshift.statistics.multireader import (
@@ -179,7 +179,7 @@ def fixed_mean(
     estimate: AucEstimate, curves: Sequence[int], arm: str = "", level: float = 0.95
 ) -> ArmMean:
     """Return the mean AUC of some curves with an interval for these checkpoints alone."""
-    values = CurveValues(estimate.auc, estimate.covariance, estimate.parts)
+    values = aucs(estimate)
     test = mean_of_arm(values, curves, level, seeds_random=False)
     return _mean_of_seeds(estimate, arm, list(curves), test, level)
 

@@ -25,6 +25,7 @@ from mammoshift.statistics.distributions import (
     two_sided_p,
 )
 from mammoshift.statistics.inputs import FloatArray
+from mammoshift.statistics.loss_interval import LossInterval
 
 IDENTICAL = "no difference and no variance: the two rank these cases alike"
 DEGENERATE = "degenerate: there is a difference but its variance estimate is zero"
@@ -84,7 +85,8 @@ class Combined:
     """A comparison over several seeds or datasets, and the method that combined them.
 
     The fields are those of `Difference`; `estimate` is the mean difference, None (like `se` and
-    the interval) for methods that combine test statistics and estimate nothing.
+    the interval) for methods that combine test statistics and estimate nothing. With a `shape` the
+    interval, and with it the statistic and p, are not those of estimate -+ t se, but its own.
     """
 
     method: str
@@ -96,6 +98,7 @@ class Combined:
     ci_low: float | None
     ci_high: float | None
     note: str = ""
+    shape: LossInterval | None = None
 
 
 @dataclass(frozen=True)

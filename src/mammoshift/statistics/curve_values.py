@@ -24,9 +24,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mammoshift.errors import StatisticsError
-from mammoshift.statistics.auc import sum_of_parts, sums_by_cluster
+from mammoshift.statistics.auc import AucEstimate, sum_of_parts, sums_by_cluster
 from mammoshift.statistics.comparisons import Combined, combined, difference_test
 from mammoshift.statistics.inputs import FloatArray, IntArray, cluster_codes
+from mammoshift.statistics.loss_interval import AREA
 from mammoshift.statistics.multireader import mean_over_seeds, mean_weights, nested_contrast
 from mammoshift.statistics.variance_parts import VariancePart, degrees_of_freedom, effective_number
 
@@ -47,11 +48,15 @@ class CurveValues:
         [K, K], over the patients; NaN where undefined.
     parts
         Its independent parts; empty where their degrees of freedom are not known.
+    beforehand
+        Of shares in [0, 1]: variance / (value (1 - value)) as it is before the scores are seen, see
+        `loss_interval`; None for what is no share.
     """
 
     values: FloatArray
     covariance: FloatArray
     parts: tuple[VariancePart, ...] = ()
+    beforehand: float | None = None
 
     def only(self, curves: Sequence[int]) -> CurveValues:
         """Return the values of some curves, in the order given."""
@@ -60,7 +65,21 @@ class CurveValues:
             self.values[list(curves)],
             self.covariance[block],
             tuple(VariancePart(part.covariance[block], part.df) for part in self.parts),
+            self.beforehand,
         )
+
+
+def aucs(estimate: AucEstimate) -> CurveValues:
+    """Return the AUCs of K curves."""
+    return CurveValues(
+        estimate.auc, estimate.covariance, estimate.parts, area_beforehand(*estimate.worth)
+    )
+
+
+def area_beforehand(positives: float, negatives: float) -> float | None:
+    """Return what is known beforehand of an AUC of so many independent cases of each class."""
+    fewest = min(positives, negatives)
+    return AREA * (1.0 / positives + 1.0 / negatives) if fewest > 0.0 else None
 
 
 def means_over_patients(terms: ArrayLike, patients: ArrayLike | None = None) -> CurveValues:

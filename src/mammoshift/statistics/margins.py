@@ -26,6 +26,7 @@ from typing import Literal
 from mammoshift.errors import StatisticsError
 from mammoshift.statistics.comparisons import Combined, Difference
 from mammoshift.statistics.distributions import critical_value, one_sided_p
+from mammoshift.statistics.loss_interval import LossInterval
 from mammoshift.statistics.multiplicity import Correction, adjust, rejection_limit
 
 Verdict = Literal["non-inferior", "inferior", "undecided", "undefined"]
@@ -106,6 +107,11 @@ def margin_tests(
 def _one_sided(
     test: Combined | Difference, margin: float, positive_is_loss: bool
 ) -> tuple[float | None, float | None]:
+    shape = _shape(test)
+    if shape is not None:
+        # A loss of shares has limits of its own shape on both sides.
+        t = shape.statistic(margin) if positive_is_loss else -shape.statistic(-margin)
+        return one_sided_p(-t, shape.df), one_sided_p(t, shape.df)
     if test.estimate is None or test.se is None or (test.se == 0.0 and test.estimate != 0.0):
         return None, None
     loss = test.estimate if positive_is_loss else -test.estimate
@@ -116,10 +122,18 @@ def _one_sided(
     return one_sided_p(-t, test.df), one_sided_p(t, test.df)
 
 
+def _shape(test: Combined | Difference) -> LossInterval | None:
+    return test.shape if isinstance(test, Combined) else None
+
+
 def _limits(
     test: Combined | Difference, tails: tuple[float, float]
 ) -> tuple[float | None, float | None]:
     """Return the ends of the interval that leaves out `tails` above and below."""
+    shape = _shape(test)
+    if shape is not None:
+        above, below = (critical_value(1.0 - 2.0 * tail, shape.df) for tail in tails)
+        return shape.at(below)[0], shape.at(above)[1]
     if test.estimate is None or test.se is None or (test.se == 0.0 and test.estimate != 0.0):
         return None, None
     above, below = (critical_value(1.0 - 2.0 * tail, test.df) * test.se for tail in tails)

@@ -43,6 +43,8 @@ MEAN = "seeds_random"
 TOO_FEW = "undefined: seeds as random need two seeds of each arm at least"
 TOO_FEW_OF_ONE = "undefined: seeds as random need two seeds at least"
 TWO_SEEDS = "two seeds only: a test at 5 % may reject up to 9 % of true nulls; train three"
+NO_SEED_VARIANCE = 1e-28
+"""Rounding of equal AUCs leaves about 1e-33; one swapped pair of a million cases 1e-24."""
 UNEQUAL_SEEDS = "the arms have {} seeds; each has a seed variance of its own"
 
 
@@ -226,6 +228,11 @@ def obuchowski_rockette_crossed(
     )
 
 
+def cautious_factor(seeds: float) -> float:
+    """Return (S + 1) / (S - 1), by which the seeds' part counts in the degrees of freedom."""
+    return (seeds + 1.0) / (seeds - 1.0)
+
+
 def _finish(
     method: str,
     estimate: float,
@@ -240,10 +247,11 @@ def _finish(
     patients = max(patient_part, 0.0)
     variance = sum(part for part, _ in seed_parts) + patients
     df = math.inf
-    # Rounding of equal AUCs leaves about 1e-33; one swapped pair of a million cases 1e-24.
-    varying = [(part, own) for part, own in seed_parts if part > 1e-28]
+    varying = [(part, own) for part, own in seed_parts if part > NO_SEED_VARIANCE]
     if math.isfinite(variance) and (varying or math.isfinite(patient_df)):
-        scaled = [(part * (own + 2.0) / own if cautious else part, own) for part, own in varying]
+        scaled = [
+            (part * cautious_factor(own + 1.0) if cautious else part, own) for part, own in varying
+        ]
         spread = sum(part**2 / own for part, own in scaled) + patients**2 / patient_df
         if spread > 0.0:
             df = (sum(part for part, _ in scaled) + patients) ** 2 / spread

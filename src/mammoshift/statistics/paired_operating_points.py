@@ -13,6 +13,8 @@ Two questions, two functions:
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -23,7 +25,7 @@ from mammoshift.statistics.curve_values import CurveValues, means_over_patients,
 from mammoshift.statistics.inputs import checked_cases, cluster_codes
 from mammoshift.statistics.large_samples import MANY_CASES, sensitivity_terms
 from mammoshift.statistics.thresholds import threshold_at_specificity
-from mammoshift.statistics.variance_parts import VariancePart
+from mammoshift.statistics.variance_parts import VariancePart, patients_worth
 
 
 def rates_of_decisions(
@@ -49,9 +51,16 @@ def rates_of_decisions(
     if positive.all() or not positive.any():
         raise StatisticsError("sensitivity and specificity need cases of both classes")
     owners = np.arange(positive.size) if patients is None else np.asarray(patients)
+    codes = cluster_codes(owners, positive.size)
     return (
-        means_over_patients(called[:, positive], owners[positive]),
-        means_over_patients(1.0 - called[:, ~positive], owners[~positive]),
+        replace(
+            means_over_patients(called[:, positive], codes[positive]),
+            beforehand=1.0 / patients_worth(codes[positive]),
+        ),
+        replace(
+            means_over_patients(1.0 - called[:, ~positive], codes[~positive]),
+            beforehand=1.0 / patients_worth(codes[~positive]),
+        ),
     )
 
 
@@ -104,4 +113,6 @@ def sensitivities_at_specificity(
         covariance = np.atleast_2d(np.cov(curves.sensitivity[0]))
     owners = np.arange(positive.size) if codes is None else codes
     df = patients_df(owners[positive])
-    return CurveValues(values, covariance, (VariancePart(covariance, df),))
+    # The threshold moves with the negatives about as much as the share does with the positives.
+    beforehand = sum(1.0 / patients_worth(owners[side]) for side in (positive, ~positive))
+    return CurveValues(values, covariance, (VariancePart(covariance, df),), beforehand)

@@ -29,19 +29,24 @@ from numpy.typing import ArrayLike, NDArray
 
 from mammoshift.errors import StatisticsError
 from mammoshift.statistics.auc import clustered_parts, sum_of_parts
+from mammoshift.statistics.curve_values import CurveValues, area_beforehand
 from mammoshift.statistics.estimates import undefined_flags
 from mammoshift.statistics.inputs import FloatArray, checked_cases, cluster_codes
 from mammoshift.statistics.transfer import Drops, drops_between
-from mammoshift.statistics.variance_parts import VariancePart
+from mammoshift.statistics.variance_parts import VariancePart, patients_worth
 
 
 @dataclass(frozen=True)
 class WeightedAuc:
-    """Weighted AUC [K] with its covariance [K, K]; NaN with the reason in `note`."""
+    """Weighted AUC [K] with its covariance [K, K]; NaN with the reason in `note`.
+
+    `worth` is how many independent positives, and negatives, the weighted cases are worth.
+    """
 
     auc: FloatArray
     covariance: FloatArray
     parts: tuple[VariancePart, ...]
+    worth: tuple[float, float] = (0.0, 0.0)
     note: str = ""
 
 
@@ -95,10 +100,7 @@ def standardised_drop(
     weights, support = case_mix_weights((source[0], source[2]), (target[0], target[2]))
     at_source = weighted_auc(source[0], source[1], weights[0], source[3])
     at_target = weighted_auc(target[0], target[1], weights[1], target[3])
-    drops = drops_between(
-        (at_source.auc, at_source.covariance, at_source.parts),
-        (at_target.auc, at_target.covariance, at_target.parts),
-    )
+    drops = drops_between(_values(at_source), _values(at_target))
     return StandardisedDrop(at_source, at_target, drops, support)
 
 
@@ -187,13 +189,20 @@ def weighted_auc(
     K = matrix.shape[0]
     if undefined:
         nothing = np.full(K, np.nan), np.full((K, K), np.nan)
-        return WeightedAuc(*nothing, (), "; ".join(undefined))
+        return WeightedAuc(*nothing, (), note="; ".join(undefined))
     auc = np.empty(K)
     A, B = np.empty((K, int(positive.sum()))), np.empty((K, int((~positive).sum())))
     for k, row in enumerate(matrix):
         auc[k], A[k], B[k] = _contributions(positive, row, w)
     parts = clustered_parts(A, B, codes[positive], codes[~positive])
-    return WeightedAuc(auc, sum_of_parts(parts), parts)
+    sides = [patients_worth(codes[side], w[side]) for side in (positive, ~positive)]
+    return WeightedAuc(auc, sum_of_parts(parts), parts, (sides[0], sides[1]))
+
+
+def _values(weighted: WeightedAuc) -> CurveValues:
+    return CurveValues(
+        weighted.auc, weighted.covariance, weighted.parts, area_beforehand(*weighted.worth)
+    )
 
 
 def _contributions(

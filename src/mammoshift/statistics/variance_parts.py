@@ -24,6 +24,9 @@ from scipy.special import fdtrc
 
 FloatArray = NDArray[np.float64]
 
+WITHIN_PATIENT = 0.4
+"""Correlation that the images of a patient are given where it is not estimated."""
+
 
 @dataclass(frozen=True)
 class VariancePart:
@@ -61,6 +64,25 @@ def effective_number(sizes: NDArray[np.intp]) -> float:
     """
     squared = sizes.astype(np.float64) ** 2
     return float(squared.sum() ** 2 / (squared @ squared))
+
+
+def patients_worth(patients: NDArray[np.intp], weights: FloatArray | None = None) -> float:
+    """Return how many independent cases are worth the cases of some patients.
+
+    (sum w)^2 / (r sum over patients of (sum w)^2 + (1 - r) sum w^2), as if the cases of a patient
+    were correlated by r = `WITHIN_PATIENT`.
+
+    Parameters
+    ----------
+    patients
+        [N] as 0, 1, 2, ...; at least one case.
+    weights
+        [N] of the cases, by default all 1.
+    """
+    w = np.ones(patients.size) if weights is None else weights
+    of_patients = np.bincount(patients, weights=w)
+    together = WITHIN_PATIENT * float(of_patients @ of_patients)
+    return float(w.sum()) ** 2 / (together + (1.0 - WITHIN_PATIENT) * float(w @ w))
 
 
 def johansen(

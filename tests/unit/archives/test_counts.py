@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mammoshift.archives.counts import Counts, counts_of, differences
+from mammoshift.archives.counts import Counts, counts_of, differences, warnings
 from mammoshift.archives.registry import adapter_names, load_adapter
 
 ROWS = "mdb001 G CIRC M 1 2 1\nmdb002 G NORM\nmdb003 F NORM\n"
@@ -41,3 +41,30 @@ def test_published_counts_add_up(name):
     assert published is not None
     for column in {"view", "laterality", "birads"} & published.by.keys():
         assert sum(published.by[column].values()) == published.images
+
+
+def test_burned_in_text_is_counted_and_warned_of_but_never_quoted(
+    tmp_path, write_file, ingest, dicom_bytes
+):
+    tags = ({"BurnedInAnnotation": "YES"}, {"BurnedInAnnotation": "NO"}, {}, {})
+    for number, tag in enumerate(tags):
+        content = dicom_bytes(**tag, SOPInstanceUID=f"2.25.{number + 1}", ImageComments="Doe Jane")
+        write_file(tmp_path / f"{number}.dcm", content)
+    write_file(tmp_path / "images.csv", "file,label\n" + "".join(f"{n}.dcm,b\n" for n in range(4)))
+    result = ingest(
+        "csv",
+        tmp_path,
+        csv={
+            "table": "images.csv",
+            "columns": {"path": "file", "label": "label"},
+            "label_values": {"b": "benign"},
+        },
+    )
+    assert counts_of(result).by["burned-in text"] == {"no": 1, "yes": 1, "unknown": 2}
+    (sentence,) = warnings(result)
+    assert sentence.startswith("1 of 4 images declare text in their pixels")
+    assert "Doe" not in repr((sentence, counts_of(result)))
+
+
+def test_archives_that_say_nothing_of_burned_in_text_have_no_count(found):
+    assert "burned-in text" not in found.by

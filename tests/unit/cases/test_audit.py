@@ -379,6 +379,19 @@ def test_predictions_of_another_domain_are_of_its_judged_cases() -> None:
     assert not audit_predictions(lineages, cases, [swapped]).passed
 
 
+def test_a_classifier_of_a_file_may_have_its_thresholds_chosen_in_its_own_domain_alone() -> None:
+    cases = {"film": film(), "site": site()}
+    lineages = {("of_file", 0): Lineage()}
+    for subset in ("validation", "test"):
+        given = predictions(in_subset(cases["film"], subset), subset, arm="of_file")
+        assert audit_predictions(lineages, cases, [given], chosen_on={"of_file": "film"}).passed
+    validation = predictions(in_subset(cases["film"], "validation"), "validation", arm="of_file")
+    for elsewhere in ({}, {"of_file": "site"}, {"other": "film"}):
+        assert not audit_predictions(lineages, cases, [validation], chosen_on=elsewhere).passed
+    seen = predictions(in_subset(cases["film"], "train"), "train", arm="of_file")
+    assert not audit_predictions(lineages, cases, [seen], chosen_on={"of_file": "film"}).passed
+
+
 def test_a_case_that_an_ancestor_saw_in_another_domain_is_a_leak() -> None:
     again = film().assign(domain="again")
     again["subsets"] = [("target",)] * len(again)

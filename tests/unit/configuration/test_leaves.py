@@ -42,7 +42,7 @@ def _all_leaves(project: Project) -> dict[str, object]:
         "audit": audit_leaves.study_audit_leaves(project, STUDY),
         "train resnet": leaves.arm_leaves(project, STUDY, "resnet"),
         "train efficientnet": leaves.arm_leaves(project, STUDY, "efficientnet"),
-        "train focal": leaves.arm_leaves(project, STUDY, "resnet_density_focal_0p1"),
+        "train focal": leaves.arm_leaves(project, STUDY, "resnet_density_focal"),
         "score resnet on cmmd": leaves.scoring_leaves(project, STUDY, "resnet", "cmmd"),
         "calibrate": result_leaves.calibration_settings(project, STUDY),
         "evaluate": result_leaves.evaluation_settings(project, STUDY),
@@ -181,3 +181,15 @@ def _arm() -> Arm:
             "training": {"stages": [{"epochs": 1, "lr": 1e-3}]},
         }
     )
+
+
+def test_the_audit_is_told_where_a_classifier_of_a_file_has_its_thresholds() -> None:
+    project = load_project(read_yaml(ROOT / "config" / "paper.yaml"), ROOT)
+    found = {
+        study: audit_leaves.study_audit_leaves(project, study).get("chosen_on")
+        for study in ("cross_sensor", "domain_adaptation")
+    }
+    assert found == {
+        "cross_sensor": None,
+        "domain_adaptation": {"film_of_file": "clinic", "baseline_of_file": "clinic"},
+    }

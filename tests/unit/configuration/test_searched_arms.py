@@ -13,7 +13,6 @@ from mammoshift.configuration.study import Study
 TEXT = """
 title: A search
 source: {dataset: a, task: malignant_vs_rest, split: patient_stratified}
-targets: []
 seeds: [4, 5]
 input: {size: [64, 32]}
 training: {stages: [{epochs: 2, lr: 1.0e-3}]}

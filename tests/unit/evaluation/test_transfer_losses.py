@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 from scipy import stats
+from scipy.optimize import brentq
 
 from fabricated_tables import SHORT, Fabricated, fabricate
 from mammoshift.contracts.cases import read_cases, write_cases
@@ -20,13 +21,17 @@ from mammoshift.contracts.results import read_comparisons, write_comparisons
 from mammoshift.evaluation.calibrate import calibrate_study
 from mammoshift.evaluation.combine import combine_seeds
 from mammoshift.evaluation.compare import compare_study
+from mammoshift.evaluation.drops import auc_drops
 from mammoshift.evaluation.evaluate import evaluate_study
 from mammoshift.evaluation.families import with_verdicts
 from mammoshift.evaluation.grid import Grid
-from mammoshift.evaluation.losses import transfer_losses
+from mammoshift.evaluation.losses import transfer_losses, transfers_of
 from mammoshift.evaluation.measures import Measures
 from mammoshift.evaluation.rows import ComparisonRow, MetricRow, as_table
+from mammoshift.statistics.auc import auc_covariance
 from mammoshift.statistics.recalibration import LogitMap
+from mammoshift.statistics.transfer import drop_of_arm
+from mammoshift.statistics.variance_parts import degrees_of_freedom
 
 Floats = NDArray[np.float64]
 KEYS = ["family", "domain", "arm", "metric", "threshold_from", "subgroup_value", "method"]
@@ -101,6 +106,39 @@ def mean_over_patients(terms: Floats, patients: NDArray[np.str_]) -> tuple[float
     return float(terms.mean()), math.sqrt(sums.size / (sums.size - 1) * float(sums @ sums))
 
 
+def limits_of_loss(study: Fabricated, seeds: float, c: float) -> tuple[float, float]:
+    """Return the limits of the loss of `plain` from film to other, from those of the two AUCs."""
+    own, other = (
+        share_limits(*raw(study, "plain", *place), c)
+        for place in (("film", "test"), ("other", "target"))
+    )
+    (a, low_a, high_a), (b, low_b, high_b) = own, other
+    seeds *= c * c
+    return (
+        a - b - math.sqrt((a - low_a) ** 2 + (high_b - b) ** 2 + seeds),
+        a - b + math.sqrt((high_a - a) ** 2 + (b - low_b) ** 2 + seeds),
+    )
+
+
+def share_limits(
+    labels: Floats, scores: Floats, patients: NDArray[np.str_], c: float
+) -> tuple[float, float, float]:
+    """Return the mean AUC and Wilson's limits of it on the answers that its patients are worth."""
+    auc, covariance = auc_by_pairs(labels, scores, patients)
+    single = np.diag(covariance).mean()
+    shared = covariance.mean() / single
+    a = auc.mean()
+    parts = auc_covariance(labels, scores, patients).parts
+    df = degrees_of_freedom(parts, np.full(3, 1.0 / 3.0))
+    beforehand = 0.0
+    for label in (0, 1):
+        images = np.unique(patients[labels == label], return_counts=True)[1]
+        beforehand += 0.4 * (images * (1.0 + 0.4 * (images - 1.0))).sum() / images.sum() ** 2
+    k = (df * single / (a * (1.0 - a)) + 14.0 * beforehand) / (df + 14.0) * shared
+    roots = np.roots([1.0 + c * c * k, -2.0 * a - c * c * k, a * a]).real
+    return a, float(roots.min()), float(roots.max())
+
+
 def test_a_drop_is_that_of_the_pairs_with_the_spread_of_the_seeds(
     study: Fabricated, losses: pd.DataFrame
 ) -> None:
@@ -114,8 +152,9 @@ def test_a_drop_is_that_of_the_pairs_with_the_spread_of_the_seeds(
     random = of_drop(losses, "other", "plain", "seeds_random")
     se = math.sqrt(drop.var(ddof=1) / 3.0 + shared)
     assert (random["estimate"], random["se"]) == pytest.approx((drop.mean(), se))
-    half = stats.t.ppf(0.975, random["df"]) * se
-    assert random["ci_low"] == pytest.approx(drop.mean() - half)
+    seeds = max(0.0, drop.var(ddof=1) - (np.trace(covariance) - covariance.sum() / 3.0) / 2.0)
+    low, high = limits_of_loss(study, seeds / 3.0, stats.t.ppf(0.975, random["df"]))
+    assert (random["ci_low"], random["ci_high"]) == pytest.approx((low, high))
     assert random["headline"] == "True"
     assert fixed["headline"] == "False"
     assert random["from_domain"] == "film"
@@ -125,9 +164,9 @@ def test_a_verdict_is_that_of_two_one_sided_tests(losses: pd.DataFrame) -> None:
     drops = losses.loc["transfer_drops"]
     drops = drops[(drops["headline"] == "True") & (drops["margin"] == 0.25)]
     assert len(drops) == 4
-    t = (drops["estimate"] - 0.25) / drops["se"]
-    low, high = stats.t.cdf(t, drops["df"]), stats.t.sf(t, drops["df"])
-    np.testing.assert_allclose(drops["p_noninferior"], low)
+    low, high = drops["p_noninferior"], 1.0 - drops["p_noninferior"]
+    assert ((low < 0.025) == (drops["ci_high"] < 0.25)).all()
+    assert ((high < 0.025) == (drops["ci_low"] > 0.25)).all()
     np.testing.assert_allclose(drops["p_inferior_adjusted"], stats.false_discovery_control(high))
     adjusted = stats.false_discovery_control(low)
     np.testing.assert_allclose(drops["p_noninferior_adjusted"], adjusted)
@@ -142,13 +181,29 @@ def test_a_verdict_is_that_of_two_one_sided_tests(losses: pd.DataFrame) -> None:
     assert (losses.loc[losses["headline"] == "False", "verdict"] == "").all()
 
 
-def test_limits_for_all_drops_at_once_are_wider_by_one_level(losses: pd.DataFrame) -> None:
+def level_of(grid: Grid, domain: str, arm: str, high: float) -> float:
+    """Return the level at which the upper limit of a loss is `high`."""
+    (transfer,) = (t for t in transfers_of(grid) if t.other.domain == domain and arm in t.arms)
+    drops = auc_drops(transfer.own, transfer.other, [arm])
+
+    def above(level: float) -> float:
+        limit = drop_of_arm(drops, [0, 1, 2], level).ci_high
+        assert limit is not None
+        return limit - high
+
+    return brentq(above, 0.5, 0.999999)
+
+
+def test_limits_for_all_drops_at_once_are_wider_by_one_level(
+    losses: pd.DataFrame, grid: Grid
+) -> None:
     drops = losses.loc["transfer_drops"]
     drops = drops[drops["simultaneous_low"].notna()]
     assert set(drops.index.get_level_values("method")) == {"seeds_random"}
     assert len(drops) == 4
-    wide = (drops["simultaneous_high"] - drops["estimate"]) / drops["se"]
-    levels = 2.0 * stats.t.cdf(wide, drops["df"]) - 1.0
+    levels = [
+        level_of(grid, key[0], key[1], row["simultaneous_high"]) for key, row in drops.iterrows()
+    ]
     np.testing.assert_allclose(levels, levels[0], rtol=1e-6)
     assert 0.95 < levels[0] <= 1.0 - 0.05 / 4 + 0.001
 
@@ -404,3 +459,24 @@ def test_the_fitted_maps_are_kept(study: Fabricated, grid: Grid) -> None:
     assert crossed["fold"].unique().tolist() == ["0", "1", "2", "3", "4"]
     assert set(crossed["metric"]) == {"scale", "shift"}
     assert (table.loc[table["seed"] == "mean", "fold"] == "").all()
+
+
+def test_a_loss_between_domains_with_other_labels_says_so(study: Fabricated) -> None:
+    tasks = {"film": "malignant_vs_rest", "digital": "abnormal_vs_normal"}
+    domains = [
+        {**domain, "task": tasks.get(domain["name"], "malignant_vs_rest")}
+        for domain in study.judged["domains"]
+    ]
+    grid = study.grid(domains=domains)
+    said = {transfer.other.domain: transfer.labels for transfer in transfers_of(grid)}
+    assert said == {
+        "digital": "other labels: malignant_vs_rest on film, abnormal_vs_normal on digital",
+        "other": "",
+    }
+    settings = study.losses(domains=domains, bootstrap_resamples=20)
+    noted = {
+        row.domain
+        for row in transfer_losses(settings, grid, Measures(settings, grid))
+        if "other labels" in row.note
+    }
+    assert noted == {"digital"}

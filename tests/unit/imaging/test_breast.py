@@ -10,10 +10,12 @@ from twins import KINDS, dice, drawn
 
 from mammoshift.imaging.breast import (
     Box,
+    BreastRegion,
     chest_wall_side,
     full_mask,
     locate_breast,
     mask_in_box,
+    thinned,
 )
 from mammoshift.imaging.decode import decode_image
 from mammoshift.imaging.decoded import DecodedImage
@@ -243,3 +245,47 @@ def test_chest_wall_of_contrast_enhanced_images(shared_data: Path) -> None:
     assert all(region.found for region in regions)
     for path, region in zip(paths, regions, strict=True):
         assert region.chest_wall == ("left" if "_L_" in path.name else "right"), path.name
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_mask_in_box_is_the_linear_interpolation_of_the_reduced_mask(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    mask = np.zeros((120, 90), np.uint8)
+    cv2.circle(mask, (5, 60), 50, 255, -1)
+    mask[rng.random(mask.shape) > 0.97] ^= 255
+    region = BreastRegion(mask, (960, 720), Box(0, 0, 960, 720), "left", True)
+    top, left = (int(number) for number in rng.integers(0, 300, 2))
+    box = (Box(top, left, 960, 700), Box(0, 0, 960, 720))[seed % 2]
+    rows, columns = (int(number) for number in rng.integers(100, 500, 2))
+    y_step, x_step = box.rows / 8 / rows, box.columns / 8 / columns
+    matrix = np.array(
+        [
+            [x_step, 0.0, 0.5 * x_step + box.left / 8 - 0.5],
+            [0.0, y_step, 0.5 * y_step + box.top / 8 - 0.5],
+        ]
+    )
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    soft = cv2.warpAffine(
+        mask, matrix, (columns, rows), flags=flags, borderMode=cv2.BORDER_REPLICATE
+    )
+    assert np.count_nonzero((soft > 127) != (mask_in_box(region, box, rows, columns) > 0)) <= 2
+
+
+def test_half_a_pixel_of_breast_is_breast_in_every_column() -> None:
+    mask = np.zeros((8, 50), np.uint8)
+    mask[:3] = 255
+    region = BreastRegion(mask, (64, 400), Box(0, 0, 64, 400), "left", True)
+    found = mask_in_box(region, region.box, 12, 331)
+    assert (found[:5] == 255).all()
+    assert not found[5:].any()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("step", [1, 2, 3])
+@pytest.mark.parametrize("columns", [slice(0, 8), slice(1, 8), slice(1, 9), slice(None, None, -1)])
+def test_thinned_is_every_step_th_pixel(dtype: type, step: int, columns: slice) -> None:
+    largest = np.iinfo(dtype).max
+    pixels = np.random.default_rng(0).integers(0, largest, (7, 10), dtype)[:, columns]
+    small = thinned(pixels, step)
+    assert small.dtype == dtype
+    np.testing.assert_array_equal(small, pixels[::step, ::step])

@@ -117,6 +117,20 @@ def test_what_a_leak_is_worth_is_a_caution_and_a_table_of_its_own(data: ReportDa
     assert "leak" not in set(headline.cells["Family"])
 
 
+def test_other_labels_of_a_judged_domain_are_a_caution(data: ReportData) -> None:
+    described = tuple(
+        domain.model_copy(update={"task": "abnormal_vs_normal"})
+        if domain.name == "cmmd"
+        else domain
+        for domain in data.settings.described_domains
+    )
+    settings = data.settings.model_copy(update={"described_domains": described})
+    said = {finding.text: finding.kind for finding in findings(replace(data, settings=settings))}
+    (text,) = [text for text in said if "what is positive differs" in text]
+    assert said[text] == "caution"
+    assert "are judged by abnormal_vs_normal on cmmd" in text
+
+
 def test_accuracy_and_its_parts_stand_at_one_half(data: ReportData) -> None:
     assert classification_table(data) is None
     rows = data.metrics[data.metrics["metric"] == "sensitivity"].head(1)

@@ -62,6 +62,13 @@ def test_arms_that_vary_differently_from_seed_to_seed(simulation):
     assert max(s.share for (_, method), s in found.items() if method == "before: pooled") > 0.12
 
 
+def test_three_targets_together(simulation):
+    found = _measured(simulation, "targets", 1000)
+    _hold(found, 0.03, 0.065, 1000)
+    by_seeds = [s.share for (_, method), s in found.items() if "sum of z" in method]
+    assert max(by_seeds) > 0.3
+
+
 def test_intervals_of_few_positive_patients(simulation):
     found = _measured(simulation, "few positives", 3000)
     # The score interval is on the wide side, and never short.

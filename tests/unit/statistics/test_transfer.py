@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from mammoshift.errors import StatisticsError
 from mammoshift.statistics.auc import AucEstimate, auc_covariance
-from mammoshift.statistics.comparisons import IDENTICAL, ONE_SIDED, paired
-from mammoshift.statistics.curve_values import ONE_RUN
+from mammoshift.statistics.comparisons import paired
+from mammoshift.statistics.curve_values import ONE_RUN, aucs
+from mammoshift.statistics.margins import margin_tests
 from mammoshift.statistics.multireader import obuchowski_rockette_nested
-from mammoshift.statistics.transfer import FEW, difference_of_arm_drops, drop_of_arm, drops_of
+from mammoshift.statistics.paired_operating_points import rates_of_decisions
+from mammoshift.statistics.transfer import (
+    FEW,
+    FEWEST,
+    difference_of_arm_drops,
+    drop_of_arm,
+    drops_between,
+    drops_of,
+)
 
 A, B = [0, 1, 2], [3, 4, 5]
 
@@ -74,16 +85,20 @@ def test_one_run_speaks_of_its_own_model():
     assert ONE_RUN in difference_of_arm_drops(drops, A, [3]).note
 
 
-def test_a_drop_from_a_perfect_source_says_what_its_interval_lacks():
+def test_a_perfect_source_has_an_uncertainty_of_its_own():
     labels = np.repeat([0, 1], 20)
     source = auc_covariance(labels, np.arange(40.0))
     target = auc_covariance(labels, np.random.default_rng(0).normal(size=40) + labels)
     found = drop_of_arm(drops_of(source, target), [0], seeds_random=False)
-    assert found.note == f"{ONE_SIDED}; {FEW}"
+    assert found.note == ""
     assert found.se == pytest.approx(target.se[0])
-    assert drop_of_arm(drops_of(target, target), [0], seeds_random=False).note == FEW
+    # The upper limit holds what a lower AUC at the source leaves, the lower one cannot go higher.
+    alone = drop_of_arm(drops_of(target, source), [0], seeds_random=False)
+    assert (alone.ci_low, alone.ci_high) == pytest.approx((-found.ci_high, -found.ci_low))
     alike = drop_of_arm(drops_of(source, source), [0], seeds_random=False)
-    assert alike.note == IDENTICAL
+    assert (alike.estimate, alike.p, alike.note) == (0.0, 1.0, "")
+    assert -0.2 < alike.ci_low < -0.05
+    assert alike.ci_high == pytest.approx(-alike.ci_low)
 
 
 def test_different_curves_are_refused():
@@ -106,13 +121,69 @@ def test_a_drop_against_itself_is_zero_with_a_sane_interval(seed, seeds):
         assert found.ci_high < 0.4
 
 
+def _of_few(positives: int, curves: int = 1, images: int = 1) -> AucEstimate:
+    rng = np.random.default_rng(positives)
+    labels = np.repeat(np.repeat([0, 1], [200, positives]), images)
+    scores = rng.normal(size=(curves, labels.size)) + labels
+    patients = np.repeat(np.arange(200 + positives), images)
+    return auc_covariance(labels, scores, patients)
+
+
+@pytest.mark.parametrize(("positives", "few"), [(4, True), (5, False), (20, False)])
+def test_a_loss_of_so_few_patients_that_nothing_was_tried_says_so(positives: int, few: bool):
+    found = drop_of_arm(drops_of(_of_few(200), _of_few(positives)), [0], seeds_random=False)
+    assert (FEWEST in found.note) == few
+    assert FEW not in found.note
+
+
 @pytest.mark.parametrize(("positives", "few"), [(49, True), (50, False)])
-def test_a_loss_among_few_patients_says_what_its_interval_lacks(positives: int, few: bool) -> None:
-    rng = np.random.default_rng(1)
-
-    def estimate(n: int) -> AucEstimate:
-        labels = np.repeat([0, 1], [200, n])
-        return auc_covariance(labels, rng.normal(size=labels.size) + labels)
-
-    found = drop_of_arm(drops_of(estimate(200), estimate(positives)), [0], seeds_random=False)
+def test_a_loss_of_what_is_no_share_says_what_its_interval_lacks(positives: int, few: bool):
+    ends = [
+        replace(aucs(_of_few(n)), beforehand=None, values=np.array([at]))
+        for n, at in ((200, 0.4), (positives, 0.9))
+    ]
+    found = drop_of_arm(drops_between(*ends), [0], seeds_random=False)
     assert (FEW in found.note) == few
+    assert found.shape is None
+    assert found.ci_high - found.estimate == pytest.approx(found.estimate - found.ci_low)
+
+
+def test_the_interval_of_a_loss_among_few_patients_leans_to_the_loss():
+    """A high AUC of few patients may be chance, and then more is lost than it seems."""
+    drop = drop_of_arm(drops_of(_of_few(200), _of_few(12)), [0], seeds_random=False)
+    assert drop.ci_high - drop.estimate > 1.2 * (drop.estimate - drop.ci_low)
+    many = drop_of_arm(drops_of(_of_few(5000), _of_few(4000)), [0], seeds_random=False)
+    half = stats.t.ppf(0.975, many.df) * many.se
+    assert (many.ci_low, many.ci_high) == pytest.approx(
+        (many.estimate - half, many.estimate + half), abs=0.02 * half
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(5, 40), st.sampled_from([1, 3]), st.sampled_from([1, 2]), st.floats(-0.15, 0.15))
+def test_test_interval_and_verdict_of_a_loss_say_the_same(positives, seeds, images, value):
+    drops = drops_of(_of_few(60, seeds, images), _of_few(positives, seeds, images))
+    own = list(range(seeds))
+    drop = drop_of_arm(drops, own)
+    at_p = drop_of_arm(drops, own, 1.0 - drop.p)
+    end = at_p.ci_low if drop.estimate > 0.0 else at_p.ci_high
+    assert end == pytest.approx(0.0, abs=1e-9)
+    assert drop.p == pytest.approx(2.0 * stats.t.sf(abs(drop.statistic), drop.df))
+    for margin in {max(abs(value), 0.001), 0.05}:
+        (verdict,) = margin_tests([drop], margin, positive_is_loss=True)
+        (mirrored,) = margin_tests([drop], margin, positive_is_loss=False)
+        assert (drop.ci_high < margin) == (verdict.verdict == "non-inferior")
+        assert (drop.ci_low > margin) == (verdict.verdict == "inferior")
+        assert (drop.ci_low > -margin) == (mirrored.verdict == "non-inferior")
+        assert verdict.p_noninferior + verdict.p_inferior == pytest.approx(1.0)
+        assert (verdict.ci_low, verdict.ci_high) == pytest.approx((drop.ci_low, drop.ci_high))
+
+
+def test_a_rate_of_few_patients_that_are_all_called_has_limits():
+    labels = np.repeat([1, 0], [12, 40])
+    source = rates_of_decisions(np.repeat([1, 0], [100, 40]), np.arange(140) % 10 > 0)[0]
+    target = rates_of_decisions(labels, np.ones(52))[0]
+    drop = drop_of_arm(drops_between(source, target), [0], seeds_random=False)
+    assert drop.estimate == pytest.approx(-0.1)
+    assert 0.05 < drop.ci_high < 0.25
+    assert drop.ci_low > -0.25

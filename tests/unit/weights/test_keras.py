@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import batch_norm, conv2d, max_pool2d
 
+from keras_on_disk import write_end2end
 from mammoshift.configuration.model import Backbone, Head, WeightsFile
 from mammoshift.errors import WeightsError
 from mammoshift.models.classifier import build_classifier
@@ -23,38 +24,6 @@ WEIGHTS = WeightsFile(file="x.h5", format="keras_end2end", licence="by-nc-sa", s
 BACKBONE = Backbone(
     architecture="vgg16", mean=(0.2046,) * 3, std=(0.5,) * 3, weights=WEIGHTS, variable_size=True
 )
-VGG = [(1, 3, 64), (1, 64, 64), (2, 64, 128), (2, 128, 128), (3, 128, 256), (3, 256, 256)]
-VGG += [(3, 256, 256), (4, 256, 512), *[(4, 512, 512)] * 2, *[(5, 512, 512)] * 3]
-
-
-def write(path: Path) -> dict[str, np.ndarray]:
-    """Write a model with the names and shapes of Keras; return the arrays by their short names."""
-    random = np.random.default_rng(0)
-    arrays: dict[str, np.ndarray] = {}
-
-    def normal(*shape: int) -> np.ndarray:
-        scale = np.float32((2 / np.prod(shape[:-1])) ** 0.5)
-        return random.standard_normal(shape, np.float32) * scale
-
-    seen = dict.fromkeys(range(1, 6), 0)
-    for block, taken, given in VGG:
-        seen[block] += 1
-        layer = f"model_1/block{block}_conv{seen[block]}"
-        arrays[f"{layer}/kernel:0"] = normal(3, 3, taken, given)
-        arrays[f"{layer}/bias:0"] = np.full(given, 0.1, np.float32)
-    for number in (1, 2):
-        arrays[f"conv2d_{number}/conv2d_{number}/kernel:0"] = normal(3, 3, 512, 512)
-        arrays[f"conv2d_{number}/conv2d_{number}/bias:0"] = np.zeros(512, np.float32)
-        layer = f"batch_normalization_{number}/batch_normalization_{number}"
-        for kind in ("gamma", "beta", "moving_mean", "moving_variance"):
-            arrays[f"{layer}/{kind}:0"] = random.random(512, np.float32) + np.float32(0.5)
-    arrays["dense_1/dense_1/kernel:0"] = random.standard_normal((512, 2), np.float32)
-    arrays["dense_1/dense_1/bias:0"] = np.array([0.3, -0.2], np.float32)
-    with h5py.File(path, "w") as file:
-        for name, array in arrays.items():
-            file[f"model_weights/{name}"] = array
-        file["optimizer_weights/iterations"] = 5
-    return {name.split("/", 1)[1]: array for name, array in arrays.items()}
 
 
 def applied(arrays: dict[str, np.ndarray], images: Tensor) -> Tensor:
@@ -82,7 +51,7 @@ def applied(arrays: dict[str, np.ndarray], images: Tensor) -> Tensor:
 
 
 def test_the_published_classifier_gives_the_logits_of_its_layers(tmp_path: Path) -> None:
-    arrays = write(tmp_path / "x.h5")
+    arrays = write_end2end(tmp_path / "x.h5")
     assert sum(array.size for array in arrays.values()) == 19_439_426
     convert_weights(tmp_path / "x.h5", WEIGHTS, BACKBONE, tmp_path / "x.safetensors")
     state = read_converted(tmp_path / "x.safetensors")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -48,7 +49,7 @@ class ShownCrop:
 
     def shown(self, intensities: NDArray[np.float32]) -> NDArray[np.uint16]:
         """Return the crop, 0 to 65535, by the intensities in [0, 1] of each of `values`."""
-        return to_uint16(intensities).take(self.resized)
+        return np.asarray(cv2.LUT(self.resized, to_uint16(intensities)), np.uint16)
 
     def counts(self) -> NDArray[np.int64]:
         """Count the stored values of the breast in the crop, from 0."""

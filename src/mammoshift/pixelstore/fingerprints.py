@@ -41,7 +41,7 @@ def _averages(array: NDArray[np.uint16], rows: int, columns: int) -> NDArray[np.
     return np.rint(_band_means(_band_means(array, rows).T, columns).T).astype(np.uint16)
 
 
-def _band_means(array: NDArray[Any], bands: int) -> NDArray[np.float64]:
+def _band_means(array: NDArray[Any], bands: int) -> NDArray[np.floating[Any]]:
     """Return the means of bands of equal height: shape (bands, columns).
 
     A row that an edge divides counts for both bands by its parts.

@@ -26,6 +26,7 @@ from mammoshift.pixelstore.assignment import shard_of
 from mammoshift.pixelstore.index import EXCLUSIONS_FILE
 from mammoshift.pixelstore.receipt import SHARD_FILES, Receipt, ShardRecord, read_receipt
 from mammoshift.pixelstore.writer import write_shard
+from mammoshift.provenance.planned_code import check_code
 from mammoshift.provenance.sealed import read_sealed, write_sealed
 from mammoshift.provenance.sums import check_sha256, remembered_sha256
 
@@ -171,6 +172,7 @@ def _shard(
         print(f"{name}: kept, {known.images} images")
         return known
     report = write_shard(part, root, recipe, folder, regions=regions, workers=workers)
+    check_code()
     sums = {file: remembered_sha256(folder / file) for file in SHARD_FILES}
     record = ShardRecord(name, key, report.images, sums)
     write_sealed(folder / RECORD_FILE, asdict(record))

@@ -28,6 +28,7 @@ from typing import Any
 
 from mammoshift.errors import DamagedFileError
 from mammoshift.files import sha256_of_file
+from mammoshift.provenance.planned_code import check_code
 from mammoshift.provenance.sealed import read_sealed, write_sealed
 from mammoshift.provenance.sums import remembered_sha256
 from mammoshift.provenance.versions import (
@@ -151,7 +152,13 @@ class Store:
             Name in the store -> file.
         of
             What it is, for people.
+
+        Raises
+        ------
+        CodeChangedError
+            If the code that made it is not the one that its key says.
         """
+        check_code()
         size = sum(path.stat().st_size for path in outputs.values())
         if size > self.gigabytes * GIGABYTE:
             return

@@ -23,6 +23,7 @@ from mammoshift.errors import DamagedFileError, TableError
 from mammoshift.files import atomic_path, write_text_atomically
 from mammoshift.pixelstore.reader import PixelStore
 from mammoshift.pixelstore.receipt import checked_folders, read_receipt
+from mammoshift.provenance.planned_code import check_code
 from mammoshift.radiomics.breast import breast_region
 from mammoshift.radiomics.openbreast.region import Region
 from mammoshift.radiomics.settings import SETS
@@ -118,6 +119,7 @@ def _known(
 
 
 def _keep(kept: Kept, code: Mapping[str, str], output: Path) -> None:
+    check_code()
     kept.code.unlink(missing_ok=True)
     with atomic_path(kept.table) as temporary:
         temporary.write_bytes(output.read_bytes())

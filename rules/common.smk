@@ -27,6 +27,7 @@ from mammoshift.provenance.accepted import described_changes, read_accepted
 from mammoshift.provenance.fingerprint import file_hashes
 from mammoshift.provenance.finished import Fingerprints
 from mammoshift.provenance.keys import code_name
+from mammoshift.provenance.planned_code import VARIABLE, hand_on
 from mammoshift.provenance.versions import SETTING as VERSIONS_SETTING
 
 ENVIRONMENT = "../envs/mammoshift.yaml"
@@ -80,12 +81,17 @@ if not workflow.non_local_exec and "gpu" not in workflow.global_resources:
 SCRIPTS = HOME / "workflow" / "scripts"
 FINGERPRINTS = Fingerprints(SCRIPTS, LIBRARY, CODE_MEMORY.parent)
 
+# A process that only runs a job of the plan, on another node, leaves it what the plan was.
+PLANS = workflow.is_main_process or VARIABLE not in os.environ
+
 
 @cache
 def fingerprint(script, modules):
     """Return the fingerprint of all first-party code that a script and some modules reach."""
     result = FINGERPRINTS.of(script, modules)
     CODES[code_name(result)] = (SCRIPTS / script, modules)
+    if PLANS:
+        hand_on(SCRIPTS, FINGERPRINTS.planned())
     return result
 
 

@@ -46,3 +46,7 @@ class LeakageError(MammoshiftError):
 
 class DamagedFileError(MammoshiftError):
     """A file of the results is not what was written: damaged, replaced or missing."""
+
+
+class CodeChangedError(MammoshiftError):
+    """The code of a job is no longer the one that the job was planned with."""

@@ -80,3 +80,18 @@ def test_a_target_or_a_configuration_that_is_not_there_is_an_error(project: Proj
         assert done.returncode == 1
         assert done.stderr.startswith(f"Error: {arguments[-1]}: ")
         assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_job_whose_code_was_edited_after_planning_writes_nothing(project: Project) -> None:
+    """What `git pull` during a run does: jobs that have not started would run other code."""
+    model = project.folder / "results/small/plain/seed-0/fold-0/model.safetensors"
+    model.unlink()
+    edit = f"Path({LOSSES!r}).write_text(Path({LOSSES!r}).read_text() + '\\nset().clear()\\n')"
+    rules = "rules/common.smk"
+    # Called when all is planned and nothing has started.
+    project.edit(rules, "def check_planned():\n", f"def check_planned():\n    {edit}\n")
+    done = project.snakemake(str(model.relative_to(project.folder)), check=False)
+    assert done.returncode
+    (log,) = project.folder.glob("logs/small/plain/seed-0/fold-0/train_arm.log")
+    assert "the code of train_arm.py changed while the study ran" in log.read_text()
+    assert not model.exists()

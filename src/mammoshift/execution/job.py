@@ -16,6 +16,8 @@ from typing import Any
 from mammoshift.errors import MammoshiftError
 from mammoshift.execution.allocator import keep_freed_memory
 from mammoshift.provenance.inputs import check_inputs, note_outputs
+from mammoshift.provenance.keys import CODE
+from mammoshift.provenance.planned_code import check_code, watch
 
 YOUNG_OBJECTS = 50_000
 """Objects that a job makes before the collector looks at the youngest; Python's default is 700."""
@@ -32,7 +34,8 @@ def prepare_jobs(library: Path) -> None:
 def running(job: Any, also: Iterable[Path] = ()) -> Iterator[None]:
     """Run a job of the workflow: with its log, on inputs that are what was written.
 
-    At its end the sums of its outputs and the versions that made them are noted beside them.
+    At its end the sums of its outputs and the versions that made them are noted beside them. A
+    job whose code is not what was planned, before its work or after it, ends with an error.
 
     Parameters
     ----------
@@ -42,8 +45,10 @@ def running(job: Any, also: Iterable[Path] = ()) -> Iterator[None]:
         Folders of files that the job writes beside its declared outputs.
     """
     with job_log(job.log[0]):
+        watch(Path(str(sys.modules["__main__"].__file__)), job.params.get(CODE))
         check_inputs([Path(path) for path in job.input])
         yield
+        check_code()
         note_outputs([Path(path) for path in job.output], also)
 
 

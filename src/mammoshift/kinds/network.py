@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
 from mammoshift.configuration.model import Arm
@@ -72,7 +71,6 @@ def fit(request: FitRequest) -> None:
         result = train_arm(training, progress=print)
         tell_all(observers, result.history)
         write_artefacts(request.folder, training, result)
-        shutil.rmtree(request.run_folder)
 
 
 def score(request: ScoreRequest) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -26,11 +27,15 @@ from mammoshift.pixelstore.assignment import shard_of
 from mammoshift.pixelstore.index import EXCLUSIONS_FILE
 from mammoshift.pixelstore.receipt import SHARD_FILES, Receipt, ShardRecord, read_receipt
 from mammoshift.pixelstore.writer import write_shard
+from mammoshift.provenance.planned_code import check_code
 from mammoshift.provenance.sealed import read_sealed, write_sealed
 from mammoshift.provenance.sums import check_sha256, remembered_sha256
+from mammoshift.provenance.versions import made_here, may_be_kept, note_kept
 
 IMAGES_PER_SHARD = 256
 RECORD_FILE = "shard.json"
+MADE_FILE = "made.json"
+"""The versions, the time and the machine that made a shard; its record says what the arrays are."""
 READ_OF_A_REGION = ("annotation_id", "image_id", "shape", "points", "radius")
 READ_OF_AN_IMAGE = (
     "image_id",
@@ -166,13 +171,17 @@ def _shard(
     """Return the record of one shard, made now unless what is there holds."""
     key = _key(part, regions if recipe.patch is not None else regions.iloc[:0], recipe, code)
     folder = store / name
-    known = _known(folder)
-    if known is not None and known.key == key and _is_whole(folder, known):
+    known, made = _known(folder)
+    if known is not None and known.key == key and may_be_kept(made) and _is_whole(folder, known):
+        note_kept(made)
         print(f"{name}: kept, {known.images} images")
         return known
+    began = time.monotonic()
     report = write_shard(part, root, recipe, folder, regions=regions, workers=workers)
+    check_code()
     sums = {file: remembered_sha256(folder / file) for file in SHARD_FILES}
     record = ShardRecord(name, key, report.images, sums)
+    write_sealed(folder / MADE_FILE, made_here(time.monotonic() - began))
     write_sealed(folder / RECORD_FILE, asdict(record))
     print(f"{name}: {report.images} images stored, {len(report.exclusions)} unreadable")
     return record
@@ -202,12 +211,13 @@ def _plain(value: Any) -> object:
     return None if value is None or value != value else value
 
 
-def _known(folder: Path) -> ShardRecord | None:
+def _known(folder: Path) -> tuple[ShardRecord | None, dict[str, Any] | None]:
+    """Return the record of a shard, and what is noted of its making."""
     try:
         known = read_sealed(folder / RECORD_FILE)
-        return None if known is None else ShardRecord(**known)
+        return None if known is None else ShardRecord(**known), read_sealed(folder / MADE_FILE)
     except (DamagedFileError, TypeError):
-        return None
+        return None, None
 
 
 def _is_whole(folder: Path, record: ShardRecord) -> bool:

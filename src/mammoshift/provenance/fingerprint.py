@@ -20,6 +20,7 @@ from functools import cache
 from pathlib import Path
 
 from mammoshift.files import write_text_atomically
+from mammoshift.provenance.planned_code import DEFINITIONS
 from mammoshift.provenance.reach import Definition, Library, Reach
 from mammoshift.provenance.scopes import FIRST_PARTY
 from mammoshift.provenance.sources import Source, Unit, read_source
@@ -33,8 +34,6 @@ _OWN_FILES = (
     "scopes.py",
     "sources.py",
 )
-DEFINITIONS = "definitions"
-"""Name of the one entry of a rule's fingerprint, so that it is told from other parameters."""
 _REMEMBERED = 1000
 """Files that are remembered before those that are not read any more are forgotten."""
 

@@ -7,16 +7,20 @@ only: this is imported while Snakemake parses.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from functools import cached_property
 from pathlib import Path
 
 from mammoshift.files import write_text_atomically
-from mammoshift.provenance.fingerprint import DEFINITIONS, code_key
-from mammoshift.provenance.scopes import FIRST_PARTY
+from mammoshift.provenance.fingerprint import code_key
+from mammoshift.provenance.planned_code import (
+    DEFINITIONS,
+    PlannedCode,
+    file_states,
+    state_of,
+    use_of,
+)
 
 
 class Fingerprints:
@@ -41,7 +45,7 @@ class Fingerprints:
 
         It is one hash of all definitions, so that one may move to another module.
         """
-        use = json.dumps([script, sorted(by_name)])
+        use = use_of(script, by_name)
         if use not in self._known:
             path = self._scripts / script
             key = code_key(path, self._library, self._parsed, by_name)
@@ -50,18 +54,19 @@ class Fingerprints:
             write_text_atomically(self._finished, json.dumps(content))
         return self._known[use]
 
+    def planned(self) -> PlannedCode:
+        """Return what a job needs to know that its code is still the one of this plan."""
+        return PlannedCode(
+            library=str(self._library),
+            memory=str(self._parsed.absolute()),
+            state=self._state,
+            found={use: found[DEFINITIONS] for use, found in self._known.items()},
+        )
+
     @cached_property
     def _state(self) -> str:
-        """A hash of the name, the size and the times of every file of the code.
-
-        The time of the last change of a file's state is the system's own: no program sets it, so
-        that a file with another content never looks like the one before.
-        """
-        digest = hashlib.sha256()
-        for folder in (self._library / FIRST_PARTY, self._scripts):
-            for path, found in sorted(_states(folder)):
-                digest.update(f"{path}\0{found}\0".encode())
-        return digest.hexdigest()
+        """A hash of the name, the size and the times of every file of the code."""
+        return state_of(file_states(self._library, self._scripts))
 
     @cached_property
     def _known(self) -> dict[str, dict[str, str]]:
@@ -72,17 +77,6 @@ class Fingerprints:
             return known if _is_well_formed(known) else {}
         except (OSError, ValueError, KeyError, TypeError):
             return {}
-
-
-def _states(folder: str | Path) -> Iterator[tuple[str, str]]:
-    """Yield the path of every Python file below a folder, and its size and times."""
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir():
-                yield from _states(entry.path)
-            elif entry.name.endswith(".py"):
-                found = entry.stat()
-                yield entry.path, f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
 
 
 def _is_well_formed(known: object) -> bool:

@@ -14,11 +14,13 @@ system has copy-on-write, so that nobody damages it by an edit in place.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
 import os
 import shutil
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,6 +30,7 @@ from typing import Any
 
 from mammoshift.errors import DamagedFileError
 from mammoshift.files import sha256_of_file
+from mammoshift.provenance.planned_code import check_code
 from mammoshift.provenance.sealed import read_sealed, write_sealed
 from mammoshift.provenance.sums import remembered_sha256
 from mammoshift.provenance.versions import (
@@ -47,6 +50,9 @@ GIGABYTE = 1000**3
 _ASKED_FROM = 1_000_000
 """Bytes of a result from which on keeping it looks at the size of the store."""
 _FICLONE = 0x40049409
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_ABANDONED = 24 * 3600.0
+"""Seconds after which what a process of another machine has half kept is taken to be abandoned."""
 
 
 def result_key(parameters: Mapping[str, object], inputs: Sequence[Path]) -> str:
@@ -105,7 +111,9 @@ class Store:
                 return False
             for name, destination in outputs.items():
                 _copy(folder / name, destination)
-            os.utime(folder / ENTRY)
+            with contextlib.suppress(OSError):
+                # What another user kept may be one's own to read alone.
+                os.utime(folder / ENTRY)
         except (OSError, DamagedFileError, KeyError, TypeError):
             # Another process may drop what is kept at any time.
             return False
@@ -119,8 +127,10 @@ class Store:
         make: Callable[[], None],
         of: str,
         log: Path | None = None,
-    ) -> None:
+    ) -> bool:
         """Restore the files of `key`, or make them and keep them with their log.
+
+        Return whether they are kept, or need not be; see `keep`.
 
         Parameters
         ----------
@@ -137,13 +147,16 @@ class Store:
         if self.restore(key, outputs):
             print(f"restored the finished {of}, {key}; its own log:")
             print(self.text(key, LOG))
-            return
+            return True
         make()
         sys.stdout.flush()
-        self.keep(key, outputs if log is None else {**outputs, LOG: log}, of)
+        return self.keep(key, outputs if log is None else {**outputs, LOG: log}, of)
 
-    def keep(self, key: str, outputs: Mapping[str, Path], of: str = "") -> None:
+    def keep(self, key: str, outputs: Mapping[str, Path], of: str = "") -> bool:
         """Keep the files of a finished result under `key`, and drop what the size does not allow.
+
+        A store that cannot be written to ends no job: it says so. On a full disk what was not used
+        for longest makes room first.
 
         Parameters
         ----------
@@ -151,32 +164,72 @@ class Store:
             Name in the store -> file.
         of
             What it is, for people.
+
+        Returns
+        -------
+        bool
+            Whether the store did what it should: False where it could not be written to.
+
+        Raises
+        ------
+        CodeChangedError
+            If the code that made it is not the one that its key says.
         """
+        check_code()
         size = sum(path.stat().st_size for path in outputs.values())
         if size > self.gigabytes * GIGABYTE:
-            return
-        final = self._place(key)
-        staging = final.with_name(f".{key}-{os.getpid()}")
-        shutil.rmtree(staging, ignore_errors=True)
-        staging.mkdir(parents=True)
-        for name, path in outputs.items():
-            _copy(path, staging / name)
-        entry = {
-            "of": of,
-            "files": {name: sha256_of_file(staging / name) for name in outputs},
-            "versions": loaded_versions(),
-            "seconds": round(seconds_of_work(), 3),
-            "machines": machines_of_work(),
-            "kept": time.time(),
-        }
-        write_sealed(staging / ENTRY, entry)
-        shutil.rmtree(final, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            # Another process kept the same meanwhile.
-            staging.rename(final)
-        shutil.rmtree(staging, ignore_errors=True)
+            return True
+        try:
+            self._put(key, outputs, of)
+        except OSError as error:
+            if error.errno not in _FULL or not self._make_room(size):
+                return self._could_not(of, key, error)
+            try:
+                self._put(key, outputs, of)
+            except OSError as again:
+                return self._could_not(of, key, again)
         if size > _ASKED_FROM:
             self.shrink(self.gigabytes, spared=key)
+        return True
+
+    def _put(self, key: str, outputs: Mapping[str, Path], of: str) -> None:
+        final = self._place(key)
+        staging = final.with_name(f".{key}-{os.getpid()}-{socket.gethostname()}")
+        _drop_abandoned(final.parent)
+        try:
+            staging.mkdir(parents=True)
+            for name, path in outputs.items():
+                _copy(path, staging / name)
+            entry = {
+                "of": of,
+                "files": {name: sha256_of_file(staging / name) for name in outputs},
+                "versions": loaded_versions(),
+                "seconds": round(seconds_of_work(), 3),
+                "machines": machines_of_work(),
+                "kept": time.time(),
+            }
+            write_sealed(staging / ENTRY, entry)
+            shutil.rmtree(final, ignore_errors=True)
+            try:
+                staging.rename(final)
+            except OSError:
+                # Another process kept the same meanwhile.
+                if not (final / ENTRY).is_file():
+                    raise
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+    def _make_room(self, size: int) -> bool:
+        """Drop as much as a result takes; tell whether anything was dropped."""
+        known = sum(entry.size for entry in self.entries())
+        return bool(self.shrink(max(known - size, 0) / GIGABYTE))
+
+    def _could_not(self, of: str, key: str, error: OSError) -> bool:
+        print(
+            f"warning: {of or 'the result'}, {key}, is not kept in {self.folder} "
+            f"({error.strerror or error}); it is made again if it is deleted or changed back to"
+        )
+        return False
 
     def text(self, key: str, name: str) -> str:
         """Return a kept text, of a result that was kept without it nothing."""
@@ -216,6 +269,8 @@ class Store:
 
     def shrink(self, gigabytes: float, spared: str = "") -> list[Entry]:
         """Drop what was not used for longest until no more than a size is left; return it."""
+        for shelf in self.folder.glob("??"):
+            _drop_abandoned(shelf)
         known = sorted(self.entries(), key=lambda entry: entry.used)
         size = sum(entry.size for entry in known)
         dropped = []
@@ -224,12 +279,34 @@ class Store:
                 break
             if entry.key != spared:
                 shutil.rmtree(entry.folder, ignore_errors=True)
+                if entry.folder.exists():
+                    # It is another user's.
+                    continue
                 dropped.append(entry)
                 size -= entry.size
         return dropped
 
     def _place(self, key: str) -> Path:
         return self.folder / key[:2] / key
+
+
+def _drop_abandoned(shelf: Path) -> None:
+    """Remove what processes that are gone have half kept."""
+    machine = socket.gethostname()
+    for staging in shelf.glob(".*-*"):
+        _, pid, host = [*staging.name.split("-", 2), ""][:3]
+        try:
+            here = host == machine and pid.isdecimal()
+            age = time.time() - staging.stat().st_mtime
+            dead = not _runs(int(pid)) if here else age > _ABANDONED
+        except OSError:
+            continue
+        if dead:
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+def _runs(pid: int) -> bool:
+    return Path("/proc", str(pid)).exists()
 
 
 def _is_valid(entry: Mapping[str, Any], folder: Path, outputs: Mapping[str, Path]) -> bool:

@@ -1,8 +1,9 @@
 """Checking that a file still has the content that its receipt states, once per state of the file.
 
-The hash of a file is computed when it is first used and whenever its size, modification
-time or inode is another than at the last look; what was seen then is remembered beside a large
-file, and by the process for a small one.
+The hash of a file is computed when it is first used and whenever its size, inode, modification
+time or time of change is another than at the last look; what was seen then is remembered beside a
+large file, and by the process for a small one. The time of change is the system's own and no
+program sets it, so that an edit that puts the modification time back is seen.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import os
 from pathlib import Path
 
 from mammoshift.errors import DamagedFileError
@@ -18,8 +20,11 @@ from mammoshift.files import sha256_of_file, write_text_atomically
 SMALL_BYTES = 4 * 1024**2
 """Files below this are hashed by every process that reads them, and leave no note."""
 
-_known: dict[tuple[str, int, int, int], str] = {}
-_noted: set[tuple[str, int, int, int]] = set()
+Place = tuple[str, int, int, int, int]
+"""A file and its look: its path, then as `_look` has it."""
+
+_known: dict[Place, str] = {}
+_noted: set[Place] = set()
 
 
 def remembered_sha256(path: Path, leave_note: bool = True) -> str:
@@ -32,8 +37,7 @@ def remembered_sha256(path: Path, leave_note: bool = True) -> str:
         any case.
     """
     status = path.stat()
-    look = [status.st_size, status.st_mtime_ns, status.st_ino]
-    place = (str(path.resolve()), status.st_size, status.st_mtime_ns, status.st_ino)
+    place = (str(path.resolve()), *_look(status))
     if status.st_size <= SMALL_BYTES:
         if place not in _known:
             _known[place] = sha256_of_file(path)
@@ -43,14 +47,13 @@ def remembered_sha256(path: Path, leave_note: bool = True) -> str:
             # Where a file system has no locks, each reads it.
             with contextlib.suppress(OSError):
                 fcntl.flock(stream, fcntl.LOCK_EX)
-            _know_large(path, place, look, leave_note)
+            _know_large(path, place, leave_note)
     return _known[place]
 
 
-def _know_large(
-    path: Path, place: tuple[str, int, int, int], look: list[int], leave_note: bool
-) -> None:
+def _know_large(path: Path, place: Place, leave_note: bool) -> None:
     """Take the hash of a large file from the note beside it, or from the file."""
+    look = list(place[1:])
     noted = _of_note(path, look)
     known = noted or _known.get(place) or sha256_of_file(path)
     _known[place] = known
@@ -77,12 +80,17 @@ def note_new_time(path: Path) -> None:
     try:
         known = json.loads(_note_of(path).read_text(encoding="utf-8"))
         status = path.stat()
-        size, _, inode = known["look"]
+        size, _, inode, _ = known["look"]
         if (size, inode) == (status.st_size, status.st_ino):
-            look = [status.st_size, status.st_mtime_ns, status.st_ino]
+            look = list(_look(status))
             write_text_atomically(_note_of(path), json.dumps({**known, "look": look}))
     except (OSError, ValueError, KeyError, TypeError):
         return
+
+
+def _look(status: os.stat_result) -> tuple[int, int, int, int]:
+    """Return what tells one state of a file from another."""
+    return status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns
 
 
 def check_sha256(path: Path, expected: str, mend: str) -> None:

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import Any
 
 from mammoshift.provenance.machine import machine
 
@@ -48,12 +49,15 @@ def loaded_versions() -> dict[str, str]:
     are named where they differ.
     """
     found: dict[str, set[str]] = {}
-    own = {dist: installed(dist) for name, dist in LIBRARIES.items() if name in sys.modules}
-    for versions in (own, *(versions for versions, _, _ in _restored)):
+    for versions in (_own_versions(), *(versions for versions, _, _ in _restored)):
         for name, version in versions.items():
             if version:
                 found.setdefault(name, set()).update(version.split(", "))
     return {name: ", ".join(sorted(versions)) for name, versions in sorted(found.items())}
+
+
+def _own_versions() -> dict[str, str]:
+    return {dist: installed(dist) for name, dist in LIBRARIES.items() if name in sys.modules}
 
 
 def seconds_of_work() -> float:
@@ -71,6 +75,36 @@ def machines_of_work() -> list[str]:
     if not _restored or "torch" in sys.modules:
         found.add(machine())
     return sorted(found)
+
+
+def made_here(seconds: float) -> dict[str, Any]:
+    """Return what is noted of a part that this process made in `seconds`, for `may_be_kept`."""
+    # So that this machine counts although other parts were kept.
+    _restored.append(({}, 0.0, (machine(),)))
+    return {"versions": _own_versions(), "seconds": round(seconds, 3), "machines": [machine()]}
+
+
+def made_in_all() -> dict[str, Any]:
+    """Return what is noted of parts of which some were kept: as `made_here`, with theirs."""
+    return {
+        "versions": loaded_versions(),
+        "seconds": round(seconds_of_work(), 3),
+        "machines": machines_of_work(),
+    }
+
+
+def may_be_kept(made: Mapping[str, Any] | None) -> bool:
+    """Tell whether a part of a result that was made earlier holds under the versions of now.
+
+    Only where those must be the same may it not; what nothing is known of then does not hold.
+    """
+    return not must_be_the_same() or (made is not None and not differing(made["versions"]))
+
+
+def note_kept(made: Mapping[str, Any] | None) -> None:
+    """Take in the versions, time and machines of a part that was kept, as far as known."""
+    if made is not None:
+        note_restored(made["versions"], made["seconds"], made["machines"])
 
 
 def note_restored(

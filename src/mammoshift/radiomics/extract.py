@@ -6,7 +6,6 @@ image are computed.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,9 +19,12 @@ from numpy.typing import NDArray
 from mammoshift import registry
 from mammoshift.contracts.features import IDENTITY, read_features, write_features
 from mammoshift.errors import DamagedFileError, TableError
-from mammoshift.files import atomic_path, write_text_atomically
+from mammoshift.files import atomic_path
 from mammoshift.pixelstore.reader import PixelStore
 from mammoshift.pixelstore.receipt import checked_folders, read_receipt
+from mammoshift.provenance.planned_code import check_code
+from mammoshift.provenance.sealed import read_sealed, write_sealed
+from mammoshift.provenance.versions import made_in_all, may_be_kept, note_kept
 from mammoshift.radiomics.breast import breast_region
 from mammoshift.radiomics.openbreast.region import Region
 from mammoshift.radiomics.settings import SETS
@@ -42,7 +44,10 @@ class FeatureSet(Protocol):
 
 @dataclass(frozen=True)
 class Kept:
-    """Where features outlive Snakemake's bookkeeping: a table, and the code that made it."""
+    """Where features outlive Snakemake's bookkeeping: a table, and the code that made it.
+
+    With the code stand the versions of the libraries, the time and the machines.
+    """
 
     table: Path
     code: Path
@@ -107,18 +112,21 @@ def _known(
 ) -> dict[tuple[str, float | None], NDArray[np.float64]]:
     """Return the features that hold, by the hash of the array and its spacing."""
     try:
-        if json.loads(kept.code.read_text(encoding="utf-8")) != dict(code):
+        record = read_sealed(kept.code)
+        if record is None or record["code"] != dict(code) or not may_be_kept(record["made"]):
             return {}
         table = read_features(kept.table)[1]
-    except (OSError, ValueError, TableError, DamagedFileError):
+    except (OSError, KeyError, TableError, DamagedFileError):
         return {}
+    note_kept(record["made"])
     distances = [None if np.isnan(d) else d for d in table["spacing_mm"].astype(float)]
     values = table[list(names)].to_numpy(dtype=np.float64)
     return dict(zip(zip(table["pixel_hash"], distances, strict=True), values, strict=True))
 
 
 def _keep(kept: Kept, code: Mapping[str, str], output: Path) -> None:
+    check_code()
     kept.code.unlink(missing_ok=True)
     with atomic_path(kept.table) as temporary:
         temporary.write_bytes(output.read_bytes())
-    write_text_atomically(kept.code, json.dumps(dict(code)) + "\n")
+    write_sealed(kept.code, {"code": dict(code), "made": made_in_all()})

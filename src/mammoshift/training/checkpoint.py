@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from mammoshift.files import atomic_path, sha256_of_file
+from mammoshift.provenance.planned_code import check_code
 
 KEPT = 2
 DIGEST_LENGTH = 16
@@ -137,7 +138,14 @@ def save_checkpoint(folder: Path, key: str, step: int, state: dict[str, Any]) ->
         Number of optimiser steps done; orders the checkpoints.
     state
         Tensors, numbers, text, lists and dicts only.
+
+    Raises
+    ------
+    CodeChangedError
+        If the code is no longer the one that this job was planned with: another job with `key`
+        would go on from what it did.
     """
+    check_code()
     path = _save_named(folder, f"checkpoint-{step:09d}", {"key": key, "state": state})
     for old in _checkpoints(folder)[KEPT:] + _kept_models(folder)[KEPT * ROLES :]:
         old.unlink()

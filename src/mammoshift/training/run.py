@@ -7,7 +7,9 @@ job whose key is known restores its run instead of training again.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,7 @@ from mammoshift.configuration.search import Value
 from mammoshift.contracts.cases import TRAIN, VALIDATION, read_cases, subset_of
 from mammoshift.contracts.run import Run
 from mammoshift.errors import TrainingError
+from mammoshift.execution.lock import alone_in
 from mammoshift.kinds._inputs import CaseInputs, InputFiles
 from mammoshift.kinds._protocol import MODEL_RECORD, FitRequest, kind_of
 from mammoshift.provenance.reuse import Store, result_key
@@ -104,9 +107,24 @@ def run_training(job: TrainingJob) -> None:
         _files_of_start(job.start),
     )
     store = job.store or Store(job.folder / "kept")
-    store.once(
+    is_kept = store.once(
         key, outputs, lambda: _fit(job, arm, cases, inputs, key), f"training of {job.run}", job.log
     )
+    if is_kept:
+        _drop_state(_run_folder(job))
+
+
+def _run_folder(job: TrainingJob) -> Path:
+    """Return where the state of an unfinished training lies."""
+    return job.folder / "run"
+
+
+def _drop_state(run_folder: Path) -> None:
+    """Remove the state of a training that is finished, unless another process trains there."""
+    if not run_folder.is_dir():
+        return
+    with contextlib.suppress(TrainingError), alone_in(run_folder):
+        shutil.rmtree(run_folder)
 
 
 def _fit(job: TrainingJob, arm: ArmBase, cases: pd.DataFrame, inputs: CaseInputs, key: str) -> None:
@@ -123,7 +141,7 @@ def _fit(job: TrainingJob, arm: ArmBase, cases: pd.DataFrame, inputs: CaseInputs
             scores=inputs.scores.get(job.run.seed),
             start=_start(job.start),
             folder=job.folder,
-            run_folder=job.folder / "run",
+            run_folder=_run_folder(job),
             key=key,
             lineage=job.settings["lineage"],
             given_up=job.given_up,

@@ -21,7 +21,8 @@ from mammoshift.pixelstore.receipt import (
     stores_by_dataset,
     write_receipt,
 )
-from mammoshift.provenance import sums
+from mammoshift.provenance import sums, versions
+from mammoshift.provenance.versions import RERUN
 
 RECIPE = InputRecipe(size=(32, 24), tone="full_range", crop="none", orientation="as_stored")
 NONE = ANNOTATIONS_SCHEMA.empty_table().to_pandas()
@@ -93,6 +94,28 @@ def test_a_changed_file_makes_its_own_shard_again(
     assert said.count("images stored") == 1
     assert said.count("kept") == len(before.shards) - 1 > 1
     assert [s.sha256 for s in before.shards] == [s.sha256 for s in after.shards]
+
+
+@pytest.mark.parametrize(("setting", "word"), [("", "kept"), (RERUN, "images stored")])
+def test_a_shard_of_other_versions_is_kept_with_them_or_made_again(
+    tmp_path: Path,
+    files: pd.DataFrame,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    setting: str,
+    word: str,
+) -> None:
+    monkeypatch.setattr(versions, "_restored", [])
+    monkeypatch.setenv(versions.SETTING, setting)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(versions, "installed", lambda _: "0.1")
+        before = read_receipt(_write(tmp_path, files))
+    assert "0.1" not in versions.loaded_versions()["numpy"]
+    capsys.readouterr()
+    after = read_receipt(_write(tmp_path, files))
+    assert capsys.readouterr().out.count(word) == 2
+    assert before == after
+    assert ("0.1" in versions.loaded_versions()["numpy"]) == (setting == "")
 
 
 def test_another_number_of_shards_leaves_no_old_ones(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -132,3 +135,103 @@ def test_what_a_killed_job_half_kept_is_no_entry(store: Store, finished: dict[st
     (half / ENTRY).write_text("{}", encoding="utf-8")
     store.keep("k2", finished)
     assert [entry.key for entry in store.entries()] == ["k2"]
+
+
+class FullDisk:
+    """A disk that has room for a number of files, and gains it when a folder is removed."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, room: int, number: int) -> None:
+        self.room, self.number = room, number
+        self.copy, self.remove = reuse._copy, reuse.shutil.rmtree
+        monkeypatch.setattr(reuse, "_copy", self.copied)
+        monkeypatch.setattr(reuse.shutil, "rmtree", self.removed)
+
+    def copied(self, source: Path, destination: Path) -> None:
+        if self.room == 0:
+            raise OSError(self.number, os.strerror(self.number))
+        self.room -= 1
+        self.copy(source, destination)
+
+    def removed(self, folder: Path, **options: bool) -> None:
+        self.room += len([*folder.glob("[!.]*")]) if folder.is_dir() else 0
+        self.remove(folder, **options)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS])
+def test_a_store_that_cannot_keep_fails_no_job(
+    store: Store,
+    finished: dict[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    number: int,
+) -> None:
+    FullDisk(monkeypatch, room=1, number=number)
+    assert not store.keep("k1", finished, of="training of plain")
+    said = capsys.readouterr().out
+    assert said.startswith("warning: training of plain, k1, is not kept in ")
+    assert os.strerror(number) in said
+    assert not [path for path in store.folder.rglob("*") if path.is_file()]
+    assert all(path.is_file() for path in finished.values())
+
+
+def test_on_a_full_disk_what_was_not_used_for_longest_makes_room(
+    store: Store, finished: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for time, key in enumerate(KEYS):
+        store.keep(key, finished)
+        os.utime(store.folder / key[:2] / key / ENTRY, (time, time))
+    FullDisk(monkeypatch, room=1, number=errno.ENOSPC)
+    assert store.keep("dd4", finished)
+    assert {entry.key for entry in store.entries()} == {*KEYS[1:], "dd4"}
+
+
+def test_a_store_in_a_place_that_is_no_folder_fails_no_job(
+    tmp_path: Path, finished: dict[str, Path]
+) -> None:
+    (tmp_path / "store").write_text("a file")
+    assert not Store(tmp_path / "store").once("k1", finished, lambda: None, of="it")
+
+
+def test_what_dead_processes_half_kept_is_dropped(store: Store, finished: dict[str, Path]) -> None:
+    shelf, host = store.folder / "k1", socket.gethostname()
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    names = {
+        f".k1a-{dead.pid}-{host}": False,
+        f".k1b-{os.getpid()}-{host}": True,
+        f".k1c-{dead.pid}-another": True,
+        ".k1d-1-another": False,
+    }
+    for name in names:
+        (shelf / name).mkdir(parents=True)
+    os.utime(shelf / ".k1d-1-another", (1.0, 1.0))
+    store.keep("k1", finished)
+    assert {name: (shelf / name).exists() for name in names} == names
+
+
+def test_what_another_user_kept_is_restored(
+    store: Store, finished: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.keep("k1", finished)
+
+    def refused(path: Path, *_: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), str(path))
+
+    monkeypatch.setattr(reuse.os, "utime", refused)
+    finished["model"].unlink()
+    assert store.restore("k1", finished)
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+def test_what_is_kept_may_be_read_by_whom_the_umask_allows(
+    store: Store, finished: dict[str, Path], mask: int, mode: int
+) -> None:
+    before = os.umask(mask)
+    try:
+        store.keep("k1", finished)
+    finally:
+        os.umask(before)
+    (entry,) = store.entries()
+    assert {path.stat().st_mode & 0o777 for path in entry.folder.iterdir()} == {mode}
+    executable = mode | (mode & 0o444) >> 2
+    assert {path.stat().st_mode & 0o777 for path in (entry.folder, store.folder)} == {executable}

@@ -24,6 +24,8 @@ from mammoshift.contracts.features import (
     write_scores,
 )
 from mammoshift.errors import DamagedFileError, TableError
+from mammoshift.provenance import versions
+from mammoshift.provenance.versions import RERUN
 from mammoshift.radiomics import extract
 from mammoshift.radiomics.extract import extract_features
 from mammoshift.radiomics.openbreast.region import Region
@@ -66,6 +68,27 @@ def test_features_of_unchanged_images_are_kept(tmp_path: Path, seen: list[float]
     assert table["iavg"].tolist() == pytest.approx(seen)
     extract_features(more, "openbreast32", {"extract": "2"}, output)
     assert len(seen) == 6
+
+
+@pytest.mark.parametrize(("setting", "computed"), [("", 1), (RERUN, 2)])
+def test_features_of_other_versions_are_kept_with_them_or_computed_again(
+    tmp_path: Path,
+    seen: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+    setting: str,
+    computed: int,
+) -> None:
+    monkeypatch.setattr(versions, "_restored", [])
+    monkeypatch.setenv(versions.SETTING, setting)
+    store = write_store(tmp_path, "a", ["im0"])
+    output = tmp_path / "features" / "openbreast32.parquet"
+    with monkeypatch.context() as earlier:
+        earlier.setattr(versions, "installed", lambda _: "0.1")
+        extract_features(store, "openbreast32", CODE, output)
+    versions._restored.clear()
+    extract_features(store, "openbreast32", CODE, output)
+    assert len(seen) == computed
+    assert ("0.1" in versions.loaded_versions()["numpy"]) == (setting == "")
 
 
 def test_a_damaged_memory_is_computed_anew(tmp_path: Path, seen: list[float]) -> None:

@@ -175,6 +175,20 @@ def test_a_setting_that_is_taken_back_trains_nothing_again(
     assert (job.folder / "model.safetensors").read_bytes() == first
 
 
+@pytest.mark.parametrize("is_full", [False, True])
+def test_the_state_of_a_training_goes_when_its_result_is_kept_and_no_sooner(
+    job: TrainingJob, kind: CountingKind, monkeypatch: pytest.MonkeyPatch, is_full: bool
+) -> None:
+    state = job.folder / "run" / "checkpoint"
+    state.parent.mkdir(parents=True)
+    state.write_bytes(b"all epochs")
+    if is_full:
+        (job.folder / "kept").write_text("no folder: nothing can be kept here")
+    run_training(job)
+    assert len(kind.fitted) == 1
+    assert state.exists() == is_full
+
+
 def test_two_clones_with_one_store_train_once(
     job: TrainingJob, kind: CountingKind, tmp_path: Path
 ) -> None:

@@ -3,6 +3,9 @@ The card beside each trained model: how its logit is read, and what it may be us
 
 Required inputs: the records of the arm's seeds in one fold, the cases of the arm's own domain and
 the predictions for them. Output: `model_card.json` beside the model. Nothing waits for it.
+
+A new seed writes the cards of its arm anew: each says as well how the mean logit of all seeds is
+read, which is a part of what `mammoshift predict` knows of a folder of seeds.
 """
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammoshift.commands.chosen_curves import Curve, CurveTable, generator
-from mammoshift.commands.options import Row
+from mammoshift.commands.options import FEW_PATIENTS, Row
 from mammoshift.errors import StatisticsError, TableError
 from mammoshift.statistics.auc import placements
 from mammoshift.statistics.calibration import CalibrationMeasures, calibration_measures
@@ -21,6 +21,7 @@ from mammoshift.statistics.calibration_error import (
     reliability_curve,
 )
 from mammoshift.statistics.cross_fitting import cross_fit
+from mammoshift.statistics.estimates import FEW_CLUSTERS
 from mammoshift.statistics.flexible_recalibration import (
     BetaMap,
     IsotonicMap,
@@ -313,8 +314,10 @@ def _measure_row(
     one_class = part.source.one_class
     auc = None if one_class else float(placements(part.labels == 1, logits[None, :]).auc[0])
     line = found.line
+    fewest = found.n_patients if one_class else part.source.fewest_patients
     reasons = [
         part.note,
+        FEW_PATIENTS if fewest < FEW_CLUSTERS else "",
         *(estimate.note for estimate in (line.in_the_large, line.intercept, line.slope)),
     ]
     return {

@@ -21,6 +21,10 @@ from mammoshift.commands.text_tables import (
 
 MEASURED = ("auc", "nll", "brier", "in_the_large", "slope", "ece", "ece_null_mean", "ece_null_high")
 """Columns that are averaged where every seed would not fit on a screen."""
+OF_LABELS = (
+    "Probabilities are those of label 1 as this table defines it, at its share of positives: where "
+    "positives were sampled or mean something else, calibration does not carry over"
+)
 
 
 def print_report(report: CalibrationReport, console: Console) -> None:
@@ -66,7 +70,7 @@ def print_report(report: CalibrationReport, console: Console) -> None:
         for row in report.maps
         if row["note"]
     ]
-    print_notes(console, [*missing, *maps, note, report.settings["note"]])
+    print_notes(console, [*missing, *maps, note, OF_LABELS, report.settings["note"]])
 
 
 def _measured(row: Row, rows: Sequence[Row]) -> tuple[str | None, ...]:

@@ -35,6 +35,7 @@ METRICS = (
 NEED_LOGITS = ("brier", "nll", "calibration")
 INTERVAL_METHODS = ("auto", "score", "logit_t", "logit", "wald")
 CORRECTIONS = ("bh", "by", "holm", "none")
+SPECIFICITY, SENSITIVITY = 0.95, 0.9
 SCORES = ("logit", "probability", "any")
 
 
@@ -61,8 +62,10 @@ def compare(
     specificity: Annotated[
         float,
         typer.Option(help="Of the sensitivity, re-estimated; the lowest one of partial_auc."),
-    ] = 0.95,
-    sensitivity: Annotated[float, typer.Option(help="Of the specificity, re-estimated.")] = 0.9,
+    ] = SPECIFICITY,
+    sensitivity: Annotated[
+        float, typer.Option(help="Of the specificity, re-estimated.")
+    ] = SENSITIVITY,
     threshold: Annotated[
         float | None,
         typer.Option(help="Sensitivity and specificity at this threshold, fixed beforehand."),
@@ -100,6 +103,8 @@ def compare(
         raise typer.BadParameter(
             f"{metric} needs to know what the scores are: logit or probability"
         )
+    if threshold is not None:
+        _check_threshold(threshold, metric, scores, specificity, sensitivity)
     for name, value in (("specificity", specificity), ("sensitivity", sensitivity)):
         if not 0.0 < value < 1.0:
             raise typer.BadParameter(f"{value}: the {name} lies between 0 and 1")
@@ -111,7 +116,7 @@ def compare(
         margin,
         source,
         metric,
-        At(specificity, sensitivity, threshold),
+        At(specificity, sensitivity, threshold, scores == "probability"),
         roc,
     )
     predictions, warning = _on_scale(
@@ -120,10 +125,27 @@ def compare(
     report = compare_predictions(predictions, wishes, table.name)
     report.settings["warning"] = warning
     console = result_console()
-    print_headline(report, console)
+    print_headline(report, console, everything)
     if everything:
         print_everything(report, console)
     write_json(report, json_out)
+
+
+def _check_threshold(
+    threshold: float, metric: str, scores: str | None, specificity: float, sensitivity: float
+) -> None:
+    """Refuse a threshold that would be ignored, or that leaves another option without effect."""
+    if metric not in ("sensitivity", "specificity"):
+        raise typer.BadParameter(
+            f"--threshold cuts the scores for --metric sensitivity or specificity; {metric} has "
+            "no threshold"
+        )
+    if (specificity, sensitivity) != (SPECIFICITY, SENSITIVITY):
+        raise typer.BadParameter(
+            "give --threshold, or a --specificity or --sensitivity to estimate it for, not both"
+        )
+    if scores == "probability" and not 0.0 < threshold < 1.0:
+        raise typer.BadParameter(f"{threshold:g}: a threshold of probabilities lies inside (0, 1)")
 
 
 def checked_method(name: str) -> IntervalMethod:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -36,12 +37,22 @@ class At:
     sensitivity
         Of the specificity.
     threshold
-        On the scale of the scores, for sensitivity and specificity instead; None for none.
+        On the scale of the table's scores, for sensitivity and specificity instead; None for none.
+    of_probabilities
+        Whether it cuts probabilities, whose log-odds are what is compared.
     """
 
     specificity: float = 0.95
     sensitivity: float = 0.9
     threshold: float | None = None
+    of_probabilities: bool = False
+
+    @property
+    def cut(self) -> float | None:
+        """The threshold on the scale of what is compared."""
+        if self.threshold is None or not self.of_probabilities:
+            return self.threshold
+        return math.log(self.threshold) - math.log1p(-self.threshold)
 
 
 @dataclass(frozen=True)
@@ -88,14 +99,14 @@ def _partial_auc(part: DatasetScores, at: At) -> CurveValues:
 
 
 def _sensitivity(part: DatasetScores, at: At) -> CurveValues:
-    if at.threshold is not None:
-        return rates_of_decisions(part.labels, _called(part, at.threshold), part.patients)[0]
+    if at.cut is not None:
+        return rates_of_decisions(part.labels, _called(part, at.cut), part.patients)[0]
     return _matched(part, part.labels, part.scores, at.specificity, "sensitivity")
 
 
 def _specificity(part: DatasetScores, at: At) -> CurveValues:
-    if at.threshold is not None:
-        return rates_of_decisions(part.labels, _called(part, at.threshold), part.patients)[1]
+    if at.cut is not None:
+        return rates_of_decisions(part.labels, _called(part, at.cut), part.patients)[1]
     # With labels and scores turned round a specificity is a sensitivity.
     return _matched(part, 1 - part.labels, -part.scores, at.sensitivity, "specificity")
 

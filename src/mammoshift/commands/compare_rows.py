@@ -22,7 +22,7 @@ from mammoshift.commands.compare_report import (
     with_verdicts,
 )
 from mammoshift.commands.compare_roc import roc_rows
-from mammoshift.commands.options import INDEPENDENCE, Row
+from mammoshift.commands.options import FEW_PATIENTS, INDEPENDENCE, Row
 from mammoshift.contracts.external_predictions import DatasetScores, ExternalPredictions
 from mammoshift.contracts.shared_cases import overlap
 from mammoshift.errors import StatisticsError, TableError
@@ -48,10 +48,6 @@ from mammoshift.statistics.intervals import logit_interval
 from mammoshift.statistics.meta_analysis import equal_weights, random_effects, weighted_stouffer
 from mammoshift.statistics.multiplicity import Correction, adjust
 
-FEW_PATIENTS = (
-    f"fewer than {FEW_CLUSTERS} patients of one class: intervals and tests are rough, and none of "
-    "fewer than 8 should be relied on"
-)
 NO_VARIANCE = "no interval: the variance estimate is zero"
 
 
@@ -137,7 +133,8 @@ def _add_metric(report: Report, part: DatasetScores, values: CurveValues, wishes
     metric = METRICS[wishes.metric]
     arms = positions_of(part.curves)
     sizes = sizes_of(part)
-    few = FEW_PATIENTS if metric.needs_classes and part.fewest_patients < FEW_CLUSTERS else ""
+    fewest = sizes["n_clusters"] if part.one_class else part.fewest_patients
+    few = FEW_PATIENTS if fewest < FEW_CLUSTERS else ""
     for arm, own in arms.items():
         test = mean_of_arm(values, own, wishes.level)
         low, high = _limits(test, metric.bounded, wishes.level)

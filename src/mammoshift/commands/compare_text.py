@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from rich.console import Console
 
-from mammoshift.commands.compare_metrics import METRICS
+from mammoshift.commands.compare_conclusion import conclusion
 from mammoshift.commands.compare_report import ALL_DATASETS, Report
 from mammoshift.commands.options import Row
 from mammoshift.commands.text_tables import (
@@ -17,14 +17,10 @@ from mammoshift.commands.text_tables import (
     print_table,
     with_interval,
 )
-from mammoshift.statistics.curve_values import RANDOM
-from mammoshift.statistics.margins import NOT_DEFINED
 from mammoshift.statistics.multireader import NESTED
 
-NAMED = 4
-HANGS_ON_PREVALENCE = ("auprc", "brier", "nll")
-DIFFERENT_PREVALENCE = 0.05
-"""Differences that the conclusion names; the rest is counted."""
+COLUMNS_OF_A_SCREEN = 6
+FEWEST_ROWS = 4
 SCOPE = (
     f"{NESTED} is the test for claims about architectures (seeds random), "
     "exact_fixed that for these checkpoints (seeds fixed)"
@@ -33,16 +29,23 @@ READ_FROM = (
     "Verdicts are corrected for the number of tests ({}), and so are the limits that they are read "
     "from{}; the intervals beside the estimates are not"
 )
+NOT_SYMMETRICAL = "Intervals of losses are not symmetrical: --all prints their limits"
 OF_JSON = " (verdict_low and verdict_high of --json FILE)"
 
 
-def print_headline(report: Report, console: Console) -> None:
-    """Print the conclusion, and the arms and their differences in one table."""
+def print_headline(report: Report, console: Console, everything: bool = False) -> None:
+    """Print the conclusion, and the arms and their differences in one table.
+
+    With `everything` the table has a row for each of them, however many.
+    """
     print_notes(console, [report.settings["warning"], *conclusion(report)])
     console.print()
     percent = f"{100.0 * report.settings['level']:g} %"
     datasets = list(dict.fromkeys(row["dataset"] for row in (*report.arms, *report.headline)))
-    fits = len(report.arms) + len(report.headline) + len(report.drops) <= ROWS_OF_A_SCREEN
+    fits = (
+        everything
+        or len(report.arms) + len(report.headline) + len(report.drops) <= ROWS_OF_A_SCREEN
+    )
     if fits:
         _long_table(report, console, percent)
     else:
@@ -59,135 +62,6 @@ def print_headline(report: Report, console: Console) -> None:
             report.settings["note"],
             "--all prints every seed and method, --json FILE writes them",
         ],
-    )
-
-
-def conclusion(report: Report) -> list[str]:
-    """Return the conclusions as sentences without their full stop."""
-    sentences = _on_missing_classes(report)
-    if report.headline:
-        sentences.append(_on_differences(report))
-        if report.settings["margin"] is not None:
-            sentences.append(_on_margin(report))
-    if report.drops:
-        sentences.append(_on_drops(report))
-    if report.settings["source"] is not None and report.settings["margin"] is None:
-        sentences.append(NOT_DEFINED[0].upper() + NOT_DEFINED[1:])
-    return sentences
-
-
-def _on_missing_classes(report: Report) -> list[str]:
-    """Return which datasets lack positive or negative cases, and what is undefined there."""
-    lacking: dict[str, list[str]] = {}
-    for row in report.arms:
-        if row["value"] is None and 0 in (row["n_pos"], row["n_neg"]):
-            cases = row["n_pos"] + row["n_neg"]
-            missing = "negative" if row["n_pos"] else "positive"
-            where = f"{row['dataset']} has" if row["dataset"] else "There is"
-            lacking.setdefault(f"{where} no {missing} case among {cases}", []).append(row["arm"])
-    title = report.settings["title"]
-    return [
-        f"{what}: {title} is undefined there for {_listed(arms)}" for what, arms in lacking.items()
-    ]
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
-
-
-def _on_differences(report: Report) -> str:
-    alpha = 1.0 - report.settings["level"]
-    known = [row for row in report.headline if row["p_adjusted"] is not None]
-    found = sorted(
-        (row for row in known if row["p_adjusted"] < alpha), key=lambda row: row["p_adjusted"]
-    )
-    scopes = {_scope(row) for row in found or report.headline}
-    mixed = len(scopes) > 1
-    scope = "some with seeds as random" if mixed else "".join(scopes)
-    plural = "s" if len(report.headline) != 1 else ""
-    total = f"{len(report.headline)} difference{plural} of {report.settings['title']}"
-    if not found:
-        least = min((row["p_adjusted"] for row in known), default=None)
-        smallest = "none could be tested" if least is None else f"smallest adjusted p {_p(least)}"
-        return f"No difference between arms is supported, {scope}: {total}, {smallest}"
-    named = []
-    for row in found[:NAMED]:
-        up = row["estimate"] > 0
-        better, worse = (row["arm_a"], row["arm_b"])[:: 1 if up else -1]
-        named.append(
-            f"{better} above {worse} by {abs(row['estimate']):.3f}{_where(row)} "
-            f"(adjusted p {_p(row['p_adjusted'])}{', ' + _scope(row) if mixed else ''})"
-        )
-    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
-    lower = METRICS[report.settings["metric"]].lower_is_better
-    worse = "; a larger value is worse" if lower else ""
-    return f"{len(found)} of {total} supported, {scope}: {'; '.join(named)}{more}{worse}"
-
-
-def _scope(row: Row) -> str:
-    """Return what a test speaks of."""
-    random = row["method"] in (NESTED, RANDOM)
-    return "with seeds as random" if random else "of these models alone"
-
-
-def _on_margin(report: Report) -> str:
-    """Return which arms may replace which, by the margin."""
-    named = [
-        f"{row['arm_a']} is {row['verdict']} to {row['arm_b']}{_where(row)}"
-        if row["verdict"] in ("non-inferior", "inferior")
-        else f"{row['arm_a']} against {row['arm_b']}{_where(row)} is {row['verdict']}"
-        for row in report.headline
-    ]
-    more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
-    margin = report.settings["margin"]
-    return f"By a margin of {margin:g}: {'; '.join(named[:NAMED])}{more}"
-
-
-def _where(row: Row) -> str:
-    if row["dataset"] == ALL_DATASETS:
-        return " over all datasets together"
-    return f" on {row['dataset']}" if row["dataset"] else ""
-
-
-def _on_drops(report: Report) -> str:
-    source, margin = report.settings["source"], report.settings["margin"]
-    if margin is not None:
-        counts = {
-            verdict: sum(row["verdict"] == verdict for row in report.drops)
-            for verdict in ("non-inferior", "inferior", "undecided", "undefined")
-        }
-        said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
-        return f"Losses from {source} against a margin of {margin:g}: {said}"
-    alpha = 1.0 - report.settings["level"]
-    lost = [
-        row
-        for row in report.drops
-        if row["p_adjusted"] is not None and row["p_adjusted"] < alpha and row["estimate"] > 0
-    ]
-    if not lost:
-        title = report.settings["title"]
-        return f"No loss of {title} from {source} is supported among {len(report.drops)}"
-    worst = max(lost, key=lambda row: row["estimate"])
-    return (
-        f"{len(lost)} of {len(report.drops)} losses of {report.settings['title']} from {source} "
-        "are supported; the "
-        f"largest is that of {worst['arm_a']} to {worst['dataset']}, {worst['estimate']:.3f}"
-        f"{_on_prevalence(report)}"
-    )
-
-
-def _on_prevalence(report: Report) -> str:
-    """Return a warning where a measure differs between datasets with the share of positives."""
-    if report.settings["metric"] not in HANGS_ON_PREVALENCE:
-        return ""
-    shares = {row["dataset"]: row["n_pos"] / (row["n_pos"] + row["n_neg"]) for row in report.arms}
-    least, most = min(shares, key=shares.__getitem__), max(shares, key=shares.__getitem__)
-    if shares[most] - shares[least] < DIFFERENT_PREVALENCE:
-        return ""
-    return (
-        f"; {report.settings['title']} hangs on the share of positives, {shares[least]:.2f} on "
-        f"{least} and {shares[most]:.2f} on {most}, so that this is no loss of the model alone"
     )
 
 
@@ -246,9 +120,15 @@ def _long_table(report: Report, console: Console, percent: str) -> None:
 def _wide_table(
     report: Report, console: Console, percent: str, datasets: Sequence[str | None]
 ) -> None:
-    """Print one row for each arm, pair and drop, and a column for each dataset."""
+    """Print one row for each arm, pair and drop, and a column for each dataset.
+
+    Where the datasets are too many for a screen the lowest and the highest are printed, and so are
+    the differences with the smallest adjusted p.
+    """
     alpha = 1.0 - report.settings["level"]
+    shown, which = _datasets_of_a_screen(report, datasets)
     rows: dict[str, dict[str | None, str]] = {}
+    smallest: dict[str, float] = {}
     for row in report.arms:
         half = None if row["ci_low"] is None else (row["ci_high"] - row["ci_low"]) / 2.0
         cell = (number(row["value"]) or "-") + ("" if half is None else f" ±{half:.3f}")
@@ -259,14 +139,54 @@ def _wide_table(
         cell = (number(row["estimate"], sign=True) or "-") + (
             "" if half is None else f" ±{half:.3f}"
         )
-        supported = row["p_adjusted"] is not None and row["p_adjusted"] < alpha
-        rows.setdefault(what, {})[row["dataset"]] = cell + ("*" if supported else " ")
+        p = row["p_adjusted"]
+        rows.setdefault(what, {})[row["dataset"]] = cell + (
+            "*" if p is not None and p < alpha else " "
+        )
+        smallest[what] = min(smallest.get(what, 1.0), 1.0 if p is None else p)
+    names, more = _rows_of_a_screen(list(rows), smallest)
     print_table(
         console,
         f"Mean {report.settings['title']} and its differences, ± half of the {percent} interval; "
         f"* adjusted p < {alpha:.2g}",
-        ("", *(str(name or "value") for name in datasets)),
-        [(what, *(cells.get(name) for name in datasets)) for what, cells in rows.items()],
+        ("", *(str(name or "value") for name in shown)),
+        [(what, *(rows[what].get(name) for name in shown)) for what in names],
+    )
+    print_notes(console, [which, more, NOT_SYMMETRICAL if report.drops else ""])
+
+
+def _datasets_of_a_screen(
+    report: Report, datasets: Sequence[str | None]
+) -> tuple[list[str | None], str]:
+    """Return the datasets that have a column, and what is to be said of the others."""
+    means: dict[str | None, list[float]] = {}
+    for row in report.arms:
+        if row["value"] is not None:
+            means.setdefault(row["dataset"], []).append(row["value"])
+    always = [name for name in datasets if name in (ALL_DATASETS, report.settings["source"])]
+    ranked = sorted(
+        (name for name in means if name not in always),
+        key=lambda name: sum(means[name]) / len(means[name]),
+    )
+    if len(datasets) <= COLUMNS_OF_A_SCREEN:
+        return list(datasets), ""
+    ends = COLUMNS_OF_A_SCREEN // 2 - 1
+    chosen = {*always, *ranked[:ends], *ranked[-ends:]}
+    title = report.settings["title"]
+    return [name for name in [*ranked, *always] if name in chosen], (
+        f"{len(datasets) - len(chosen)} datasets are left out of the table: it has the {ends} of "
+        f"the lowest and the {ends} of the highest {title}; --all prints the others too"
+    )
+
+
+def _rows_of_a_screen(names: list[str], smallest: dict[str, float]) -> tuple[list[str], str]:
+    """Return the rows that are printed, arms first, and what is to be said of the others."""
+    room = max(ROWS_OF_A_SCREEN - sum(name not in smallest for name in names), FEWEST_ROWS)
+    if len(smallest) <= room:
+        return names, ""
+    kept = set(sorted(smallest, key=smallest.__getitem__)[:room])
+    return [name for name in names if name in kept or name not in smallest], (
+        f"{len(smallest) - room} rows with larger adjusted p are left out; --all prints them too"
     )
 
 
@@ -368,10 +288,6 @@ def _p_cells(row: Row) -> dict[str, str | None]:
 
 def _ps(row: Row) -> tuple[str | None, str | None]:
     return p_value(row["p"]), p_value(row["p_adjusted"])
-
-
-def _p(p: float) -> str:
-    return p_value(p) or "-"
 
 
 def _difference(row: Row) -> str | None:

@@ -123,14 +123,26 @@ def _rows(
             "advantage_ci_high": _known(curve.advantage_high[i]),
             "prevalence": curve.prevalence,
             "verdict": UNDECIDED
-            if few[i]
+            if few[i] or part.source.one_class
             else _verdict(float(curve.advantage_low[i]), float(curve.advantage_high[i])),
             "note": part.note
             or ("" if isfinite(curve.ci_low[i]) else TOO_FEW)
+            or _of_one_class(part)
             or (FEW_DECIDE if few[i] else ""),
         }
         for i in range(curve.thresholds.size)
     ]
+
+
+def _of_one_class(part: Curve) -> str:
+    """Return what is to be said where all labels are equal; empty where they are not."""
+    if not part.source.one_class:
+        return ""
+    has, costs = (
+        ("positive", "what is missed") if part.labels.any() else ("negative", "false alarms")
+    )
+    where = f"{part.dataset}: " if part.dataset else ""
+    return f"{where}every case is {has}, so that net benefit counts {costs} alone: no verdict"
 
 
 def _few_that_decide(part: Curve, curve: DecisionCurve) -> NDArray[np.bool_]:

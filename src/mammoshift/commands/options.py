@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 INDEPENDENCE = "No patients given: every case counts as independent"
 
+FEW_PATIENTS = (
+    "fewer than 20 patients of one class: intervals and tests are rough, and none of fewer than 8 "
+    "should be relied on"
+)
+
 Row = dict[str, Any]
 """One row of the JSON output; None is null."""
 

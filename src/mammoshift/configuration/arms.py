@@ -124,6 +124,11 @@ def parent_of(values: Mapping[str, Any]) -> str | None:
     return str(start["arm"]) if isinstance(start, Mapping) else None
 
 
+def key_of_reads(arm: ArmBase) -> str:
+    """Return the key under which an arm names those that it reads."""
+    return "features.scores_of" if "features" in type(arm).model_fields else "scores_of"
+
+
 def check_read(arm: ArmBase, name: str, arms: Mapping[str, ArmBase], key: str) -> None:
     """Refuse to read an arm that is not there, that reads others itself, or scores no images.
 

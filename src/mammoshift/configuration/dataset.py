@@ -115,6 +115,7 @@ class Twin(Strict):
     `magnification_of_pitch` coarsens the pixel pitch so that images of a demonstration stay
     small; layout, tags and tables do not change with it. `layout` is which of an adapter's
     layouts is written, where there are several; the one called like the adapter where not set.
+    With `truth` a folder beside the archive shows where breast and pectoral muscle lie.
     """
 
     patients: Annotated[int, Field(ge=4, le=1_000_000)]
@@ -123,6 +124,7 @@ class Twin(Strict):
     population: Population = Population()
     scanner: Scanner = Scanner()
     layout: Name | None = None
+    truth: bool | None = None
 
 
 def _known_adapter(name: Any) -> Any:

@@ -6,12 +6,13 @@ the study's own when the data were the real archives, and take part in nothing e
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from mammoshift.configuration.model import Name, Strict
 
+PARAMETERS = "n_parameters"
 PublishedSubset = Literal["train", "validation", "test", "out_of_fold", "target"]
 
 
@@ -21,7 +22,9 @@ class PublishedNumber(Strict):
     `page` says where it stands and `what` what it is of. `arm` and `domain` are names of the study
     that repeats it, as far as the publication says whose the number is. `at` is the criterion of a
     threshold, as in the result tables. `value` is what is printed, in `unit` (1 without one);
-    `low` and `high` are its interval, or without a value a printed range.
+    `low` and `high` are its interval, or without a value a printed range. `part` is that of the
+    network whose parameters are counted: a name in the classifier such as `features` or
+    `head.hidden`, `total`, `trainable` or `not_trainable`.
     """
 
     page: str
@@ -37,6 +40,7 @@ class PublishedNumber(Strict):
     high: float | None = None
     unit: str | None = None
     note: str | None = None
+    part: Annotated[str, Field(pattern=r"^[a-z_0-9]+(\.[a-z_0-9]+)*$")] | None = None
 
     @model_validator(mode="after")
     def _says_something(self) -> PublishedNumber:
@@ -44,6 +48,8 @@ class PublishedNumber(Strict):
             raise ValueError("give a value, or low and high")
         if (self.low is None) != (self.high is None):
             raise ValueError("low and high belong together")
+        if (self.part is not None) != (self.metric == PARAMETERS):
+            raise ValueError(f"part says what the metric {PARAMETERS} counts: give both")
         return self
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mammoshift.configuration.arms import key_of_reads
 from mammoshift.configuration.domain import same_patient_groups
 from mammoshift.configuration.resolved import ResolvedStudy
 from mammoshift.errors import ConfigurationError
@@ -19,7 +20,8 @@ def check_readers(study: ResolvedStudy, where: str) -> None:
     for name in study.arms:
         _check_unit(study, name, f"{where}: arms.{name}")
         for read in study.arms[name].reads:
-            _check_read(study, name, read, f"{where}: arms.{name}.features.scores_of")
+            key = key_of_reads(study.arms[name])
+            _check_read(study, name, read, f"{where}: arms.{name}.{key}")
 
 
 def _check_unit(study: ResolvedStudy, arm: str, key: str) -> None:

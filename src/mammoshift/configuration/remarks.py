@@ -23,7 +23,8 @@ def _other_labels(
     found: dict[tuple[str, str], list[str]] = {}
     for arm in arms:
         for domain in judged:
-            if domain in arm.judged_on and tasks[domain] != tasks[arm.own_domain]:
+            known = domain in tasks and arm.own_domain in tasks
+            if known and domain in arm.judged_on and tasks[domain] != tasks[arm.own_domain]:
                 found.setdefault((arm.own_domain, domain), []).append(arm.name)
     for (own, domain), names in found.items():
         yield (

@@ -10,6 +10,7 @@ from typing import Any
 from mammoshift.configuration.arms import (
     INHERITED,
     check_read,
+    key_of_reads,
     resolve_arms,
 )
 from mammoshift.configuration.domain import (
@@ -263,7 +264,7 @@ def _check_arm(
             f"{key}.train_on: the arm has no stages of training; leave train_on out, or give stages"
         )
     for name in arm.reads:
-        check_read(arm, name, arms, f"{key}.features.scores_of")
+        check_read(arm, name, arms, f"{key}.{key_of_reads(arm)}")
     theirs = None if arm.parent is None else getattr(arms[arm.parent.arm], "backbone", None)
     if arm.learns and theirs is not None and theirs != getattr(arm, "backbone", theirs):
         raise ConfigurationError(

@@ -12,6 +12,7 @@ from typing import Any
 from mammoshift.configuration.dataset import Twin
 from mammoshift.phantoms.receipt import TwinReceipt, receipt_of
 from mammoshift.phantoms.registry import load_layout
+from mammoshift.phantoms.truth import folder_of
 from mammoshift.phantoms.twins.layout import Layout
 
 _PATIENTS_IN_FLIGHT = 32
@@ -22,7 +23,8 @@ def write_twin(layout: str, twin: Twin, destination: Path, workers: int = 1) -> 
 
     The archive is built in a temporary folder beside `destination` and put in its place when it
     is complete; an older one is replaced. Equal configurations give equal bytes, whatever the
-    number of workers.
+    number of workers. Where the twin asks for it, its truth is written beside it: see
+    `mammoshift.phantoms.truth`.
 
     Parameters
     ----------
@@ -48,6 +50,10 @@ def write_twin(layout: str, twin: Twin, destination: Path, workers: int = 1) -> 
         if destination.exists():
             destination.rename(old)
         fresh.rename(destination)
+        if folder_of(destination).exists():
+            folder_of(destination).rename(folder_of(old))
+        if folder_of(fresh).exists():
+            folder_of(fresh).rename(folder_of(destination))
     return receipt
 
 

@@ -41,7 +41,7 @@ def _averages(array: NDArray[np.uint16], rows: int, columns: int) -> NDArray[np.
     return np.rint(_band_means(_band_means(array, rows).T, columns).T).astype(np.uint16)
 
 
-def _band_means(array: NDArray[Any], bands: int) -> NDArray[np.float64]:
+def _band_means(array: NDArray[Any], bands: int) -> NDArray[np.floating[Any]]:
     """Return the means of bands of equal height: shape (bands, columns).
 
     A row that an edge divides counts for both bands by its parts.
@@ -51,7 +51,8 @@ def _band_means(array: NDArray[Any], bands: int) -> NDArray[np.float64]:
     up_to_edge = (edges - whole)[:, None] * array[whole]
     kind = np.uint64 if array.dtype.kind == "u" else np.float64
     between = [array[start:end].sum(axis=0, dtype=kind) for start, end in itertools.pairwise(whole)]
-    return (np.array(between) + np.diff(up_to_edge, axis=0)) * (bands / len(array))
+    sums = np.array(between, np.float64) + np.diff(up_to_edge, axis=0)
+    return sums * (bands / len(array))
 
 
 def _brighter(averages: NDArray[np.uint16]) -> bytes:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -103,6 +104,8 @@ class ModelFacts:
     weights_licence: str
     versions: tuple[tuple[str, str], ...]
     weights_sha256: str | None = None
+    record: Mapping[str, Any] = field(default_factory=dict)
+    """All that is recorded, as JSON."""
 
 
 @dataclass(frozen=True)
@@ -236,6 +239,7 @@ def read_model_facts(path: Path) -> ModelFacts:
         weights_licence=str(licence.get("name", "")),
         versions=tuple(sorted((k, str(v)) for k, v in record.get("versions", {}).items())),
         weights_sha256=None if weights is None else str(weights),
+        record=record,
     )
 
 

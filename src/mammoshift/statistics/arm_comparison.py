@@ -191,9 +191,11 @@ def _mean_of_seeds(
     se = math.nan if test.se is None else test.se
     known = se if patients > 0.0 and se > 0.0 else math.nan
     mean = float(estimate.auc[own].mean())
-    if estimate.few:
+    perfect = se == 0.0 and mean in (0.0, 1.0)
+    if estimate.few or perfect:
         sizes, kind = (estimate.patients_pos, estimate.patients_neg), "score"
-        limits = score_interval(mean, known**2, sizes, test.df, level)
+        variance = 0.0 if perfect else known**2
+        limits = score_interval(mean, variance, sizes, test.df, level)
     else:
         c, kind = critical_value(level, test.df), "logit_t"
         (low,), (high,) = logit_interval(np.array([mean]), np.array([known]), c)

@@ -26,6 +26,11 @@ FEWEST_PATIENTS = 8
 FEW_PATIENTS = (
     f"fewer than {FEWEST_PATIENTS} patients of one class: intercept and slope are hardly known"
 )
+WIDE_BELOW = 20
+WIDE = (
+    f"fewer than {WIDE_BELOW} patients of one class: intervals of intercept and slope are on the "
+    "wide side (95 % intervals of the slope cover 97 to 98 %)"
+)
 
 
 @dataclass(frozen=True)
@@ -146,4 +151,5 @@ def _patients_behind(positive: NDArray[np.bool_], codes: IntArray | None) -> tup
         fewest = min(int(positive.sum()), int((~positive).sum()))
         return math.inf, FEW_PATIENTS if fewest < FEWEST_PATIENTS else ""
     fewest = min(int(np.count_nonzero(np.bincount(codes[side]))) for side in (positive, ~positive))
-    return max(1.0, fewest - 1.0), FEW_PATIENTS if fewest < FEWEST_PATIENTS else ""
+    note = FEW_PATIENTS if fewest < FEWEST_PATIENTS else WIDE if fewest < WIDE_BELOW else ""
+    return max(1.0, fewest - 1.0), note

@@ -39,13 +39,22 @@ def auc_intervals(
     `logit` is symmetric in log(A / (1 - A)) with standard error se / (A (1 - A)); it stays within
     (0, 1). `logit_t` is the same with Student's t and the degrees of freedom of the variance.
     `score` (see `score_interval`) is the one for fewer than 20 patients of a class. `auto` is
-    `score` there and `logit_t` elsewhere. `wald` is A +- c se, cut at 0 and 1, for comparison with
-    other software. A curve with constant scores has the interval [0.5, 0.5]; any other curve whose
-    variance estimate is zero has none (NaN), but for `score`.
+    `score` there, and for perfect separation, and `logit_t` elsewhere. `wald` is A +- c se, cut at
+    0 and 1, for comparison with other software. A curve with constant scores has the interval
+    [0.5, 0.5]; any other curve whose variance estimate is zero has none (NaN), but for `score`.
     """
     used = method if method != "auto" else "score" if estimate.few else "logit_t"
     if used != "score":
-        return intervals(estimate.auc, estimate, level, used)
+        found = intervals(estimate.auc, estimate, level, used)
+        perfect = [Flag.PERFECT_SEPARATION in flags for flags in estimate.flags]
+        if method != "auto" or not any(perfect):
+            return found
+        score = auc_intervals(estimate, level, "score")
+        low, high = (
+            np.where(perfect, of_score, own)
+            for of_score, own in ((score.low, found.low), (score.high, found.high))
+        )
+        return Intervals(low, high, level, found.method)
     patients = estimate.patients_pos, estimate.patients_neg
     low, high = np.empty_like(estimate.auc), np.empty_like(estimate.auc)
     dfs = _degrees_of_freedom(estimate)

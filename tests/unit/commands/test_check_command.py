@@ -68,6 +68,21 @@ def test_each_thing_has_a_line(clinic: Path) -> None:
         assert "017L" not in line
 
 
+def test_what_a_reader_has_to_know_is_a_warning(clinic: Path) -> None:
+    def two_tasks(study: Any) -> None:
+        del study["source"]
+        study["domains"] = {
+            "own": {"dataset": "clinic", "split": "patient_stratified"},
+            "other": {"dataset": "clinic", "task": "abnormal_vs_normal"},
+        }
+        study["arms"]["efficientnet"]["judged_on"] = ["own"]
+
+    edit("clinic.yaml", two_tasks)
+    text = run()
+    assert "warning  study clinic: resnet learned malignant_vs_rest on own and is judged by" in text
+    assert "compares on other not efficientnet with resnet" in text
+
+
 def test_what_a_run_would_fail_on(clinic: Path, tmp_path: Path) -> None:
     edit("datasets.yaml", lambda d: d["clinic"]["csv"]["columns"].update(age="years"))
     text = Path("config/backbones.yaml").read_text(encoding="utf-8")

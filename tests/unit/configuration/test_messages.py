@@ -212,6 +212,10 @@ def test_an_unknown_key_is_said_with_those_of_its_place(
             {"arms/base/search": {"space": {"training.batch_size": {"choices": []}}}},
             "arms.base.search.space.training.batch_size.choices: [] is empty; give 2 or more",
         ),
+        (
+            {"arms/largest": {"kind": "combined", **PATIENTS, "scores_of": ["nobody"]}},
+            "arms.largest.scores_of: there is no arm 'nobody'",
+        ),
         ({"seeds": 3}, "seeds: 3: should be a list, as in [3]"),
         ({"arms/base/initialisation": "pretraind"}, "arms.base.initialisation: 'pretraind' is not"),
     ],

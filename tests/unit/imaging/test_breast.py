@@ -18,7 +18,7 @@ from mammoshift.imaging.breast import (
     thinned,
 )
 from mammoshift.imaging.decode import decode_image
-from mammoshift.imaging.decoded import DecodedImage
+from mammoshift.imaging.decoded import DecodedImage, Pixels
 from mammoshift.imaging.preprocess import expected_wall
 
 
@@ -285,7 +285,8 @@ def test_half_a_pixel_of_breast_is_breast_in_every_column() -> None:
 @pytest.mark.parametrize("columns", [slice(0, 8), slice(1, 8), slice(1, 9), slice(None, None, -1)])
 def test_thinned_is_every_step_th_pixel(dtype: type, step: int, columns: slice) -> None:
     largest = np.iinfo(dtype).max
-    pixels = np.random.default_rng(0).integers(0, largest, (7, 10), dtype)[:, columns]
+    pixels: Pixels = np.random.default_rng(0).integers(0, largest, (7, 10)).astype(dtype)
+    pixels = pixels[:, columns]
     small = thinned(pixels, step)
     assert small.dtype == dtype
     np.testing.assert_array_equal(small, pixels[::step, ::step])

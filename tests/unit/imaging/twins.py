@@ -7,18 +7,16 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from mammoshift.configuration.dataset import Population, Scanner
 from mammoshift.imaging.decoded import DecodedImage
-from mammoshift.phantoms.anatomy import project_breast
 from mammoshift.phantoms.imaging import image_breast
-from mammoshift.phantoms.outline import WINDOW_MM, geometry_of
 from mammoshift.phantoms.patient import CaseMix, Patient, Side, View, draw_patient
 from mammoshift.phantoms.scanner import ScannerModel, quantise
 from mammoshift.phantoms.scanners import scanner_for
+from mammoshift.phantoms.truth import AIR, MUSCLE, truth_of
 
 Mask = NDArray[np.bool_]
 
@@ -72,7 +70,8 @@ def _images(kind: str, patients: int, seed: int) -> Iterator[Drawn]:
 
 def _drawn(patient: Patient, side: Side, view: View, scanner: ScannerModel) -> Drawn:
     grey, _ = image_breast(patient, side, view, scanner)
-    breast, muscle = _truth(patient, side, view, scanner)
+    truth = truth_of(patient, side, view, scanner)
+    breast, muscle = truth > AIR, truth == MUSCLE
     silent = replace(
         scanner,
         grain=0.0,
@@ -83,8 +82,6 @@ def _drawn(patient: Patient, side: Side, view: View, scanner: ScannerModel) -> D
         electronic_noise=0.0,
     )
     clear, _ = image_breast(patient, side, view, silent)
-    if side == "right":
-        breast, muscle = breast[:, ::-1], muscle[:, ::-1]
     shown = breast & (clear > float(np.median(clear[~breast])) + _least_contrast(scanner))
     image = DecodedImage(np.ascontiguousarray(quantise(grey, scanner.bits)), scanner.bits)
     return Drawn(image, side, view, breast, shown, muscle)
@@ -98,27 +95,3 @@ def _least_contrast(scanner: ScannerModel) -> float:
         return 8.0 / 65535.0
     # Less than a grey step and a half cannot be told from air either.
     return max(0.4 * scanner.grain, 1.5 / (2**scanner.bits - 1))
-
-
-def _truth(patient: Patient, side: Side, view: View, scanner: ScannerModel) -> tuple[Mask, Mask]:
-    """Return breast and muscle of a left breast, at the centres of the detector's pixels."""
-    projection = project_breast(patient, side, view, 1, lesion_contrast=0.0)
-    step = scanner.pitch_mm / projection.pitch_mm
-    top_mm = (WINDOW_MM[0] - scanner.shape[0] * scanner.pitch_mm) / 2
-    matrix = np.array(
-        [[step, 0.0, 0.5 * step], [0.0, step, top_mm / projection.pitch_mm + 0.5 * step]]
-    )
-    depth = cv2.warpAffine(
-        projection.optical_depth,
-        matrix,
-        scanner.shape[::-1],
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    breast = depth > 0.0
-    if view == "CC":
-        return breast, np.zeros_like(breast)
-    y = top_mm + (np.arange(scanner.shape[0]) + 0.5) * scanner.pitch_mm
-    x = (np.arange(scanner.shape[1]) + 0.5) * scanner.pitch_mm
-    edge = geometry_of(patient, side, view).pectoral_edge(y)
-    return breast, breast & (x[None, :] < edge[:, None])

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from mammoshift.configuration.model import Backbone, Head
 from mammoshift.errors import ConfigurationError, WeightsError
 from mammoshift.models.classifier import Classifier, build_classifier, mean_probability
+from mammoshift.models.size import part_size
 
 GREY = {"channels": 1, "mean": (0.3,), "std": (0.25,)}
 TINY = Backbone(architecture="test_resnet", **GREY)
@@ -29,6 +30,25 @@ def test_mobilenet_of_the_mexbreast_study_has_its_published_size(size: int, expe
     with torch.device("cpu"):
         model = build_classifier(MOBILENET, (size, size), head=Head(kind="flatten_dense"))
     assert numbers(model) == expected
+
+
+def test_the_parts_of_a_record_are_counted_as_table_7_does() -> None:
+    record = {
+        "arm": {"head": {"kind": "flatten_dense"}, "input": {"size": [144, 144]}},
+        "backbone": MOBILENET.model_dump(mode="json"),
+    }
+    published = {
+        "features": 2_257_408,
+        "head.flatten": 0,
+        "head.hidden": 65_538_048,
+        "head.output": 2_049,
+        "total": 67_797_505,
+        "trainable": 67_763_393,
+        "not_trainable": 34_112,
+        "head.absent": None,
+    }
+    assert {part: part_size(record, part) for part in published} == published
+    assert part_size({"arm": {"kind": "radiomics"}}, "total") is None
 
 
 def test_end2end_has_the_published_size_less_one_of_two_outputs() -> None:

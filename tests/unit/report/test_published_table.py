@@ -28,6 +28,8 @@ PUBLISHED = PublishedStudy.model_validate(
              "subset": "train", "value": 0.5},
             {"page": "p. 8", "what": "a net elsewhere", "arm": "absent", "domain": "home",
              "metric": "loss", "subset": "train", "value": 0.5},
+            {"page": "p. 9", "what": "its size", "arm": "the_arm", "metric": "n_parameters",
+             "part": "total", "value": 67797505},
             {"page": "p. 4", "what": "a net", "arm": "absent", "domain": "home", "metric": "auc",
              "value": 0.91234},
         ],
@@ -93,6 +95,27 @@ def test_what_training_printed_is_compared_with_the_histories(data: ReportData) 
     mean = sum(float(value.iloc[0]) for value in kept) / len(kept)
     assert str(cells["p. 7"]).startswith(f"{mean:.3f}")
     assert "not computed here" in str(cells["p. 8"])
+
+
+def test_parameters_are_counted_without_weights(data: ReportData) -> None:
+    whole = with_publication(data)
+    record = {
+        "arm": {"head": {"kind": "flatten_dense"}, "input": {"size": [144, 144]}},
+        "backbone": {
+            "architecture": "mobilenetv2_100",
+            "channels": 1,
+            "mean": [0.3],
+            "std": [0.25],
+        },
+    }
+    for recorded, said in ((record, "67,797,505"), ({}, "not computed: not computed here")):
+        runs = tuple(
+            replace(trained, model=replace(trained.model, record=recorded))
+            for trained in whole.runs
+        )
+        table = published_table(replace(whole, runs=runs))
+        assert table is not None
+        assert table.cells.set_index("Page").loc["p. 9", "This run (95% CI)"] == said
 
 
 def test_contradictions_are_listed(data: ReportData) -> None:

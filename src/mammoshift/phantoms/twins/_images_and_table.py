@@ -11,6 +11,7 @@ from mammoshift.phantoms.imaging import image_breast
 from mammoshift.phantoms.patient import Patient, Side, View
 from mammoshift.phantoms.scanner import ScannerModel, quantise
 from mammoshift.phantoms.scanners import changed_scanner
+from mammoshift.phantoms.truth import keep_truth
 
 FOLDER = "images"
 BITS = 16
@@ -43,4 +44,5 @@ def write_view(patient: Patient, side: Side, view: View, twin: Twin, root: Path,
     path = root / FOLDER / f"{name}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), quantise(grey, BITS))
+    keep_truth(twin, root, path, (patient, side, view, scanner))
     return path.relative_to(root).as_posix()

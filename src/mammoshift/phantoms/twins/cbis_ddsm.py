@@ -39,6 +39,7 @@ from mammoshift.phantoms.patient import (
 from mammoshift.phantoms.scanner import ScannerModel, detector_position, quantise
 from mammoshift.phantoms.scanners import changed_scanner
 from mammoshift.phantoms.streams import stream, synthetic_uid
+from mammoshift.phantoms.truth import keep_truth
 from mammoshift.phantoms.twins.layout import Layout
 from mammoshift.phantoms.twins.output import NBIA_COLUMNS, delimited_table, write_dicom
 
@@ -162,7 +163,8 @@ def write_patient(twin: Twin, number: int, root: Path) -> CbisRows:
             for kind in kinds:
                 table = (kind, _subset(twin, number, kind, side))
                 full = _series(twin, number, _long_id(table, number, side, view), FULL)
-                _write(full, 1, pixels, side, view, root)
+                path = _write(full, 1, pixels, side, view, root)
+                keep_truth(twin, root, path, (patient, side, view, scanner))
                 metadata.append(full.metadata(1, pixels.size))
                 own = [site for site in sites if site.lesion.kind == kind]
                 for count, site in enumerate(own, start=1):
@@ -265,8 +267,8 @@ def _write(
     side: Side,
     view: View,
     root: Path,
-) -> None:
-    """Write file `count` (from 1) of a series."""
+) -> Path:
+    """Write file `count` (from 1) of a series and return its path."""
     dataset = Dataset()
     dataset.SOPClassUID = _SOP_CLASS
     dataset.SOPInstanceUID = synthetic_uid(0, "image", series.uid, count)
@@ -283,7 +285,9 @@ def _write(
     dataset.InstanceNumber = count
     dataset.PatientOrientation = view
     dataset.Laterality = side[0].upper()
-    write_dicom(dataset, pixels, root / MANIFEST_FOLDER / series.folder / f"1-{count}.dcm")
+    path = root / MANIFEST_FOLDER / series.folder / f"1-{count}.dcm"
+    write_dicom(dataset, pixels, path)
+    return path
 
 
 def _write_lesion(

@@ -23,6 +23,7 @@ from mammoshift.phantoms.patient import CaseMix, Patient, Side, View, draw_patie
 from mammoshift.phantoms.scanner import ScannerModel, quantise
 from mammoshift.phantoms.scanners import changed_scanner
 from mammoshift.phantoms.streams import stream
+from mammoshift.phantoms.truth import keep_truth
 from mammoshift.phantoms.twins.layout import Layout
 from mammoshift.phantoms.twins.output import write_workbook
 
@@ -76,13 +77,17 @@ def write_patient(twin: Twin, number: int, root: Path) -> CesmRows:
             subtracted, _ = subtract_image(patient, side, view, scanner, contrast)
             for kind, grey in (("DM", low), ("CM", subtracted)):
                 name = f"P{number}_{side[0].upper()}_{kind}_{view}"
-                _write_jpeg(quantise(grey, 8), root / FOLDERS[kind] / f"{name}.jpg")
+                path = root / FOLDERS[kind] / f"{name}.jpg"
+                _write_jpeg(quantise(grey, 8), path)
+                keep_truth(twin, root, path, (patient, side, view, scanner))
                 row = _row(patient, side, view, kind, name)
                 rows.append(row)
                 if (number % 40, side, view) == (6, sides[0], "MLO"):
                     suffix = "_2" if number % 80 == 6 else "2"
                     again = np.ascontiguousarray(quantise(grey, 8)[::-1])
-                    _write_jpeg(again, root / FOLDERS[kind] / f"{name}{suffix}.jpg")
+                    path = root / FOLDERS[kind] / f"{name}{suffix}.jpg"
+                    _write_jpeg(again, path)
+                    keep_truth(twin, root, path, (patient, side, view, scanner), np.flipud)
                     rows.append(row)
     return CesmRows(tuple(rows))
 

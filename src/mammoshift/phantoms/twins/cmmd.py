@@ -19,6 +19,7 @@ from mammoshift.phantoms.patient import CaseMix, Patient, Side, View, draw_patie
 from mammoshift.phantoms.scanner import ScannerModel, quantise
 from mammoshift.phantoms.scanners import changed_scanner
 from mammoshift.phantoms.streams import stream, synthetic_uid
+from mammoshift.phantoms.truth import keep_truth
 from mammoshift.phantoms.twins.layout import Layout
 from mammoshift.phantoms.twins.output import (
     NBIA_COLUMNS,
@@ -96,6 +97,7 @@ def write_patient(twin: Twin, number: int, root: Path) -> CmmdRows:
         dataset.InstanceNumber = count
         path = root / MANIFEST_FOLDER / folder / f"1-{count}.dcm"
         write_dicom(dataset, quantise(grey, scanner.bits), path)
+        keep_truth(twin, root, path, (patient, side, view, scanner))
 
     location = ".\\" + "\\".join(folder.parts)
     megabytes = len(images) * scanner.shape[0] * scanner.shape[1] * scanner.bits / 8 / 1e6

@@ -22,6 +22,7 @@ from mammoshift.phantoms.patient import CaseMix, Density, Patient, View, draw_pa
 from mammoshift.phantoms.scanner import ScannerModel, detector_position, quantise
 from mammoshift.phantoms.scanners import changed_scanner
 from mammoshift.phantoms.streams import stream
+from mammoshift.phantoms.truth import keep_truth
 from mammoshift.phantoms.twins.layout import Layout
 from mammoshift.phantoms.twins.output import write_workbook
 
@@ -107,7 +108,9 @@ def write_patient(twin: Twin, number: int, root: Path) -> DmidRows:
         pixels = quantise(grey, 8)
         opaque = np.full_like(pixels, 255)
         rgba = np.stack([pixels, pixels, pixels, opaque], axis=-1)
-        _write_tiff(rgba, root / "TIFF Images" / "TIFF Images" / f"IMG{image:03d}.tif")
+        file = root / "TIFF Images" / "TIFF Images" / f"IMG{image:03d}.tif"
+        _write_tiff(rgba, file)
+        keep_truth(twin, root, file, (patient, side, view, scanner))
         if sites:
             mask = _mask(sites, scanner, side == "right")
             path = root / "ROI Masks" / "ROI Masks" / f"IMG{image:03d}.tif"

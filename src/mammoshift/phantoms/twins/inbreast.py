@@ -23,6 +23,7 @@ from mammoshift.phantoms.patient import CaseMix, Patient, Side, View, draw_patie
 from mammoshift.phantoms.scanner import ScannerModel, detector_position, quantise
 from mammoshift.phantoms.scanners import changed_scanner
 from mammoshift.phantoms.streams import stream, synthetic_uid
+from mammoshift.phantoms.truth import keep_truth
 from mammoshift.phantoms.twins.layout import Layout
 from mammoshift.phantoms.twins.output import write_dicom
 
@@ -73,7 +74,9 @@ def write_patient(twin: Twin, number: int, root: Path) -> InbreastRows:
         letter, code = side[0].upper(), "ML" if view == "MLO" else view
         name = f"{image}_{pseudonym}_MG_{letter}_{code}_ANON.dcm"
         pixels = quantise(grey, 12).astype(np.uint16)
-        write_dicom(_dataset(twin, image), pixels, root / RELEASE / "AllDICOMs" / name)
+        file = root / RELEASE / "AllDICOMs" / name
+        write_dicom(_dataset(twin, image), pixels, file)
+        keep_truth(twin, root, file, (patient, side, view, scanner))
         if sites:
             path = root / RELEASE / "AllXML" / f"{image}.xml"
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -17,6 +17,7 @@ from mammoshift.phantoms.imaging import image_breast
 from mammoshift.phantoms.patient import CaseMix, View, draw_patient
 from mammoshift.phantoms.scanner import ScannerModel, detector_position, quantise
 from mammoshift.phantoms.scanners import changed_scanner
+from mammoshift.phantoms.truth import keep_truth
 from mammoshift.phantoms.twins.layout import Layout
 from mammoshift.phantoms.twins.output import delimited_table
 
@@ -60,6 +61,7 @@ def write_patient(twin: Twin, number: int, root: Path) -> MexbreastRows:
         path = root / "images" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(path), quantise(grey, 8))
+        keep_truth(twin, root, path, (patient, side, view, scanner))
         for site in sites:
             row, column = detector_position(site.row_mm, site.column_mm, scanner)
             if side == "right":

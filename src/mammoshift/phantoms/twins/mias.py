@@ -20,6 +20,7 @@ from mammoshift.phantoms.patient import CaseMix, Density, Patient, Side, draw_pa
 from mammoshift.phantoms.scanner import ScannerModel, detector_position, quantise
 from mammoshift.phantoms.scanners import changed_scanner
 from mammoshift.phantoms.streams import stream
+from mammoshift.phantoms.truth import keep_truth
 from mammoshift.phantoms.twins.layout import Layout
 
 SCANNER = ScannerModel(
@@ -109,9 +110,11 @@ def write_patient(twin: Twin, number: int, root: Path) -> MiasRows:
         name = f"mdb{2 * number - 1 + offset:03d}"
         grey, sites = image_breast(patient, side, "MLO", film, twin.population.lesion_contrast)
         margin = (own.shape[1] - film.shape[1]) // 2
-        matrix = np.zeros(own.shape, np.uint8)
-        matrix[:, margin : margin + film.shape[1]] = quantise(grey, 8)[:, ::-1]
-        write_pgm(matrix, root / f"{name}.pgm")
+        path = root / f"{name}.pgm"
+        matrix = _in_the_matrix(quantise(grey, 8).astype(np.uint8), own.shape)
+        write_pgm(matrix, path)
+        drawn = (patient, side, "MLO", film)
+        keep_truth(twin, root, path, drawn, lambda truth: _in_the_matrix(truth, own.shape))
         prefix = f"{name} {_TISSUE[patient.density]}"
         if not sites:
             lines.append(f"{prefix} NORM ")
@@ -139,6 +142,14 @@ def write_tables(twin: Twin, patients: Iterator[MiasRows], root: Path) -> None:
 
 
 LAYOUT = Layout(write_patient, write_tables)
+
+
+def _in_the_matrix(film: npt.NDArray[np.uint8], shape: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """Return a film as it is stored: mirrored, in the middle of a matrix of `shape`."""
+    matrix = np.zeros(shape, np.uint8)
+    margin = (shape[1] - film.shape[1]) // 2
+    matrix[:, margin : margin + film.shape[1]] = film[:, ::-1]
+    return matrix
 
 
 def write_pgm(pixels: npt.NDArray[np.uint8], path: Path) -> None:

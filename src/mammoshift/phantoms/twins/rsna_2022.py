@@ -20,6 +20,7 @@ from mammoshift.phantoms.patient import CaseMix, Patient, Side, View, draw_patie
 from mammoshift.phantoms.scanner import ScannerModel, quantise
 from mammoshift.phantoms.scanners import changed_scanner
 from mammoshift.phantoms.streams import stream, synthetic_uid
+from mammoshift.phantoms.truth import keep_truth
 from mammoshift.phantoms.twins.layout import Layout
 from mammoshift.phantoms.twins.output import delimited_table, write_dicom
 
@@ -74,13 +75,15 @@ def write_patient(twin: Twin, number: int, root: Path) -> RsnaRows:
         grey, _ = image_breast(patient, side, view, scanner, twin.population.lesion_contrast)
         dataset = _dataset(twin, number, name)
         dataset.SOPInstanceUID = synthetic_uid(twin.seed, "rsna_2022", "image", image)
+        path = root / "train_images" / name / f"{image}.dcm"
         write_dicom(
             dataset,
             quantise(grey, 12).astype(np.uint16),
-            root / "train_images" / name / f"{image}.dcm",
+            path,
             bits_stored=12,
             bright_is_low=machine == 1,
         )
+        keep_truth(twin, root, path, (patient, side, view, scanner))
         rows.append(_row(patient, side, view, name, image, _MACHINES[machine]))
     return RsnaRows(tuple(rows))
 

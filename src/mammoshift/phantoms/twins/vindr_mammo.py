@@ -23,6 +23,7 @@ from mammoshift.phantoms.patient import CaseMix, Patient, Side, View, draw_patie
 from mammoshift.phantoms.scanner import ScannerModel, detector_position, quantise
 from mammoshift.phantoms.scanners import changed_scanner
 from mammoshift.phantoms.streams import stream, synthetic_uid
+from mammoshift.phantoms.truth import keep_truth
 from mammoshift.phantoms.twins.layout import Layout
 from mammoshift.phantoms.twins.output import delimited_table, write_dicom
 
@@ -86,6 +87,7 @@ def write_patient(twin: Twin, number: int, root: Path) -> VindrRows:
         dataset.SOPInstanceUID = synthetic_uid(twin.seed, "vindr_mammo", "image", image)
         path = root / "images" / study / f"{image}.dicom"
         write_dicom(dataset, pixels, path, bits_stored=12, bright_is_low=number % 4 == 0)
+        keep_truth(twin, root, path, (patient, side, view, scanner))
         shared = (
             *(study, series, image, side[0].upper(), view),
             *(str(scanner.shape[0]), str(scanner.shape[1])),

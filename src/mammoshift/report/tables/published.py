@@ -70,6 +70,8 @@ def _own(number: PublishedNumber, data: ReportData) -> str:
     """Return this run's value of the same thing, or why there is none."""
     if number.arm is None and number.metric not in _CASE_COUNTS:
         return missing(NOT_NAMED)
+    if number.part is not None:
+        return _of_network(number, data)
     if number.metric in _OF_TRAINING or (
         number.metric in (_LOSS, "accuracy") and number.subset in ("train", "validation")
     ):
@@ -94,6 +96,17 @@ def _own(number: PublishedNumber, data: ReportData) -> str:
         return missing(NOT_COMPUTED)
     first = found.iloc[0]
     return format_estimate(first["value"], first["ci_low"], first["ci_high"])
+
+
+def _of_network(number: PublishedNumber, data: ReportData) -> str:
+    """Return how many parameters a part of the arm's network has, from the record of a run."""
+    records = [trained.model.record for trained in data.runs if trained.run.arm == number.arm]
+    if not records or number.part is None:
+        return missing(NOT_COMPUTED)
+    from mammoshift.models.size import part_size  # loads torch, for those that print such numbers
+
+    count = part_size(records[0], number.part)
+    return missing(NOT_COMPUTED) if count is None else f"{count:,}"
 
 
 def _of_training(number: PublishedNumber, data: ReportData) -> str:

@@ -66,6 +66,7 @@ rule audit_predictions:
     input:
         expand("r/m{{a}}/d{{t}}/predictions", a=A, t=T),
         expand("r/c{{t}}/cases", t=T),
+        expand("r/m{{a}}/{{s}}/json", a=A, s=S),
     output: "r/predictions_audit"
     shell: "true"
 rule train:

@@ -5,8 +5,9 @@ score_arm           models and cases -> one table of logits; the runs of seeds t
                     before are restored
 lend_scores         models and cases -> the logits of all cases of a domain that the models have not
                     seen, for an arm that reads them
-audit_predictions   cases and all predictions -> proof that no model was judged on what it had
-                    learned from; fails on one that was
+audit_predictions   cases, all predictions and the records of the models -> proof that no model was
+                    judged on what it had learned from, and that each is of the run in whose place
+                    it lies; fails otherwise
 """
 
 
@@ -70,6 +71,7 @@ rule audit_predictions:
     input:
         cases=all_cases,
         predictions=all_predictions,
+        records=lambda wildcards: run_files(wildcards, "model.json"),
     output:
         "<results>/{study}/predictions_audit.csv",
     log:

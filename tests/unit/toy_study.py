@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -97,7 +98,9 @@ class CountingKind:
         self.fitted.append(request)
         for name in ("model.safetensors", "model.json", "history.csv"):
             request.folder.mkdir(parents=True, exist_ok=True)
-            (request.folder / name).write_text(f"{name} of {request.run}", encoding="utf-8")
+            text = json.dumps(f"{name} of {request.run}")
+            text = f'{{"seed": {request.run.seed}, "of": {text}}}'
+            (request.folder / name).write_text(text, encoding="utf-8")
 
     def score(self, request: ScoreRequest) -> NDArray[np.float64]:
         self.scored.append(
@@ -105,5 +108,7 @@ class CountingKind:
         )
         assert request.pixels is not None
         means = np.array([request.pixels.read(case).mean() for case in request.cases["case_id"]])
-        factors = [float((folder / "model.json").read_text()) for folder in request.models]
+        factors = [
+            json.loads((folder / "model.json").read_text())["factor"] for folder in request.models
+        ]
         return np.array([factor * means for factor in factors])

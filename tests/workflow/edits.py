@@ -200,6 +200,21 @@ def touched(project: Project) -> None:
             os.utime(path)
 
 
+def seeds_exchanged(project: Project) -> None:
+    """Let each of two models of an arm lie in the place of the other, with its key."""
+    one, other = (project.folder / "results/small/plain" / f"seed-{seed}" for seed in (0, 1))
+    one.rename(one.with_name("aside"))
+    other.rename(one)
+    one.with_name("aside").rename(other)
+
+
+def without_hidden_files(project: Project) -> None:
+    """Leave of the results and of the workflow's folder what a copy of `*` would."""
+    shutil.rmtree(project.folder / ".snakemake")
+    for path in sorted((project.folder / "results").rglob(".*"), reverse=True):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
 def forgotten(project: Project) -> None:
     """Delete `.snakemake`, and give results times in no order, as a careless copy would."""
     shutil.rmtree(project.folder / ".snakemake")

@@ -147,4 +147,6 @@ def test_the_command_names_the_file_and_what_mends_it(project: Project) -> None:
     assert done.stdout == (
         f"{name}: is not what was written. To mend it: delete it (`rm {name}`) and run again\n"
     )
-    assert re.fullmatch(r"Error: 1 of \d+ files are damaged or missing; see above\n", done.stderr)
+    assert re.fullmatch(
+        r"Error: 1 of \d+ files are not as they should be; see above\n", done.stderr
+    )

@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import random
 import shutil
+from dataclasses import replace
 
+import edits
 import pytest
 from miniature import Project, write_weights
+
+from mammoshift.provenance.keys import key_file, read_key, write_key
 
 pytestmark = pytest.mark.workflow
 
@@ -72,6 +76,38 @@ def test_a_leaf_files_from_outside_and_a_deleted_output_are_named(project: Proje
         line.startswith("report_study would run: deleted: results/small/report/index.html")
         for line in lines
     )
+
+
+def test_results_of_others_and_without_a_key_are_named_by_why_and_verify(project: Project) -> None:
+    edits.seeds_exchanged(project)
+    results = project.folder / "results"
+    model = results / "small/started/seed-0/fold-0/model.safetensors"
+    key = read_key(key_file(model), results)
+    assert key is not None
+    elsewhere = [
+        (path, "sha256:0" if path.endswith("cases.parquet") else value)
+        for path, value in key.inputs
+    ]
+    write_key(replace(key, inputs=elsewhere), results)
+    table = results / "small/tables/metrics.csv"
+    key_file(table).unlink()
+    _forget(project)
+    lines = _why(project)
+    for other in (0, 1):
+        said = f"was written as small/plain/seed-{other}/fold-0/model.safetensors by train_arm ("
+        assert any(line.startswith("train_arm would run: ") and said in line for line in lines)
+    said = "train_arm would run: it was made from another content than lies in results/small/"
+    (foreign,) = [line for line in lines if line.startswith(said)]
+    assert "cases.parquet (of make_cases (study=small, domain=" in foreign
+    assert any(line.startswith("evaluate_study would run: its results carry no") for line in lines)
+    done = project.mammoshift("verify")
+    assert done.returncode == 1
+    for path, problem in (
+        ("small/plain/seed-0/fold-0/model.json", "was written as small/plain/seed-1/fold-0/model"),
+        ("small/started/seed-0/fold-0/model.safetensors", "was made from another results/small/"),
+        ("small/tables/metrics.csv", "carries no key: nobody knows what it was made from"),
+    ):
+        assert f"results/{path}: {problem}" in done.stdout
 
 
 def test_a_target_or_a_configuration_that_is_not_there_is_an_error(project: Project) -> None:

@@ -27,6 +27,7 @@ AFTER_A_TARGET = {"ingest_dataset", "make_cases"} | PIXELS | AUDITS | AFTER_SCOR
 # The source is a twin, which has a contact sheet; the real target has none.
 OF_A_TWIN = {"audit_domain", "draw_contact_sheet", "train_arm"} | CARDS
 AFTER_THE_SOURCE = AFTER_A_TARGET | OF_A_TWIN
+EVERYTHING = AFTER_THE_SOURCE | {"make_twin", "convert_weights"}
 AFTER_ALL_PIXELS = PIXELS | AUDITS | AFTER_SCORING | OF_A_TWIN
 
 
@@ -341,6 +342,8 @@ DATA = Part(
             e.deleted("small/plain/seed-0/fold-0/model.safetensors"),
         ),
         _row("another version of timm", e.other_version),
+        _row("the folders of two seeds exchanged", e.seeds_exchanged, AFTER_TRAINING),
+        _row("results copied without hidden files", e.without_hidden_files, EVERYTHING),
     ),
 )
 PARTS = (*FREE, CODE, VALUES, DATA)

@@ -17,5 +17,7 @@ with running(snakemake):
         [Path(path) for path in snakemake.input.predictions],
         taken_splits(audit["domains"]),
         audit.get("chosen_on"),
+        records=[Path(path) for path in snakemake.input.records],
+        own_domains=audit["own_domains"],
     )
     write_audit(report, Path(snakemake.output[0]))

@@ -186,7 +186,8 @@ def _pixel_hashes(table: pd.DataFrame, indexes: Mapping[str, pd.DataFrame]) -> p
     for dataset, index in indexes.items():
         own = table["dataset"] == dataset
         if own.any():
-            hashes[own] = table.loc[own, "item_id"].map(index_of_items(index)["pixel_hash"])
+            known = table.loc[own, "item_id"].map(index_of_items(index)["pixel_hash"])
+            hashes[own] = known.astype("string")
     return hashes
 
 

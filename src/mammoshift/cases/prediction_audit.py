@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,9 +12,18 @@ from numpy.typing import NDArray
 from mammoshift.cases.audit import Lineages, learned_rows
 from mammoshift.cases.findings import MAXIMUM_LISTED, AuditReport, CheckSummary, Finding
 from mammoshift.cases.pool import Codes, Pool, make_pool
-from mammoshift.contracts.cases import ALL_SUBSETS, JUDGED_SUBSETS, TRAIN, UNUSED
+from mammoshift.contracts.cases import (
+    ALL_SUBSETS,
+    JUDGED_SUBSETS,
+    TRAIN,
+    UNUSED,
+    cases_digest,
+    learned_cases,
+)
+from mammoshift.contracts.fitted import read_fields
 from mammoshift.contracts.lineage import Lineage
-from mammoshift.errors import TableError
+from mammoshift.contracts.run import Run
+from mammoshift.errors import DamagedFileError, TableError
 
 _JUDGED = [ALL_SUBSETS.index(name) for name in JUDGED_SUBSETS]
 _NEVER_PREDICTED = [ALL_SUBSETS.index(name) for name in (TRAIN, UNUSED)]
@@ -94,6 +104,44 @@ def audit_predictions(
     complete = leaks == len(findings)
     summary = CheckSummary("predictions_follow_split", examined, leaks, complete=complete)
     return AuditReport.of([(summary, findings)])
+
+
+def check_places(
+    records: Iterable[Path], cases: Mapping[str, pd.DataFrame], own_domains: Mapping[str, str]
+) -> None:
+    """Check that each model is that of the run in whose folder it lies.
+
+    Parameters
+    ----------
+    records
+        `model.json` of every run.
+    cases
+        Tables of cases of all domains, by name.
+    own_domains
+        Arm -> the domain whose fold its runs learn from.
+
+    Raises
+    ------
+    DamagedFileError
+        If a record states another seed or fold, or other cases to learn from, than its place.
+    """
+    digests: dict[tuple[str, int], str] = {}
+    for path in records:
+        run = Run.of_path(path.parent)
+        domain = own_domains[run.arm]
+        place = (domain, run.fold)
+        if place not in digests:
+            digests[place] = cases_digest(learned_cases(cases[domain], run.fold))
+        record = read_fields(path)
+        found = tuple(record.get(name) for name in ("seed", "fold", "cases_sha256"))
+        if found != (run.seed, run.fold, digests[place]):
+            what = f"seed {found[0]}, fold {found[1]}"
+            if found[:2] == (run.seed, run.fold):
+                what = "other cases"
+            raise DamagedFileError(
+                f"{path}: is the record of a model of {what}, and lies in the place of {run}, with "
+                f"{domain}; delete the folder {path.parent} and run again"
+            )
 
 
 def _rows_of(cases: Mapping[str, pd.DataFrame], domain: str, predictions: pd.DataFrame) -> Codes:

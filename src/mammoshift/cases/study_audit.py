@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from mammoshift.cases.audit import Lineages, audit_domain, audit_study
 from mammoshift.cases.findings import AuditReport
-from mammoshift.cases.prediction_audit import audit_predictions
+from mammoshift.cases.prediction_audit import audit_predictions, check_places
 from mammoshift.contracts.cases import read_cases
 from mammoshift.contracts.lineage import LearnedFrom, Lineage
 from mammoshift.contracts.manifest import read_exclusions
@@ -130,15 +130,21 @@ def audit_prediction_files(
     predictions: Iterable[Path],
     splits: Mapping[str, str] | None = None,
     chosen_on: Mapping[str, str] | None = None,
+    *,
+    records: Iterable[Path] = (),
+    own_domains: Mapping[str, str] | None = None,
 ) -> AuditReport:
-    """Audit the prediction tables of a study; see `audit_predictions`.
+    """Audit the prediction tables of a study; see `audit_predictions` and `check_places`.
 
     Raises
     ------
+    DamagedFileError
+        If a model lies in the place of another run's.
     LeakageError
         If a model was judged on a case that it learned from, or under another subset's name.
     """
     tables = {name: read_cases(path) for name, path in cases.items()}
+    check_places(records, tables, own_domains or {})
     read = map(read_predictions, predictions)
     return _raised(audit_predictions(lineages, tables, read, splits, chosen_on))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,9 +30,10 @@ def verify(
     settings: SettingsOption = None,
     folder: FolderOption = Path(),
 ) -> None:
-    """Compare every result with the hash it was written with; name what is damaged, and the mend.
+    """Compare every result with what was written, and with what it was made from.
 
-    The exit code is 1 if anything is damaged or missing.
+    Each file that is damaged, missing, in another's place or made from something else is named with
+    what mends it; the exit code is then 1.
     """
     from mammoshift.commands.project import configured
 
@@ -42,7 +43,7 @@ def verify(
     chosen = results if target is None else _inside(folder / target, results)
     count = damaged = 0
     said = time.monotonic()
-    for checked in _all(project, results, chosen, raw, folder):
+    for checked in _all(project, results, chosen, raw, folder, configfile or (), settings or ()):
         count += 1
         if checked.problem:
             damaged += 1
@@ -51,22 +52,32 @@ def verify(
             said = time.monotonic()
             print(f"{count} files, {damaged} damaged; at {checked.path}", file=sys.stderr)
     if damaged:
-        raise DamagedFileError(f"{damaged} of {count} files are damaged or missing; see above")
+        raise DamagedFileError(f"{damaged} of {count} files are not as they should be; see above")
     typer.echo(f"{count} files are what was written.")
 
 
 def _all(
-    project: Project, results: Path, chosen: Path, raw: bool, folder: Path
+    project: Project,
+    results: Path,
+    chosen: Path,
+    raw: bool,
+    folder: Path,
+    configfile: Sequence[Path],
+    settings: Sequence[str],
 ) -> Iterator[Checked]:
+    from mammoshift.provenance.planned import ask
     from mammoshift.provenance.reuse import Store
     from mammoshift.provenance.verify import (
         verify_archive,
+        verify_origins,
         verify_results,
         verify_store,
         verify_twins,
     )
 
     yield from verify_results(results, chosen)
+    plan = ask(folder, configfile, settings=settings)
+    yield from verify_origins(results, chosen, [folder / path for path in plan.wanted])
     if chosen == results:
         kept = project.settings.kept(results)
         yield from verify_store(Store.of({**kept, "folder": str(folder / kept["folder"])}))

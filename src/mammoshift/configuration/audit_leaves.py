@@ -112,6 +112,7 @@ def study_audit_leaves(project: Project, study: str) -> Leaves:
         for arm in resolved.arms
         if (own := resolved.own_domain(arm)) not in _learned_domains(resolved, arm)
     }
+    found["own_domains"] = {arm: resolved.own_domain(arm) for arm in resolved.arms}
     return {**found, "chosen_on": chosen_on} if chosen_on else found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -109,6 +110,19 @@ def subset_of(cases: pd.DataFrame, fold: int) -> pd.Series[str]:
     """Return the subset of each case in one fold."""
     values = [subsets[fold] for subsets in cases["subsets"]]
     return pd.Series(values, index=cases.index, dtype="str")
+
+
+def learned_cases(cases: pd.DataFrame, fold: int) -> pd.DataFrame:
+    """Return the cases that a run of a fold may learn from, with their `subset`."""
+    table = cases.assign(subset=subset_of(cases, fold))
+    return table[table["subset"].isin([TRAIN, VALIDATION])]
+
+
+def cases_digest(cases: pd.DataFrame) -> str:
+    """Return a hash of which cases a run may learn from: columns `case_id` and `subset`."""
+    rows = sorted(zip(cases["case_id"], cases["subset"], strict=True))
+    text = "\n".join(f"{name}\0{subset}" for name, subset in rows)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def patient_keys(cases: pd.DataFrame) -> pd.Series[str]:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from mammoshift.training.request import EpochRecord
 
 KINDS = "mammoshift.kinds"
-MODEL_RECORD = "model.json"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from mammoshift.configuration.model import ArmBase, Name, Strict
+from mammoshift.configuration.model import ArmBase, Name
+from mammoshift.contracts.fitted import FittedRecord
 from mammoshift.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -56,12 +57,11 @@ SCORED_COLUMNS = ("unit_id",)
 SCORES_UNITS = True
 
 
-class CombinedRecord(Strict):
+class CombinedRecord(FittedRecord):
     """The record of an arm that has nothing else."""
 
     arm: CombinedArm
     label: str
-    seed: int
     selected_epoch: int
     training_cases: int
     training_positives: int

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, ValidationError
 
 from mammoshift.configuration.model import ArmBase, Positive, Strict
+from mammoshift.contracts.fitted import FittedRecord
 from mammoshift.errors import TrainingError, WeightsError
 
 if TYPE_CHECKING:
@@ -55,13 +56,12 @@ class Term(Strict):
     scale: float = 1.0
 
 
-class CovariatesRecord(Strict):
+class CovariatesRecord(FittedRecord):
     """The record of a fitted model; the weights are in `model.safetensors`."""
 
     arm: CovariatesArm
     terms: tuple[Term, ...]
     label: str
-    seed: int
     selected_epoch: int
     training_cases: int
     training_positives: int

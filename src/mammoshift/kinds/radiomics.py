@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError, model_validator
 
-from mammoshift.configuration.model import ArmBase, InputRecipe, Strict
+from mammoshift.configuration.model import ArmBase, InputRecipe
+from mammoshift.contracts.fitted import FittedRecord
 from mammoshift.errors import TrainingError, WeightsError
 from mammoshift.radiomics.settings import Boosting, BoostingGrid, MissingViews, PatientFeatures
 
@@ -78,7 +79,7 @@ SCORED_COLUMNS = ("unit_id", "laterality", "view", "age")
 SCORES_UNITS = True
 
 
-class RadiomicsRecord(Strict):
+class RadiomicsRecord(FittedRecord):
     """The record of a fitted model; its arrays are in `model.safetensors`.
 
     `columns` name the vector that the model takes; columns of which no training patient has a
@@ -88,7 +89,6 @@ class RadiomicsRecord(Strict):
     arm: RadiomicsArm
     columns: tuple[str, ...]
     label: str
-    seed: int
     selected_epoch: int
     training_cases: int
     training_positives: int

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mammoshift.configuration.model import Arm, Backbone, Strict
+from mammoshift.contracts.fitted import RECORD_NAME, WEIGHTS_NAME, FittedRecord
 from mammoshift.errors import WeightsError
 from mammoshift.files import atomic_path, write_text_atomically
 from mammoshift.models.architectures import check_names
@@ -22,9 +23,6 @@ from mammoshift.models.classifier import (
     prepared,
 )
 from mammoshift.provenance.sums import remembered_sha256
-
-WEIGHTS_NAME = "model.safetensors"
-RECORD_NAME = "model.json"
 
 
 class Versions(Strict):
@@ -43,7 +41,7 @@ class Licence(Strict):
     derivatives: str
 
 
-class ModelRecord(Strict):
+class ModelRecord(FittedRecord):
     """Everything that is needed to apply a model and to know where it comes from.
 
     `backbone` also holds the normalisation unless `arm.normalisation` does, `arm.input` how an
@@ -51,7 +49,7 @@ class ModelRecord(Strict):
     `classes` are the names of the labels 0 and 1. `selected_epoch` counts from 1 over all stages.
     `licence` is None for a model that was trained from random weights. `lineage` is what the
     model and its ancestors learned from (`mammoshift.contracts.lineage.Lineage`); `weights_sha256`
-    is that of `model.safetensors` and is filled in by `write_model`.
+    is filled in by `write_model`.
     """
 
     arm: Arm
@@ -60,7 +58,6 @@ class ModelRecord(Strict):
     label: str
     classes: tuple[str, str]
     density_classes: tuple[str, ...] = DENSITY_CLASSES
-    seed: int
     selected_epoch: int
     selected_validation_auc: float | None = None
     training_cases: int
@@ -69,7 +66,6 @@ class ModelRecord(Strict):
     licence: Licence | None = None
     versions: Versions
     lineage: dict[str, Any] | None = None
-    weights_sha256: str | None = None
 
 
 def write_model(folder: Path, state: dict[str, Tensor], record: ModelRecord) -> None:

@@ -3,7 +3,10 @@
 Snakemake's own memory, `.snakemake/metadata`, belongs to a working directory: without it, or where
 results were copied from elsewhere, no edit is seen. Its class of persistence is extended here, so
 that a job's key is written when the job has ended and read when Snakemake plans; its own records
-are still written, and read where a result has no key.
+are still written, and read where they are of the very file that lies there.
+
+A key is believed at its own place alone, and as long as its inputs are what it was made from: both
+are compared with other keys, so that nothing is hashed. A result without a key is made again.
 
 The class is passed in, since this library imports no part of Snakemake.
 """
@@ -61,6 +64,7 @@ def with_keys(
 
         without_keys = base
         own_records: dict[str, Any] = {}  # noqa: RUF012 - one workflow is planned in a process
+        records_of_keys: dict[Path, Any] = {}  # noqa: RUF012 - as above
         largest = 0
 
         @property
@@ -80,14 +84,19 @@ def with_keys(
         def _record_of(self, key: str) -> Any:
             path = Path(key)
             found = keys.of(path)
-            if found is None or not found.rule:
-                return super()._read_record(key)
             modified = _mtime(path)
-            if found.outputs[path.name].mtime != modified:
+            whole = found if found is not None and found.rule else None
+            if whole is None or whole.outputs[path.name].mtime != modified:
                 other = super()._read_record(key)
                 if other is not None and other.endtime == modified:
                     return other
-            return _record(record_type, found)
+                if whole is None and (modified is None or not path.is_relative_to(results)):
+                    return other
+            if whole is None:
+                return _unknown(record_type)
+            if whole.file not in self.records_of_keys:
+                self.records_of_keys[whole.file] = _record(record_type, whole, keys)
+            return self.records_of_keys[whole.file]
 
         def _delete_record(self, key: str) -> Any:
             deleted = super()._delete_record(key)
@@ -100,6 +109,7 @@ def with_keys(
 
         def _clear_cache(self) -> None:
             self.own_records.clear()
+            self.records_of_keys.clear()
             super()._clear_cache()
 
         async def finished(self, job: Any) -> None:
@@ -186,9 +196,16 @@ def _finished_key(job: Any, first: Path, record: Any, keys: Keys) -> Key:
     )
 
 
-def _record(record_type: Callable[..., Any], key: Key) -> Any:
-    """Return a key in the words of Snakemake."""
+def _record(record_type: Callable[..., Any], key: Key, keys: Keys) -> Any:
+    """Return a key in the words of Snakemake.
+
+    Snakemake compares parameters whatever the times of files are: what makes a result another than
+    the job's own is one parameter more, which no job has.
+    """
     parameters = [*map(repr, key.parameters.values())]
+    if not key.is_in_place:
+        parameters.append(f"written as: {key.place}")
+    parameters += [f"made from another: {path}" for path, _ in keys.foreign_inputs(key)]
     if must_be_the_same() and (others := differing(key.versions)):
         parameters.append(f"versions: {others}")
     return record_type(
@@ -201,6 +218,21 @@ def _record(record_type: Callable[..., Any], key: Key) -> Any:
         endtime=key.ended,
         incomplete=False,
         input_checksums={path: value for path, value in key.inputs if value},
+    )
+
+
+def _unknown(record_type: Callable[..., Any]) -> Any:
+    """Return the record of a result of which nobody knows what it was made from."""
+    return record_type(
+        rule="",
+        input=None,
+        log=[],
+        params=["made from: unknown"],
+        record_format_version=6,
+        starttime=None,
+        endtime=None,
+        incomplete=False,
+        input_checksums={},
     )
 
 

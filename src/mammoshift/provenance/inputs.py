@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from mammoshift.provenance.keys import Keys, write_made
+from mammoshift.errors import DamagedFileError
+from mammoshift.provenance.keys import Key, Keys, write_made
 from mammoshift.provenance.sums import check_sha256, remembered_sha256
 from mammoshift.provenance.versions import loaded_versions, machines_of_work, seconds_of_work
 
@@ -21,13 +22,32 @@ def check_inputs(paths: Iterable[Path]) -> None:
     Raises
     ------
     DamagedFileError
-        If a file is not what was written; the message says what mends it.
+        If a file is not what was written, or was written elsewhere; the message says what mends it.
     """
     keys = Keys(Path())
     for path in paths:
         key = keys.of(path)
         if key is not None:
+            check_place(path, key)
             check_sha256(path, key.outputs[path.name].sha256, mending(path))
+
+
+def check_place(path: Path, key: Key) -> None:
+    """Refuse a file that was written elsewhere in the results.
+
+    Raises
+    ------
+    DamagedFileError
+        If it was; the message says where, and what mends it.
+    """
+    if not key.is_in_place:
+        raise DamagedFileError(f"{path}: {written_elsewhere(path, key)}; {mending(path)}")
+
+
+def written_elsewhere(path: Path, key: Key) -> str:
+    """Return of which job a file is that lies in another's place."""
+    own = Path(key.place).with_name(path.name)
+    return f"was written as {own} by {key.job}, and lies in the place of another result"
 
 
 def mending(path: Path) -> str:

@@ -6,7 +6,8 @@ leaves of the configuration and the fingerprint of the code) and the versions of
 computed. The job itself writes what it alone knows, the hashes of its outputs and the versions;
 Snakemake's process adds the rest when it has taken note of the job's end.
 
-Paths are relative to the folder of the results, so that this may be moved or copied. Which
+Paths are relative to the folder of the results, so that this may be moved or copied. The key's own
+place is among them: a key that lies elsewhere below the results is of another job. Which
 definitions a fingerprint of code stands for lies once in the folder `.code` of the results.
 
 Standard library only: this is imported while Snakemake parses.
@@ -30,7 +31,7 @@ SUFFIX = ".key.json"
 CODE_FOLDER = ".code"
 CODE = "code"
 """Name of the parameter that holds the fingerprint of a rule's code."""
-FORMAT = 1
+FORMAT = 2
 _PYTHON = "python"
 
 
@@ -66,6 +67,8 @@ class Key:
         Seconds since the epoch.
     machines
         Processors and GPUs that computed; empty where they were not noted.
+    place
+        Where it was written, relative to the results; empty for a job whose outputs lie elsewhere.
     """
 
     file: Path
@@ -79,6 +82,19 @@ class Key:
     started: float | None = None
     ended: float | None = None
     machines: Sequence[str] = ()
+    place: str = ""
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether it lies where it was written, wherever the folder of the results is now."""
+        place = Path(self.place).parts
+        return self.file.parts[-len(place) :] == place if place else True
+
+    @property
+    def job(self) -> str:
+        """The job in words: its rule and its wildcards."""
+        of = ", ".join(f"{name}={value}" for name, value in self.wildcards.items())
+        return f"{self.rule} ({of})" if of else self.rule
 
     @property
     def paths(self) -> list[Path]:
@@ -132,6 +148,7 @@ def write_key(key: Key, results: Path) -> None:
     """Write the whole key of a finished job."""
     content = {
         "format": FORMAT,
+        "place": _place(key.file, results),
         "rule": key.rule,
         "wildcards": dict(key.wildcards),
         "outputs": {
@@ -173,6 +190,7 @@ def read_key(file: Path, results: Path) -> Key | None:
             started=content.get("started"),
             ended=content.get("ended"),
             machines=tuple(content.get("machines", ())),
+            place=content.get("place", ""),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DamagedFileError(f"{file}: no key of a result; delete it") from error
@@ -182,12 +200,20 @@ class Keys:
     """The keys below a folder of results; each is read once.
 
     A key that is damaged counts as absent: `mammoshift verify` names it.
+
+    Parameters
+    ----------
+    results
+        The folder, as inputs are named below it.
+    folder
+        That which `results` is relative to.
     """
 
-    def __init__(self, results: Path) -> None:
-        self.results = results
+    def __init__(self, results: Path, folder: Path = Path()) -> None:
+        self.results, self.folder = results, folder
         self._read: dict[Path, Key | None] = {}
         self._names: dict[Path, frozenset[str]] = {}
+        self._sums: dict[str, tuple[str, Key] | None] = {}
 
     def of(self, output: Path) -> Key | None:
         """Return the key of the job that wrote a file, None where it has none."""
@@ -200,8 +226,29 @@ class Keys:
                 return key
         return None
 
+    def foreign_inputs(self, key: Key) -> Iterator[tuple[str, Key]]:
+        """Yield each input that is not what a key was made from, with the key of what lies there.
+
+        Nothing is hashed: what the job read is compared with what the writer of the input says that
+        it wrote. An input without a key, or without a checksum, is not compared.
+        """
+        for path, value in dict(key.inputs).items():
+            written = self._sum_of(path) if value is not None else None
+            if written is not None and value not in (f"sha256:{written[0]}", written[0]):
+                yield path, written[1]
+
+    def _sum_of(self, path: str) -> tuple[str, Key] | None:
+        """Return the hash that the writer of a file noted of it, with the whole key of that job."""
+        if path not in self._sums:
+            place = self.folder / path
+            key = self.of(place)
+            known = key is not None and key.rule and key.is_in_place
+            self._sums[path] = (key.outputs[place.name].sha256, key) if key and known else None
+        return self._sums[path]
+
     def forget(self, folder: Path) -> None:
         """Forget what was read in a folder, since a job wrote there."""
+        self._sums.clear()
         for name in self._names.pop(folder, frozenset()):
             self._read.pop(folder / name, None)
 
@@ -278,6 +325,10 @@ def kept_definitions(code: Mapping[str, str], folders: Iterable[Path]) -> dict[s
 def _below(path: str, results: Path) -> str:
     prefix = f"{results}/"
     return f"<results>/{path.removeprefix(prefix)}" if path.startswith(prefix) else path
+
+
+def _place(file: Path, results: Path) -> str:
+    return file.relative_to(results).as_posix() if file.is_relative_to(results) else ""
 
 
 def _from_below(path: str, results: Path) -> str:

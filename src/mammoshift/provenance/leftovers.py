@@ -15,11 +15,26 @@ TWIN_RULE, BUNDLE_RULE = "make_twin", "preprocess_bundle"
 
 @dataclass(frozen=True)
 class Leftover:
-    """A folder, or the files of one job, that may be removed; `of` is the rules that made it."""
+    """A folder, or the files of one job, that may be removed.
+
+    Attributes
+    ----------
+    paths
+        The folder alone, or the files.
+    of
+        The rules that made it.
+    size
+        In bytes.
+    is_shared
+        Whether it is of no study, such as a manifest, a twin or pixels: what another configuration
+        has in the same folder of results and has not finished may be made from it, which nothing
+        tells.
+    """
 
     paths: tuple[Path, ...]
     of: str
     size: int
+    is_shared: bool
 
 
 def leftovers(results: Path, wanted: Collection[str], studies: Collection[str]) -> list[Leftover]:
@@ -116,4 +131,5 @@ def _files_of(key: Key) -> Iterator[Path]:
 def _leftover(paths: Sequence[Path], owned: Sequence[Key]) -> Leftover:
     present = tuple(path for path in paths if path.exists())
     rules = ", ".join(sorted({key.rule for key in owned}))
-    return Leftover(present, rules, sum(map(size_of, present)))
+    is_shared = any("study" not in key.wildcards for key in owned)
+    return Leftover(present, rules, sum(map(size_of, present)), is_shared)

@@ -17,13 +17,14 @@ from mammoshift.contracts.parquet import read_table
 from mammoshift.errors import DamagedFileError, MammoshiftError
 from mammoshift.files import sha256_of_file
 from mammoshift.pixelstore.receipt import Receipt, mending_of_shard, read_receipt
-from mammoshift.provenance.inputs import mending
-from mammoshift.provenance.keys import Key, all_keys
+from mammoshift.provenance.inputs import mending, written_elsewhere
+from mammoshift.provenance.keys import Key, Keys, all_keys
 from mammoshift.provenance.reuse import Store
 from mammoshift.provenance.sealed import read_sealed
 
 STORE_RECEIPT = "store.json"
 SHARD_RECORD = "shard.json"
+RUN_AGAIN = "run again: it is made anew, or restored where it is kept"
 MISSING, CHANGED = "is missing", "is not what was written"
 
 
@@ -54,6 +55,30 @@ def verify_results(results: Path, target: Path) -> Iterator[Checked]:
     for table in sorted(results.rglob("*.parquet")):
         if table not in known and "shards" not in table.parts and _is_below(table, target):
             yield _pages(table)
+
+
+def verify_origins(results: Path, target: Path, wanted: Iterable[Path]) -> Iterator[Checked]:
+    """Yield each result below `target` of which its key does not say what it was made from.
+
+    Parameters
+    ----------
+    results, target
+        The folder, and what of it is looked at.
+    wanted
+        Every file that a job of the configured studies writes. Others may have been made from what
+        has changed since.
+    """
+    keys = Keys(results)
+    for path in wanted:
+        if not _is_below(path, target) or not path.exists():
+            continue
+        key = keys.of(path)
+        if key is None or not key.rule:
+            yield Checked(path, "carries no key: nobody knows what it was made from", RUN_AGAIN)
+        elif key.is_in_place:
+            for input_, writer in keys.foreign_inputs(key):
+                problem = f"was made from another {input_} than the one there, of {writer.job}"
+                yield Checked(path, problem, RUN_AGAIN)
 
 
 def verify_store(store: Store) -> Iterator[Checked]:
@@ -100,6 +125,9 @@ def problems(checked: Iterable[Checked]) -> Iterator[Checked]:
 
 def _outputs(key: Key) -> Iterator[Checked]:
     for path, output in zip(key.paths, key.outputs.values(), strict=True):
+        if not key.is_in_place:
+            yield Checked(path, written_elsewhere(path, key), mending(path))
+            continue
         yield _compared(path, output.sha256, mending(path))
 
 

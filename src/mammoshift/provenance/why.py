@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from mammoshift.archives.listing import iterate_files
 from mammoshift.archives.memory import NAME as MEMORY
 from mammoshift.archives.memory import ContentMemory, changed_files
 from mammoshift.provenance.differences import STATE, changed_parameters
+from mammoshift.provenance.inputs import written_elsewhere
 from mammoshift.provenance.keys import (
     CODE,
     CODE_FOLDER,
@@ -43,12 +45,12 @@ class Reasons:
 
 def reasons(plan: Plan) -> list[Reasons]:
     """Return every job of a plan with the reasons why it would run."""
-    keys = Keys(plan.results)
+    keys = Keys(plan.results, plan.folder)
     folders = [plan.folder / plan.results / CODE_FOLDER]
     found = []
     for job in plan.jobs:
         key = _key_of(job, plan, keys)
-        clauses = tuple(_clauses(job, key, plan, folders))
+        clauses = tuple(_clauses(job, key, plan, folders, keys))
         found.append(Reasons(job, clauses, key))
     return found
 
@@ -98,22 +100,32 @@ def _key_of(job: PlannedJob, plan: Plan, keys: Keys) -> Key | None:
 
 
 def _clauses(
-    job: PlannedJob, key: Key | None, plan: Plan, folders: Sequence[Path]
+    job: PlannedJob, key: Key | None, plan: Plan, folders: Sequence[Path], keys: Keys
 ) -> Iterator[str]:
     absent = [path for path in job.outputs if not (plan.folder / path).exists()]
     if key is None:
-        if not absent and job.own:
+        if len(absent) < len(job.outputs):
             yield "its results carry no key, so that nobody knows what they were made from"
-        elif absent:
+        else:
             yield "for the first time"
         return
+    if not key.is_in_place:
+        yield f"what lies there {written_elsewhere(key.paths[0], key)}"
     if absent:
         yield f"deleted: {_files(absent)}"
     if job.is_forced:
         yield "the command line asks for it"
     own = [path for path in job.updated if path not in job.waits_for]
     if own:
-        yield f"an input has another content: {_files(own)}"
+        written = (_named_input(path, plan, keys) for path in own)
+        yield f"an input has another content: {_files(list(written))}"
+    foreign = [
+        f"{path} (of {writer.job}{_written(writer)})"
+        for path, writer in keys.foreign_inputs(key)
+        if path not in own and path not in job.waits_for
+    ]
+    if foreign:
+        yield f"it was made from another content than lies in {_files(foreign)}"
     before = [path for path, _ in key.inputs]
     if set(before) != (now := set(job.inputs)):
         if come := sorted(now - set(before)):
@@ -127,6 +139,22 @@ def _clauses(
             yield f"{name} was {then} and is {now_}"
     if key.parameters.get(STATE) != job.parameters.get(STATE):
         yield from _changed_raw_files(job, key, plan.folder)
+
+
+def _named_input(path: str, plan: Plan, keys: Keys) -> str:
+    """Return an input with the job that wrote it, and where it is from, if its key tells."""
+    key = keys.of(plan.folder / path)
+    if key is None or not key.rule:
+        return path
+    if not key.is_in_place:
+        return f"{path} ({written_elsewhere(Path(path), key)})"
+    return f"{path} (of {key.job}{_written(key)})"
+
+
+def _written(key: Key) -> str:
+    if key.ended is None:
+        return ""
+    return f", {datetime.fromtimestamp(key.ended, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _changed_raw_files(job: PlannedJob, key: Key, folder: Path) -> Iterator[str]:

@@ -26,12 +26,13 @@ from mammoshift.contracts.cases import (
     subset_of,
 )
 from mammoshift.contracts.features import SCORES_SCHEMA, write_scores
+from mammoshift.contracts.fitted import RECORD_NAME, WEIGHTS_NAME, check_weights
 from mammoshift.contracts.predictions import PREDICTION_SCHEMA, write_predictions
 from mammoshift.contracts.run import Run
 from mammoshift.errors import TableError
 from mammoshift.files import atomic_path
 from mammoshift.kinds._inputs import CaseInputs, InputFiles
-from mammoshift.kinds._protocol import MODEL_RECORD, ScoreRequest, kind_of
+from mammoshift.kinds._protocol import ScoreRequest, kind_of
 from mammoshift.provenance.reuse import Store, result_key
 
 LOGITS = "logits.npy"
@@ -177,7 +178,7 @@ def _key(job: ScoringJob, run: Run, cases: pd.DataFrame, inputs: CaseInputs) -> 
     for value in inputs.hashes(cases, run.seed):
         digest.update(value.encode())
     folder = job.models[run]
-    files = [folder / MODEL_RECORD, folder / "model.safetensors"]
+    files = [folder / RECORD_NAME, folder / WEIGHTS_NAME]
     parameters = {"code": dict(job.code), "cases": digest.hexdigest()}
     return result_key(parameters, files)
 
@@ -185,6 +186,8 @@ def _key(job: ScoringJob, run: Run, cases: pd.DataFrame, inputs: CaseInputs) -> 
 def _scored(
     job: ScoringJob, runs: Sequence[Run], cases: pd.DataFrame, inputs: CaseInputs
 ) -> NDArray[np.float64]:
+    for run in runs:
+        check_weights(job.models[run])
     request = ScoreRequest(
         models=tuple(job.models[run] for run in runs),
         cases=cases,

@@ -20,18 +20,19 @@ import pandas as pd
 from mammoshift.configuration.arms import arm_classes
 from mammoshift.configuration.model import Arm, ArmBase, Backbone
 from mammoshift.configuration.search import Value
-from mammoshift.contracts.cases import TRAIN, VALIDATION, read_cases, subset_of
+from mammoshift.contracts.cases import cases_digest, learned_cases, read_cases
+from mammoshift.contracts.fitted import RECORD_NAME, WEIGHTS_NAME, name_run, seal_record
 from mammoshift.contracts.run import Run
 from mammoshift.errors import TrainingError
 from mammoshift.execution.lock import alone_in
 from mammoshift.kinds._inputs import CaseInputs, InputFiles
-from mammoshift.kinds._protocol import MODEL_RECORD, FitRequest, kind_of
+from mammoshift.kinds._protocol import FitRequest, kind_of
 from mammoshift.provenance.reuse import Store, result_key
 
 if TYPE_CHECKING:
     from mammoshift.training.request import EpochRecord
 
-OUTPUTS = ("model.safetensors", MODEL_RECORD, "history.csv")
+OUTPUTS = (WEIGHTS_NAME, RECORD_NAME, "history.csv")
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,8 @@ def run_training(job: TrainingJob) -> None:
     arm = arm_classes()[job.settings["arm"]["kind"]].model_validate(job.settings["arm"])
     if job.chosen is not None and isinstance(arm, Arm):
         arm = arm.with_chosen(job.chosen)
-    cases, inputs = _learnable(job)
+    table = learned_cases(read_cases(job.cases), job.run.fold)
+    cases, inputs = _learnable(job, table)
     kind = kind_of(arm.kind)
     outputs = {name: job.folder / name for name in OUTPUTS}
     key = result_key(
@@ -110,6 +112,8 @@ def run_training(job: TrainingJob) -> None:
     is_kept = store.once(
         key, outputs, lambda: _fit(job, arm, cases, inputs, key), f"training of {job.run}", job.log
     )
+    # What is kept may have been of another fold with the same cases.
+    name_run(job.folder, job.run, cases_digest(table))
     if is_kept:
         _drop_state(_run_folder(job))
 
@@ -147,14 +151,12 @@ def _fit(job: TrainingJob, arm: ArmBase, cases: pd.DataFrame, inputs: CaseInputs
             given_up=job.given_up,
         )
     )
+    seal_record(job.folder)
 
 
-def _learnable(job: TrainingJob) -> tuple[pd.DataFrame, CaseInputs]:
-    """Return the training and validation cases of the run's fold that could be decoded."""
-    table = read_cases(job.cases)
+def _learnable(job: TrainingJob, table: pd.DataFrame) -> tuple[pd.DataFrame, CaseInputs]:
+    """Return those of the run's cases that could be decoded."""
     domain = str(table["domain"].iloc[0]) if len(table) else ""
-    table = table.assign(subset=subset_of(table, job.run.fold))
-    table = table[table["subset"].isin([TRAIN, VALIDATION])]
     inputs = CaseInputs.open(job.inputs, table, domain, [job.run.seed])
     table = table[inputs.known(table)]
     if table.empty:
@@ -178,9 +180,9 @@ def _digest(cases: pd.DataFrame, columns: Iterable[str], hashes: Iterable[str]) 
 def _files_of_start(start: Path | None) -> list[Path]:
     if start is None:
         return []
-    return [start, *([start.with_name(OUTPUTS[0])] if start.name == MODEL_RECORD else [])]
+    return [start, *([start.with_name(OUTPUTS[0])] if start.name == RECORD_NAME else [])]
 
 
 def _start(start: Path | None) -> Path | None:
     """Return a weights file as it is, and of another run's record its folder."""
-    return start.parent if start is not None and start.name == MODEL_RECORD else start
+    return start.parent if start is not None and start.name == RECORD_NAME else start

@@ -130,6 +130,8 @@ def test_blank_patches_are_not_equal_pixels() -> None:
     report = audit_domain("film", cases["film"], {"film_data": index})
     assert report.findings == ()
     assert "2 cases have no stored pixels" in report.checks[2].note
+    empty = audit_domain("film", cases["film"], {"film_data": index.assign(max=0)})
+    assert "60 cases have no stored pixels" in empty.checks[2].note
 
 
 def test_an_image_or_case_that_occurs_twice_is_a_leak() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +15,11 @@ from mammoshift.cases.study_audit import (
     audit_prediction_files,
     audit_study_files,
 )
-from mammoshift.contracts.cases import write_cases
+from mammoshift.contracts.cases import cases_digest, learned_cases, write_cases
 from mammoshift.contracts.lineage import LearnedFrom, Lineage
 from mammoshift.contracts.manifest import Exclusion, write_exclusions
 from mammoshift.contracts.predictions import write_predictions
-from mammoshift.errors import ArchiveError, LeakageError
+from mammoshift.errors import ArchiveError, DamagedFileError, LeakageError
 from mammoshift.pixelstore.index import INDEX_SCHEMA, write_index
 
 LINEAGES = {("arm", 0): Lineage(steps=(LearnedFrom(domain="film"),))}
@@ -78,6 +80,33 @@ def test_files_of_a_sound_study_pass(cases: pd.DataFrame, tmp_path: Path) -> Non
     write_predictions(table.assign(subset="validation"), tmp_path / "two.parquet")
     with pytest.raises(LeakageError, match="arm fold 0"):
         audit_prediction_files(LINEAGES, paths, [tmp_path / "two.parquet"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({}, ""),
+        ({"seed": 1}, "of a model of seed 1, fold 0, and lies in the place of arm, seed 0, fold 0"),
+        ({"fold": 1}, "of a model of seed 0, fold 1, and lies in the place of arm, seed 0, fold 0"),
+        ({"cases_sha256": "0"}, "of a model of other cases, and lies"),
+    ],
+)
+def test_a_model_in_the_place_of_another_stops_the_run(
+    cases: pd.DataFrame, tmp_path: Path, changes: dict[str, object], problem: str
+) -> None:
+    write_cases(cases, tmp_path / "cases.parquet")
+    record = tmp_path / "arm" / "seed-0" / "fold-0" / "model.json"
+    record.parent.mkdir(parents=True)
+    digest = cases_digest(learned_cases(cases, 0))
+    record.write_text(json.dumps({"seed": 0, "fold": 0, "cases_sha256": digest, **changes}))
+    with pytest.raises(DamagedFileError, match=problem) if problem else nullcontext():
+        audit_prediction_files(
+            LINEAGES,
+            {"film": tmp_path / "cases.parquet"},
+            [],
+            records=[record],
+            own_domains={"arm": "film"},
+        )
 
 
 def test_a_leak_stops_the_run_with_the_list(

@@ -92,6 +92,18 @@ def _job(results: Path) -> Any:
     )
 
 
+def _writing(results: Path, name: str, leaf: str) -> Any:
+    """Return a job without inputs that writes one file of the results."""
+    return SimpleNamespace(
+        rule=SimpleNamespace(name="make_cases"),
+        wildcards_dict={"domain": "film"},
+        output=[f"{results}/{name}"],
+        input=[],
+        params={"cases": leaf},
+        non_derived_params=[leaf],
+    )
+
+
 def _finish(results: Path) -> tuple[Any, Any]:
     kept, job = _kept(results), _job(results)
     asyncio.run(kept.finished(job))
@@ -170,13 +182,15 @@ def test_a_record_of_the_very_file_is_believed_before_an_older_key(results: Path
     assert other._read_record(job.output[0]).params == ["new"]
 
 
-def test_without_a_key_or_with_a_damaged_one_snakemakes_record_holds(results: Path) -> None:
+def test_without_a_whole_key_snakemakes_record_of_the_very_file_holds(
+    results: Path,
+) -> None:
     kept, job = _finish(results)
     file = key_file(Path(job.output[0]))
     file.write_text(file.read_text("utf-8").replace("train_arm", "train_ark"), encoding="utf-8")
     assert [type(found) for found in all_keys(results)] == [DamagedFileError]
     other = _kept(results)
-    assert other._read_record(job.output[0]) is None
+    assert other._read_record(job.output[0]).params == ["made from: unknown"]
     other.records = kept.records
     other._clear_cache()
     assert other._read_record(job.output[0]) is kept.records[job.output[0]]
@@ -186,6 +200,9 @@ def test_forgetting_a_record_forgets_the_key(results: Path) -> None:
     kept, job = _finish(results)
     assert kept._delete_record(job.output[1])
     assert list(all_keys(results)) == []
+    assert kept._read_record(job.output[1]).params == ["made from: unknown"]
+    Path(job.output[1]).unlink()
+    kept._clear_cache()
     assert kept._read_record(job.output[1]) is None
 
 
@@ -226,3 +243,47 @@ def test_a_job_does_not_start_on_an_input_that_is_not_what_was_written(results: 
     record.write_text("content of model.jsom", encoding="utf-8")
     with pytest.raises(DamagedFileError, match=r"model\.json: the content is not .*\(`rm "):
         check_inputs([record])
+
+
+def test_results_that_lost_their_keys_are_no_jobs_own(results: Path) -> None:
+    kept, job = _finish(results)
+    key_file(Path(job.output[0])).unlink()
+    kept.records.clear()
+    for output in job.output:
+        assert _kept(results)._read_record(output).params == ["made from: unknown"]
+    elsewhere = results.parent / "elsewhere" / "table.csv"
+    elsewhere.parent.mkdir()
+    elsewhere.write_text("of no workflow's job", encoding="utf-8")
+    assert _kept(results)._read_record(str(elsewhere)) is None
+
+
+def test_a_key_in_the_place_of_another_is_not_believed(results: Path) -> None:
+    _, job = _finish(results)
+    folder = results / "film" / "plain"
+    folder.rename(results / "film" / "other")
+    output = results / "film" / "other" / "model.json"
+    found = _kept(results)._read_record(str(output))
+    assert "written as: film/plain/.model.safetensors.key.json" in found.params
+    with pytest.raises(DamagedFileError, match=r"other/model\.json: was written as film/plain/mod"):
+        check_inputs([output])
+    (results / "film" / "other").rename(folder)
+    assert len(_kept(results)._read_record(job.output[0]).params) == 2
+
+
+def test_a_result_of_another_input_than_the_one_there_is_not_believed(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, job = _finish(results)
+    cases = _writing(results, "cases.parquet", "film=old")
+    asyncio.run(kept.finished(cases))
+    assert len(_kept(results)._read_record(job.output[0]).params) == 2
+    (results / "cases.parquet").write_text("others", encoding="utf-8")
+    asyncio.run(_kept(results).finished(cases))
+    monkeypatch.setattr(sums, "sha256_of_file", lambda _: pytest.fail("a file was hashed"))
+    for output in job.output:
+        found = _kept(results)._read_record(output).params
+        assert found.count(f"made from another: {results}/cases.parquet") == 1
+    moved = results.parent / "moved"
+    results.rename(moved)
+    output = job.output[0].replace(str(results), str(moved))
+    assert f"made from another: {moved}/cases.parquet" in _kept(moved)._read_record(output).params

@@ -42,6 +42,7 @@ def test_a_removed_arm_goes_with_all_that_lies_beside_its_results(results: Path)
     (found,) = leftovers(results, wanted, {"film"})
     assert found.paths == (results / "film" / "old",)
     assert found.of == "score_arm, train_arm"
+    assert not found.is_shared
     assert found.size > 25
     remove(found)
     assert not (results / "film" / "old").exists()
@@ -58,6 +59,7 @@ def test_another_study_keeps_its_results_and_what_they_were_made_from(results: P
     _made(results, "ingest_dataset", "datasets/cmmd/manifest.parquet")
     (found,) = leftovers(results, [], {"film"})
     assert found.paths == (results / "datasets" / "cmmd",)
+    assert found.is_shared
 
 
 def test_a_twin_goes_with_its_files_and_a_bundle_with_its_shards(results: Path) -> None:

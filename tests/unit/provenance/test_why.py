@@ -43,7 +43,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _finish(folder: Path, job: PlannedJob, seconds: float) -> None:
+def _finish(folder: Path, job: PlannedJob, seconds: float, checksum: str | None = None) -> None:
     output = folder / job.outputs[0]
     output.parent.mkdir(parents=True)
     output.write_bytes(b"x")
@@ -52,7 +52,7 @@ def _finish(folder: Path, job: PlannedJob, seconds: float) -> None:
         rule=job.rule,
         wildcards={},
         outputs={output.name: Output("0")},
-        inputs=[(f"{folder}/{path}", None) for path in job.inputs],
+        inputs=[(f"{folder}/{path}", checksum) for path in job.inputs],
         parameters=job.parameters,
         versions={"numpy": "0.1"},
         seconds=seconds,
@@ -144,3 +144,37 @@ def test_versions_are_the_cause_where_the_planned_workflow_says_so(folder: Path)
     (first, _) = explain(replace(plan, same_versions=True))
     assert first.startswith("train_arm, score_arm would run: numpy was 0.1 and is 2")
     assert "numpy" not in " ".join(explain(plan))
+
+
+def test_whose_input_it_is_and_of_what_is_said(folder: Path) -> None:
+    _written(folder, "cases.parquet", "make_cases", {"domain": "film"}, "2", ended=1.8e9)
+    (first, _) = explain(_plan(folder, _job(updated=["results/cases.parquet"])))
+    assert first == (
+        "train_arm would run: an input has another content: results/cases.parquet (of make_cases "
+        "(domain=film), 2027-01-15 08:00 UTC)."
+    )
+    _finish(folder, _job("score_arm"), seconds=1.0, checksum="sha256:1")
+    (first, _) = explain(_plan(folder, _job("score_arm")))
+    assert first == (
+        "score_arm would run: it was made from another content than lies in results/cases.parquet "
+        "(of make_cases (domain=film), 2027-01-15 08:00 UTC)."
+    )
+
+
+def test_a_result_in_anothers_place_and_one_without_a_key_are_named(folder: Path) -> None:
+    (folder / "results/train_arm").rename(folder / "results/other")
+    job = _job(outputs=["results/other/model.safetensors"])
+    assert explain(_plan(folder, job))[0] == (
+        "train_arm would run: what lies there was written as train_arm/model.safetensors by "
+        "train_arm, and lies in the place of another result."
+    )
+    key_file(folder / "results/other/model.safetensors").unlink()
+    assert "carry no key" in explain(_plan(folder, job))[0]
+
+
+def _written(
+    folder: Path, name: str, rule: str, wildcards: dict[str, str], sha256: str, ended: float
+) -> None:
+    file = key_file(folder / "results" / name)
+    outputs = {name: Output(sha256)}
+    write_key(Key(file, rule, wildcards, outputs, [], {}, {}, ended=ended), folder / "results")

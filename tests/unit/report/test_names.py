@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 from fabricated_study import ASSETS, Recipe, fabricate
 
 from mammoshift.configuration.judged import ReportSettings
 from mammoshift.report.figure_data import roc_data
+from mammoshift.report.figures.comparisons import summary_strip
 from mammoshift.report.figures.every import all_figures
 from mammoshift.report.figures.style import ReportFigure
 from mammoshift.report.findings import findings
@@ -91,3 +93,18 @@ def test_sentences_and_tables_show_names(
     settings = data.settings.model_copy(update={"datasets": datasets})
     assert domain_titles(settings) == {"cmmd": "CMMD (film)"}
     assert "<span>vit</span> <small>ViT &amp; &lt;small&gt;</small>" in page
+
+
+def test_names_of_domains_do_not_reach_into_the_summary_figure() -> None:
+    names = ["Low-energy images of a large hospital", "film"]
+    rows = [
+        {"domain": name, "subset": "test", "own": False, "leak": False, "arm": "a"}
+        | {"value": 0.7, "ci_low": 0.6, "ci_high": 0.8}
+        for name in names
+    ]
+    figure = summary_strip(pd.DataFrame(rows)).drawing.figure
+    figure.canvas.draw()
+    plot = figure.axes[0].get_window_extent().x0
+    written = [text.get_window_extent() for text in figure.axes[0].texts]
+    assert len(written) > len(names)
+    assert all(not box.x0 < plot < box.x1 for box in written)

@@ -98,7 +98,10 @@ def test_a_table_is_sorted_filtered_and_unfolded(browser: Browser, address: str)
     head = block.locator("thead th.number button").first
     column = head.evaluate("(button) => button.parentElement.cellIndex")
     texts = f"(rows) => rows.map((row) => Number.parseFloat(row.cells[{column}].textContent))"
+    again = block.locator("th.repeats small").first
+    assert not again.is_visible()
     head.click()
+    assert again.is_visible()
     rising = rows.evaluate_all(texts)
     assert rising == sorted(rising)
     head.click()

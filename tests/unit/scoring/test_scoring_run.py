@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +14,10 @@ sys.path.append(str(Path(__file__).parents[1]))
 
 from toy_study import CountingKind, case_table, write_case_table, write_store
 
+from mammoshift.contracts.fitted import seal_record
 from mammoshift.contracts.predictions import read_predictions
 from mammoshift.contracts.run import Run
-from mammoshift.errors import DamagedFileError
+from mammoshift.errors import DamagedFileError, WeightsError
 from mammoshift.kinds._inputs import InputFiles
 from mammoshift.scoring import run
 from mammoshift.scoring.run import ScoringJob, run_lending, run_scoring
@@ -39,6 +41,12 @@ def kind(monkeypatch: pytest.MonkeyPatch) -> CountingKind:
     return counting
 
 
+def _write_model(folder: Path, factor: float, weights: str) -> None:
+    (folder / "model.safetensors").write_text(weights, encoding="utf-8")
+    (folder / "model.json").write_text(json.dumps({"factor": factor}), encoding="utf-8")
+    seal_record(folder)
+
+
 @pytest.fixture
 def job(tmp_path: Path, kind: CountingKind) -> ScoringJob:
     """Two seeds and two folds of one arm on the domain that they were trained on."""
@@ -47,8 +55,7 @@ def job(tmp_path: Path, kind: CountingKind) -> ScoringJob:
         for fold in (0, 1):
             folder = tmp_path / f"{seed}-{fold}"
             folder.mkdir()
-            (folder / "model.json").write_text(f"{1 + seed + 10 * fold}", encoding="utf-8")
-            (folder / "model.safetensors").write_text("weights", encoding="utf-8")
+            _write_model(folder, 1 + seed + 10 * fold, "weights")
             models[Run("toy", seed, fold)] = folder
     return ScoringJob(
         settings={"arm": "toy", "kind": "network", "domain": "film", **OWN},
@@ -159,17 +166,30 @@ def test_a_changed_label_scores_nothing_again(
     assert output.read_bytes() == first
 
 
-@pytest.mark.parametrize("name", ["model.json", "model.safetensors"])
+@pytest.mark.parametrize(("factor", "weights"), [(3.0, "weights"), (18.0, "others")])
 def test_another_model_is_scored_again(
-    job: ScoringJob, kind: CountingKind, tmp_path: Path, name: str
+    job: ScoringJob, kind: CountingKind, tmp_path: Path, factor: float, weights: str
 ) -> None:
     output = tmp_path / "out" / "predictions.parquet"
     run_scoring(job, output)
     kind.scored.clear()
-    folder = job.models[Run("toy", 7, 1)]
-    (folder / name).write_text("3", encoding="utf-8")
+    _write_model(job.models[Run("toy", 7, 1)], factor, weights)
     run_scoring(job, output)
     assert [models for models, _ in kind.scored] == [("7-1",)]
+
+
+def test_weights_that_are_not_those_of_the_record_are_scored_by_no_kind(
+    job: ScoringJob, kind: CountingKind, tmp_path: Path
+) -> None:
+    file = job.models[Run("toy", 7, 1)] / "model.safetensors"
+    file.write_text("weighty", encoding="utf-8")
+    with pytest.raises(DamagedFileError, match=r"7-1/model\.safetensors: the content .*\(`rm "):
+        run_scoring(job, tmp_path / "out" / "predictions.parquet")
+    record = file.with_name("model.json")
+    record.write_text('{"factor": 1}', encoding="utf-8")
+    with pytest.raises(WeightsError, match=r"model\.json: does not say of which weights it is"):
+        run_scoring(job, tmp_path / "out" / "predictions.parquet")
+    assert all("7-1" not in models for models, _ in kind.scored)
 
 
 def test_a_damaged_array_is_scored_by_nobody(

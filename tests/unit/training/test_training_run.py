@@ -15,8 +15,10 @@ sys.path.append(str(Path(__file__).parents[1]))
 from toy_study import ARM, BACKBONE, CountingKind, case_table, write_case_table, write_store
 
 from mammoshift.contracts.features import write_features, write_scores
+from mammoshift.contracts.fitted import read_fields, seal_record
 from mammoshift.contracts.run import Run
 from mammoshift.errors import TrainingError
+from mammoshift.files import sha256_of_file
 from mammoshift.kinds._inputs import InputFiles
 from mammoshift.provenance.reuse import Store
 from mammoshift.training import run
@@ -205,3 +207,25 @@ def test_a_domain_without_a_decoded_training_case_is_named(
     table = case_table("film", "a", ["lost"], [("train",)])
     with pytest.raises(TrainingError, match=r"no training case of toy, seed 3, fold 0"):
         run_training(_with_cases(job, table))
+
+
+def test_the_record_of_every_kind_names_its_weights_and_its_run(
+    job: TrainingJob, kind: CountingKind
+) -> None:
+    run_training(job)
+    record = read_fields(job.folder / "model.json")
+    assert record["weights_sha256"] == sha256_of_file(job.folder / "model.safetensors")
+    assert record["fold"] == 0
+    twice = case_table("film", "a", NAMES, [(subset, subset) for (subset,) in SUBSETS])
+    other = replace(job, run=Run("toy", 3, 1), folder=job.folder.with_name("fold-1"))
+    run_training(_with_cases(replace(other, store=Store(job.folder / "kept")), twice))
+    assert len(kind.fitted) == 1
+    assert read_fields(other.folder / "model.json") == {**record, "fold": 1}
+
+
+def test_other_weights_are_another_record(job: TrainingJob) -> None:
+    run_training(job)
+    before = (job.folder / "model.json").read_bytes()
+    (job.folder / "model.safetensors").write_text("retrained", encoding="utf-8")
+    seal_record(job.folder)
+    assert (job.folder / "model.json").read_bytes() != before

@@ -179,7 +179,9 @@ def summary_strip(data: pd.DataFrame) -> ReportFigure:
     domain, `leak` one whose patients are in training too.
     """
     arms = list(dict.fromkeys(data["arm"]))
-    left = text_width(max(len(shortened(arm, _NAME_CHARACTERS)) for arm in arms) + 4)
+    domains = [_domain_name(row) for _, row in data.iterrows()]
+    names = [*(shortened(arm, _NAME_CHARACTERS) for arm in arms), *domains]
+    left = text_width(max(map(len, names)) + 2)
     lines = sum(len(rows) + 1.3 for _, rows in data.groupby("arm", sort=False))
     figure, ax = _row_figure(lines, left, text_width(24), 0.42, 0.05, width=SUMMARY_WIDTH)
     y = 0.0
@@ -187,9 +189,7 @@ def summary_strip(data: pd.DataFrame) -> ReportFigure:
         _left_text(ax, y, shortened(str(arm), _NAME_CHARACTERS), left, bold=True)
         for _, row in rows.iterrows():
             y += 1.0
-            name = cohort_name(row["domain"], row["subset"])
-            name = f"{shortened(name, _NAME_CHARACTERS - 6)}, leak" if row["leak"] else name
-            _left_text(ax, y, shortened(name, _NAME_CHARACTERS), left, indent=0.12)
+            _left_text(ax, y, _domain_name(row), left, indent=0.12)
             _interval(
                 ax, y, row["value"], row["ci_low"], row["ci_high"], "s" if row["own"] else "o"
             )
@@ -202,6 +202,13 @@ def summary_strip(data: pd.DataFrame) -> ReportFigure:
     )
     drawing = draw(figure, "summary", "AUC by arm and domain", description)
     return ReportFigure("summary", "summary", "", drawing, data)
+
+
+def _domain_name(row: pd.Series) -> str:
+    name = cohort_name(row["domain"], row["subset"])
+    if row["leak"]:
+        return f"{shortened(name, _NAME_CHARACTERS - 6)}, leak"
+    return shortened(name, _NAME_CHARACTERS)
 
 
 def subgroup_plot(data: pd.DataFrame, key: str, cohort: str, subgroup: str) -> ReportFigure:

@@ -236,6 +236,24 @@ def test_colour_capture_becomes_luma(tmp_path: Path) -> None:
     np.testing.assert_array_equal(decode_image(path).pixels, grey)
 
 
+@pytest.mark.parametrize("compressed", [False, True])
+def test_luma_and_chroma_are_converted_once(tmp_path: Path, compressed: bool) -> None:
+    luma = np.random.default_rng(4).integers(70, 180, (24, 30), dtype=np.uint8)
+    chroma = np.full_like(luma, 100), np.full_like(luma, 150)
+    path = write_dicom(
+        tmp_path / "a.dcm",
+        np.stack([luma, *chroma], axis=2),
+        photometric="YBR_FULL",
+        SamplesPerPixel=3,
+        PlanarConfiguration=0,
+    )
+    if compressed:
+        dataset = pydicom.dcmread(path)
+        dataset.compress(RLE, generate_instance_uid=False)
+        dataset.save_as(path)
+    np.testing.assert_allclose(decode_image(path).pixels, luma.astype(int), atol=1)
+
+
 def test_file_without_a_preamble_is_read(tmp_path: Path) -> None:
     stored = ramp()
     path = write_dicom(tmp_path / "a.dcm", stored, bits=12, syntax=IMPLICIT)

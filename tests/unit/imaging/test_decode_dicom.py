@@ -224,6 +224,31 @@ def test_spacing_at_the_detector_comes_first(tmp_path: Path) -> None:
     assert decode_image(write_dicom(tmp_path / "c.dcm", ramp(), bits=12)).pixel_spacing_mm is None
 
 
+@pytest.mark.parametrize(
+    ("factor", "spacing"), [(1.8, 0.05), (1.07, 0.09), (0.0, 0.09), (1e9, 0.09)]
+)
+def test_the_spacing_of_a_magnification_view_is_that_in_the_breast(
+    tmp_path: Path, factor: float, spacing: float
+) -> None:
+    stated = {
+        "ImagerPixelSpacing": [0.09, 0.09],
+        "PixelSpacing": [0.07, 0.07],
+        "EstimatedRadiographicMagnificationFactor": factor,
+    }
+    path = write_dicom(tmp_path / "a.dcm", ramp(), bits=12, **stated)
+    assert decode_image(path).pixel_spacing_mm == pytest.approx((spacing, spacing))
+    assert read_header(path).pixel_spacing_mm == pytest.approx(spacing)
+
+
+def test_the_nominal_spacing_of_a_scan_is_read_last(tmp_path: Path) -> None:
+    nominal = {"NominalScannedPixelSpacing": [0.05, 0.04]}
+    path = write_dicom(tmp_path / "a.dcm", ramp(), bits=12, **nominal)
+    assert decode_image(path).pixel_spacing_mm == (0.05, 0.04)
+    nominal["PixelSpacing"] = [0.06, 0.06]
+    path = write_dicom(tmp_path / "b.dcm", ramp(), bits=12, **nominal)
+    assert decode_image(path).pixel_spacing_mm == (0.06, 0.06)
+
+
 def test_colour_capture_becomes_luma(tmp_path: Path) -> None:
     grey = ramp(24, 30, 255)
     path = write_dicom(

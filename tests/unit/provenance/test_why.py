@@ -11,6 +11,7 @@ import pytest
 from mammoshift.provenance.fingerprint import DEFINITIONS
 from mammoshift.provenance.keys import Key, Output, code_name, keep_definitions, key_file, write_key
 from mammoshift.provenance.planned import Plan, PlannedJob
+from mammoshift.provenance.verify import MISSING, problems, verify_results
 from mammoshift.provenance.why import explain, version_notes
 
 CODE = {DEFINITIONS: "1"}
@@ -126,6 +127,19 @@ def test_a_replaced_weights_file_is_named(folder: Path) -> None:
 
 def test_nothing_to_do_is_said(tmp_path: Path) -> None:
     assert explain(_plan(tmp_path)) == ["Nothing would run: everything is present and up to date."]
+
+
+def test_a_missing_file_that_no_job_waits_for_is_named_with_what_makes_it(folder: Path) -> None:
+    (output,) = _job().outputs
+    (folder / output).unlink()
+    plan = Plan(folder, Path("results"), (), {}, wanted=[output])
+    (said,) = explain(plan)
+    assert "everything is present" not in said
+    assert f"`snakemake {output} --force --configfile FILE` makes it again" in said
+    (found,) = problems(verify_results(folder / "results", folder / "results"))
+    assert found.problem == MISSING
+    assert "delete it" not in found.mend
+    assert f"{output} --force --configfile FILE" in found.mend
 
 
 def test_other_versions_than_those_that_computed_are_noted(folder: Path) -> None:

@@ -56,7 +56,7 @@ class DecodedImage:
         values in [0, 1]; None when it has none. It takes precedence over `window`.
     pixel_spacing_mm
         Distance of pixel centres down a column and along a row, in mm, at the detector or on the
-        film; None when the file does not say.
+        film, in a magnification view in the breast; None when the file does not say.
     intent
         Whether the pixels are a detector's, meant for further processing, or a display's (DICOM
         Presentation Intent Type); None when the file does not say.

@@ -36,13 +36,11 @@ def assign(cases: pd.DataFrame, options: Options, _: Mapping[str, pd.DataFrame])
     from mammoshift.cases.splits._check import check_subsets, wanted_subsets
     from mammoshift.cases.splits._shuffled import shuffled_subsets
 
-    subset_of = {
-        name: subset
-        for label, names in cases.groupby("label")["case_id"]
-        for name, subset in zip(
-            names, shuffled_subsets(names, options.shares, (options.seed, int(label))), strict=True
-        )
-    }
+    subset_of: dict[str, tuple[str, ...]] = {}
+    for label in (0, 1):
+        names = cases["case_id"][cases["label"] == label]
+        found = shuffled_subsets(names, options.shares, (options.seed, label))
+        subset_of.update(zip(names, found, strict=True))
     subsets = [subset_of[name] for name in cases["case_id"]]
     check_subsets(cases, subsets, wanted_subsets(options.shares))
     return Assignment(subsets)

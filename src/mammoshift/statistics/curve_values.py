@@ -64,7 +64,7 @@ class CurveValues:
         return CurveValues(
             self.values[list(curves)],
             self.covariance[block],
-            tuple(VariancePart(part.covariance[block], part.df) for part in self.parts),
+            tuple(replace(part, covariance=part.covariance[block]) for part in self.parts),
             self.beforehand,
         )
 

@@ -13,7 +13,9 @@ from mammoshift.statistics.variance_parts import VariancePart
 
 FEW_CASES = 20
 FEW_CLUSTERS = 20
-ONLY_SCORE = "only the score interval holds (it covers 94 to 99 % where it claims 95 %)"
+ONLY_SCORE = (
+    "for an AUC itself only the score interval holds (it covers 94 to 99 % where it claims 95 %)"
+)
 
 
 class Flag(StrEnum):

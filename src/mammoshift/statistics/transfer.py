@@ -45,6 +45,12 @@ FEWEST = (
     f"a class at one end is worth fewer than {FEWEST_PATIENTS} patients: no simulation shows that "
     "the interval of a loss holds there"
 )
+MANY_PATIENTS = 100
+NEARLY_PERFECT = 0.95
+FEW_MISTAKES = (
+    f"so few mistakes: an AUC of {NEARLY_PERFECT:g} or more of fewer than {MANY_PATIENTS} patients "
+    "of a class, so that the limits of the loss rest on what is assumed beforehand"
+)
 
 
 @dataclass(frozen=True)
@@ -116,7 +122,7 @@ def drop_of_arm(
         p=two_sided_p(statistic, shape.df),
         ci_low=low,
         ci_high=high,
-        note="; ".join([*filter(None, notes), *_few_patients(drops)]),
+        note="; ".join([*filter(None, notes), *_few_patients(drops), *_few_mistakes(drops, shape)]),
         shape=shape,
     )
 
@@ -204,6 +210,21 @@ def _few_patients(drops: Drops) -> list[str]:
     if shares is None:
         return [FEW] if fewest < FEW_PATIENTS else []
     return [FEWEST] if fewest < FEWEST_PATIENTS else []
+
+
+def _few_mistakes(drops: Drops, shape: LossInterval) -> list[str]:
+    """Return what is to be said where an end holds too few misplaced cases to tell their variance.
+
+    A rate has no such doubt: its variance follows from it.
+    """
+    for end, share in zip(drops.ends or (), (shape.source, shape.target), strict=True):
+        units = [part.unit_variance for part in end.parts]
+        fewest = min(
+            (p.df + 1.0 for p in end.parts if p.unit_variance > 0.1 * sum(units)), default=math.inf
+        )
+        if share.value >= NEARLY_PERFECT and fewest < MANY_PATIENTS:
+            return [FEW_MISTAKES]
+    return []
 
 
 def _beforehand(drops: Drops) -> list[float] | None:

@@ -109,6 +109,9 @@ def test_max_t_against_known_levels():
     independent = simultaneous_level(np.eye(5), rng)
     assert independent == pytest.approx(0.95 ** (1 / 5), abs=0.001)
     assert simultaneous_level(np.ones((5, 5)), rng) == pytest.approx(0.95, abs=0.003)
+    for seed in range(4):
+        alike = simultaneous_level(np.ones((2, 2)), np.random.default_rng(seed), draws=500)
+        assert alike >= 0.95
     half = simultaneous_level(0.5 * np.eye(5) + 0.5, rng)
     assert 0.95 < half < independent
     assert simultaneous_level(np.diag([1.0, 0.0, np.nan]), rng) == 0.95

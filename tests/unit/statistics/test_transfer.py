@@ -20,6 +20,7 @@ from mammoshift.statistics.multireader import obuchowski_rockette_nested
 from mammoshift.statistics.paired_operating_points import rates_of_decisions
 from mammoshift.statistics.transfer import (
     FEW,
+    FEW_MISTAKES,
     FEWEST,
     difference_of_arm_drops,
     drop_of_arm,
@@ -91,13 +92,13 @@ def test_a_perfect_source_has_an_uncertainty_of_its_own():
     source = auc_covariance(labels, np.arange(40.0))
     target = auc_covariance(labels, np.random.default_rng(0).normal(size=40) + labels)
     found = drop_of_arm(drops_of(source, target), [0], seeds_random=False)
-    assert found.note == ""
+    assert found.note == FEW_MISTAKES
     assert found.se == pytest.approx(target.se[0])
     # The upper limit holds what a lower AUC at the source leaves, the lower one cannot go higher.
     alone = drop_of_arm(drops_of(target, source), [0], seeds_random=False)
     assert (alone.ci_low, alone.ci_high) == pytest.approx((-found.ci_high, -found.ci_low))
     alike = drop_of_arm(drops_of(source, source), [0], seeds_random=False)
-    assert (alike.estimate, alike.p, alike.note) == (0.0, 1.0, "")
+    assert (alike.estimate, alike.p, alike.note) == (0.0, 1.0, FEW_MISTAKES)
     assert -0.2 < alike.ci_low < -0.05
     assert alike.ci_high == pytest.approx(-alike.ci_low)
 
@@ -215,6 +216,15 @@ def test_few_positives_that_agree_do_not_show_that_little_is_lost():
     positives, negatives = _decisions(10, 10, 19, 190).parts
     assert positives.covariance[0, 0] == 0.0
     assert (positives.unit_variance, negatives.unit_variance) == (1 / 10, 1 / 190)
+
+
+@pytest.mark.parametrize(
+    ("found", "positives", "few"), [(38, 40, True), (34, 40, False), (114, 120, False)]
+)
+def test_an_auc_with_next_to_no_mistake_of_few_says_what_its_limits_rest_on(found, positives, few):
+    target = _decisions(found, positives, 4, 400)
+    drop = drop_of_arm(drops_of(_decisions(160, 200, 40, 400), target), [0], seeds_random=False)
+    assert (FEW_MISTAKES in drop.note) == few
 
 
 def test_what_is_known_beforehand_is_split_over_patients_of_one_class_and_of_both():

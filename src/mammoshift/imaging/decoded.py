@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -55,7 +56,7 @@ class DecodedImage:
         values in [0, 1]; None when it has none. It takes precedence over `window`.
     pixel_spacing_mm
         Distance of pixel centres down a column and along a row, in mm, at the detector or on the
-        film; None when the file does not say.
+        film, in a magnification view in the breast; None when the file does not say.
     intent
         Whether the pixels are a detector's, meant for further processing, or a display's (DICOM
         Presentation Intent Type); None when the file does not say.
@@ -72,3 +73,8 @@ class DecodedImage:
     pixel_spacing_mm: tuple[float, float] | None = None
     intent: Intent | None = None
     padded_share: float = 0.0
+
+    @cached_property
+    def extremes(self) -> tuple[float, float]:
+        """The smallest and the largest value of the pixels."""
+        return float(self.pixels.min()), float(self.pixels.max())

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from mammoshift.imaging.decoded import DecodedImage
 from mammoshift.imaging.dicom_display import DISPLAY_KEYWORDS, interpret
-from mammoshift.imaging.dicom_file import open_dicom, pixel_spacing
+from mammoshift.imaging.dicom_file import open_dicom
 from mammoshift.imaging.dicom_pixels import read_luma, read_stored
+from mammoshift.imaging.spacing import pixel_spacing
 
 
 def decode_dicom(path: Path) -> DecodedImage:

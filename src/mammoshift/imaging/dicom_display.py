@@ -12,12 +12,11 @@ from mammoshift.errors import UnreadableImageError
 from mammoshift.imaging.decoded import DecodedImage, Pixels, VoiWindow
 from mammoshift.imaging.dicom_file import (
     INTENT_KEYWORD,
-    SPACING_KEYWORDS,
     PixelLayout,
     intent_of,
     numbers,
-    pixel_spacing,
 )
+from mammoshift.imaging.spacing import SPACING_KEYWORDS, pixel_spacing
 
 DISPLAY_KEYWORDS = (
     *SPACING_KEYWORDS,

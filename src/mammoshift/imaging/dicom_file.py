@@ -61,9 +61,6 @@ _INTENTS: dict[str, Intent] = {
     "FOR PRESENTATION": "for_presentation",
 }
 
-SPACING_KEYWORDS = ("ImagerPixelSpacing", "PixelSpacing")
-"""Attributes that `pixel_spacing` reads."""
-
 UNDEFINED_LENGTH = 0xFFFFFFFF
 _PIXEL_DATA = 0x7FE00010
 _LONG_VRS = (b"OB", b"OW", b"OF", b"OD", b"OL", b"OV", b"UN", b"UC", b"UR", b"UT", b"SQ")
@@ -71,7 +68,6 @@ _LONG_VRS = (b"OB", b"OW", b"OF", b"OD", b"OL", b"OV", b"UN", b"UC", b"UR", b"UT
 _MARK = b"DICM"
 _BARE_DATA_SETS = (b"\x08\x00", b"\x02\x00")
 _HEAD_BYTES = 2048
-_LARGEST_SPACING_MM = 10.0
 _BLOCK = 256 * 1024
 _META_GROUP, _TRANSFER_SYNTAX = 0x0002, (0x0002, 0x0010)
 _SHORT_META_VRS = frozenset({b"AE", b"SH", b"UI", b"UL"})
@@ -203,18 +199,6 @@ def numbers(header: Dataset, keyword: str) -> tuple[float, ...]:
 def intent_of(header: Dataset) -> Intent | None:
     """Return whether a file is for processing or for presentation; None when it does not say."""
     return _INTENTS.get(str(header.get(INTENT_KEYWORD, "")).strip().upper())
-
-
-def pixel_spacing(header: Dataset) -> tuple[float, float] | None:
-    """Return the spacing in mm at the detector, else that of the pixels, which for film is one.
-
-    It is that of pixel centres down a column and along a row; one that no device has is unknown.
-    """
-    for keyword in SPACING_KEYWORDS:
-        spacing = numbers(header, keyword)
-        if len(spacing) == 2 and all(0.0 < one <= _LARGEST_SPACING_MM for one in spacing):
-            return spacing[0], spacing[1]
-    return None
 
 
 def _without_deflation(path: Path, file: BinaryIO) -> BinaryIO:

@@ -15,7 +15,6 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.encaps import generate_frames
-from pydicom.pixels.processing import convert_color_space
 from pydicom.pixels.utils import pixel_array
 
 from mammoshift.errors import UnreadableImageError
@@ -67,7 +66,7 @@ def read_stored(file: DicomFile) -> Pixels:
 
 
 def read_luma(path: Path, file: DicomFile) -> NDArray[np.uint8]:
-    """Decode a colour screen capture of 8 bits with pydicom and return its luma."""
+    """Return the luma of a colour screen capture of 8 bits, which pydicom decodes to RGB."""
     layout = file.layout
     if file.syntax == DEFLATED:
         raise UnreadableImageError("colour in a deflated file is not supported")
@@ -76,8 +75,6 @@ def read_luma(path: Path, file: DicomFile) -> NDArray[np.uint8]:
     colour = pixel_array(path)
     if colour.shape != (layout.rows, layout.columns, 3) or colour.dtype != np.uint8:
         raise UnreadableImageError("the colour image cannot be decoded to 8 bits per channel")
-    if "YBR" in layout.photometric and file.syntax in NATIVE | {RLE}:
-        colour = convert_color_space(colour, layout.photometric, "RGB")
     return cv2.cvtColor(np.ascontiguousarray(colour), cv2.COLOR_RGB2GRAY)  # type: ignore[return-value]
 
 

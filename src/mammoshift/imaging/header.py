@@ -19,12 +19,10 @@ from mammoshift.errors import UnreadableImageError
 from mammoshift.imaging.decoded import Intent
 from mammoshift.imaging.dicom_file import (
     INTENT_KEYWORD,
-    SPACING_KEYWORDS,
     DicomFile,
     intent_of,
     is_dicom,
     open_dicom,
-    pixel_spacing,
 )
 from mammoshift.imaging.limits import check_file_size
 from mammoshift.imaging.raster_header import (
@@ -35,6 +33,7 @@ from mammoshift.imaging.raster_header import (
     raster_kind,
     tiff_header,
 )
+from mammoshift.imaging.spacing import SPACING_KEYWORDS, pixel_spacing
 
 RASTER_SUFFIXES = frozenset({".png", ".tif", ".tiff", ".jpg", ".jpeg", ".pgm"})
 DICOM_SUFFIXES = frozenset({".dcm", ".dicom", ".ima"})

@@ -27,7 +27,7 @@ from mammoshift.provenance.keys import (
     kept_definitions,
 )
 from mammoshift.provenance.planned import Plan, PlannedJob
-from mammoshift.provenance.versions import differing, must_be_the_same
+from mammoshift.provenance.versions import differing
 
 SHARED_RULES = frozenset({"train_arm", "score_arm", "preprocess_bundle"})
 """Rules whose jobs keep parts of their result and restore those whose inputs are the same."""
@@ -155,7 +155,7 @@ def _clauses(
             yield f"it no longer reads {_files(gone)}"
     definitions = (_definitions_before(key, folders), _definitions_now(job, plan))
     yield from changed_parameters(key.parameters, job.parameters, definitions)
-    if must_be_the_same():
+    if plan.same_versions:
         for name, (then, now_) in differing(key.versions).items():
             yield f"{name} was {then} and is {now_}"
     if key.parameters.get(STATE) != job.parameters.get(STATE):

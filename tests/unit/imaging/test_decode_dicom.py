@@ -224,6 +224,31 @@ def test_spacing_at_the_detector_comes_first(tmp_path: Path) -> None:
     assert decode_image(write_dicom(tmp_path / "c.dcm", ramp(), bits=12)).pixel_spacing_mm is None
 
 
+@pytest.mark.parametrize(
+    ("factor", "spacing"), [(1.8, 0.05), (1.07, 0.09), (0.0, 0.09), (1e9, 0.09)]
+)
+def test_the_spacing_of_a_magnification_view_is_that_in_the_breast(
+    tmp_path: Path, factor: float, spacing: float
+) -> None:
+    stated = {
+        "ImagerPixelSpacing": [0.09, 0.09],
+        "PixelSpacing": [0.07, 0.07],
+        "EstimatedRadiographicMagnificationFactor": factor,
+    }
+    path = write_dicom(tmp_path / "a.dcm", ramp(), bits=12, **stated)
+    assert decode_image(path).pixel_spacing_mm == pytest.approx((spacing, spacing))
+    assert read_header(path).pixel_spacing_mm == pytest.approx(spacing)
+
+
+def test_the_nominal_spacing_of_a_scan_is_read_last(tmp_path: Path) -> None:
+    nominal = {"NominalScannedPixelSpacing": [0.05, 0.04]}
+    path = write_dicom(tmp_path / "a.dcm", ramp(), bits=12, **nominal)
+    assert decode_image(path).pixel_spacing_mm == (0.05, 0.04)
+    nominal["PixelSpacing"] = [0.06, 0.06]
+    path = write_dicom(tmp_path / "b.dcm", ramp(), bits=12, **nominal)
+    assert decode_image(path).pixel_spacing_mm == (0.06, 0.06)
+
+
 def test_colour_capture_becomes_luma(tmp_path: Path) -> None:
     grey = ramp(24, 30, 255)
     path = write_dicom(
@@ -234,6 +259,24 @@ def test_colour_capture_becomes_luma(tmp_path: Path) -> None:
         PlanarConfiguration=0,
     )
     np.testing.assert_array_equal(decode_image(path).pixels, grey)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_luma_and_chroma_are_converted_once(tmp_path: Path, compressed: bool) -> None:
+    luma = np.random.default_rng(4).integers(70, 180, (24, 30), dtype=np.uint8)
+    chroma = np.full_like(luma, 100), np.full_like(luma, 150)
+    path = write_dicom(
+        tmp_path / "a.dcm",
+        np.stack([luma, *chroma], axis=2),
+        photometric="YBR_FULL",
+        SamplesPerPixel=3,
+        PlanarConfiguration=0,
+    )
+    if compressed:
+        dataset = pydicom.dcmread(path)
+        dataset.compress(RLE, generate_instance_uid=False)
+        dataset.save_as(path)
+    np.testing.assert_allclose(decode_image(path).pixels, luma.astype(int), atol=1)
 
 
 def test_file_without_a_preamble_is_read(tmp_path: Path) -> None:

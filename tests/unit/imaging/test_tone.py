@@ -111,10 +111,19 @@ def test_a_breast_that_fills_its_bits_is_shown_in_their_range(bits: int) -> None
     np.testing.assert_allclose(shown, [0.0, 0.3, 1.0], atol=1e-6)
 
 
-def test_twelve_bits_in_a_container_of_sixteen_are_not_black() -> None:
-    values = np.array([200.0, 2000.0, 3800.0], np.float32)
-    shown = dicom_voi.curve(values, DecodedImage(np.zeros((1, 1), np.uint16), 16), (200.0, 3800.0))
+@pytest.mark.parametrize(
+    ("bits", "offset"), [(16, 0.0), (16, 61440.0), (16, 32768.0), (14, 12288.0)]
+)
+def test_twelve_bits_in_a_larger_container_are_not_of_one_grey(bits: int, offset: float) -> None:
+    values = np.array([200.0, 2000.0, 3800.0], np.float32) + np.float32(offset)
+    breast = (offset + 200.0, offset + 3800.0)
+    shown = dicom_voi.curve(values, DecodedImage(np.zeros((1, 1), np.uint16), bits), breast)
     np.testing.assert_allclose(shown, [0.0, 0.5, 1.0], atol=1e-6)
+
+
+def test_a_display_of_few_greys_stays_as_it_was_chosen() -> None:
+    shown = dicom_voi.curve(np.array([120.0], np.float32), image(8), (100.0, 150.0))
+    np.testing.assert_allclose(shown, 120.0 / 255.0, atol=1e-6)
 
 
 def test_storing_keeps_the_ends_and_rounds() -> None:

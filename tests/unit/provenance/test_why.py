@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,16 @@ def test_other_versions_than_those_that_computed_are_noted(folder: Path) -> None
     keys = [key for key in all_keys(folder / "results") if isinstance(key, Key)]
     (note,) = version_notes(keys)
     assert note.startswith("1 result was made with numpy 0.1, of which 2")
+
+
+def test_versions_are_the_cause_where_the_planned_workflow_says_so(folder: Path) -> None:
+    """The setting is in the configuration: this process's own environment does not have it."""
+    follower = _job("score_arm", waits_for=["results/model.json"], own=False)
+    _finish(folder, follower, seconds=3600.0)
+    plan = _plan(folder, _job(), follower)
+    (first, _) = explain(replace(plan, same_versions=True))
+    assert first.startswith("train_arm, score_arm would run: numpy was 0.1 and is 2")
+    assert "numpy" not in " ".join(explain(plan))
 
 
 def test_whose_input_it_is_and_of_what_is_said(folder: Path) -> None:

@@ -10,8 +10,10 @@ from mammoshift.imaging.tone import linear_range, look_up, sigmoid_window
 from mammoshift.imaging.tones._protocol import ShownCrop
 
 LEAST_FILL = 0.25
-"""Share of the range of its bits that the breast's 99.5 percentile must reach for that range to be
-shown; 12-bit data that a file declares as 16 bits would be black in it."""
+"""Share of the range of its bits that the breast must span for that range to be shown; 12-bit data
+that a file declares as 16 bits would be black in it, or white once inverted, or of one grey."""
+
+_BITS_OF_DISPLAYS = 8
 
 
 def needs_range(image: DecodedImage) -> bool:
@@ -37,7 +39,9 @@ def curve(
     image
         Its bits, window and VOI LUT are used.
     breast
-        Range of the breast's values, shown where it ends below `LEAST_FILL` of the bits' range.
+        Range of the breast's values, shown where it spans less than `LEAST_FILL` of the bits'
+        range. Eight bits hold no spare ones: there it must also end below that share, since a
+        narrow range of greys is as somebody chose to show it.
     """
     if image.voi_lut is not None:
         return look_up(values, image.voi_lut)
@@ -48,6 +52,8 @@ def curve(
         half = window.width / 2.0
         return linear_range(values, window.center - half, window.center + half)
     largest = float((1 << image.bits) - 1)
-    if 0.0 < breast[1] < LEAST_FILL * largest:
+    least = LEAST_FILL * largest
+    spanned = breast[1] - breast[0] if image.bits > _BITS_OF_DISPLAYS else breast[1]
+    if 0.0 < spanned < least:
         return linear_range(values, *breast)
     return linear_range(values, 0.0, largest)

@@ -98,6 +98,11 @@ def check_cases(project: Project, study: str) -> Iterator[Finding]:
         what = f"domain {study}.{name}"
         try:
             manifests = {d: _manifest(project, d) for d in domain.datasets}
+            lost = [d for d, table in manifests.items() if table["official_split"].isna().all()]
+            if lost and getattr(domain.split, "method", None) == "official":
+                said = f"{lost[0]} gives no official split; use the split patient_stratified"
+                yield Finding("error", what, said)
+                continue
             cases, notes = make_cases(name, domain, manifests, {}, None, {})
         except (FileNotFoundError, ArchiveError):
             continue  # the check of the table or of its folder says it
@@ -194,6 +199,9 @@ def _classes(what: str, cases: pd.DataFrame) -> Iterator[Finding]:
             f"{unknown} cases without a patient: independence assumed, so that two of one patient "
             "may be in different subsets and intervals may be too narrow",
         )
+    for count, name in ((int(positive.sum()), "positive"), (int((~positive).sum()), "negative")):
+        if not count:
+            yield Finding("error", what, f"has no {name} case: no AUC can be computed")
     subset = pd.Series([subsets[0] for subsets in cases["subsets"]], index=cases.index)
     for name in (name for name in ALL_SUBSETS if (subset == name).any()):
         own = patients[positive & (subset == name)].nunique()

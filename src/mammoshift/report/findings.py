@@ -24,8 +24,9 @@ from mammoshift.report.findings_of_tests import (
     subgroup_difference_findings,
     words,
 )
-from mammoshift.report.formatting import counted, format_estimate, joined, typographic
+from mammoshift.report.formatting import format_estimate, joined, typographic
 from mammoshift.report.inputs import ReportData
+from mammoshift.report.machine_readable import said_undefined
 from mammoshift.report.rows import (
     across_domains,
     at_thresholds,
@@ -128,16 +129,23 @@ def _few_cases(data: ReportData) -> list[Finding]:
     """Say which cohorts have few cases of a class."""
     rows = select(data.metrics, metric="auc", subset=JUDGED_SUBSETS)
     rows = rows.dropna(subset=["n_pos", "n_neg"]).drop_duplicates(["domain", "subset"])
-    few = rows[rows[["n_pos", "n_neg"]].min(axis=1) < FEW_CASES]
+    least = rows[["n_pos", "n_neg"]].min(axis=1)
+    without = [
+        f"{cohort_name(row['domain'], row['subset'])} has no "
+        f"{'positive' if row['n_pos'] == 0 else 'negative'} case: no AUC can be computed."
+        for _, row in rows[least == 0].iterrows()
+    ]
+    found = [Finding("caution", text) for text in without]
+    few = rows[(least > 0) & (least < FEW_CASES)]
     if few.empty:
-        return []
+        return found
     cells = [
         f"{cohort_name(row['domain'], row['subset'])} has {row['n_pos']:.0f} positive and "
         f"{row['n_neg']:.0f} negative"
         for _, row in few.iterrows()
     ]
     text = f"Few cases decide here: {joined(cells)}. One more or less moves these numbers."
-    return [Finding("caution", text)]
+    return [*found, Finding("caution", text)]
 
 
 def _unknown_patients(data: ReportData) -> list[Finding]:
@@ -262,13 +270,10 @@ def _calibration(data: ReportData) -> list[Finding]:
 
 
 def _undefined(data: ReportData) -> list[Finding]:
-    rows = select(data.metrics, subset=JUDGED_SUBSETS)
-    undefined = rows[rows["value"].isna()]
-    tests = data.comparisons[data.comparisons["p"].isna()]
-    total = len(undefined) + len(tests)
-    if total == 0:
+    said = said_undefined(data)
+    if not said:
         return []
-    text = f"{counted(total, 'number')} could not be computed; reporting.json says why."
+    text = f"{said}; reporting.json says why."
     return [Finding("caution", text)]
 
 

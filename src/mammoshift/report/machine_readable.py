@@ -17,7 +17,7 @@ import pandas as pd
 
 from mammoshift.configuration.judged import ReportSettings
 from mammoshift.report.finding import Finding
-from mammoshift.report.formatting import is_null
+from mammoshift.report.formatting import counted, is_null
 from mammoshift.report.inputs import ReportData
 from mammoshift.report.rows import at_thresholds, drops, headline, select
 from mammoshift.report.verdicts import verdicts
@@ -210,6 +210,16 @@ def _families(data: ReportData) -> list[dict[str, Any]]:
         for family in data.settings.families
         for tests in [lead[lead["family"] == family.family]]
     ]
+
+
+def said_undefined(data: ReportData) -> str:
+    """Return how many measures and tests have no value, as `undefined` lists them; "" for none."""
+    lists = _undefined(data)
+    measures, tests = len(lists["metrics"]), len(lists["comparisons"])
+    if not measures + tests:
+        return ""
+    kinds = f"{counted(measures, 'measure')} and {counted(tests, 'test')}, of all subsets"
+    return f"{counted(measures + tests, 'number')} could not be computed ({kinds})"
 
 
 def _undefined(data: ReportData) -> dict[str, Any]:

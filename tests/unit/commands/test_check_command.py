@@ -191,6 +191,21 @@ def test_ids_that_two_hospitals_share_are_counted_unless_they_are_declared(clini
     assert "patient ids are in the tables of both" not in run()
 
 
+def test_a_target_without_a_positive_case_and_an_official_split_without_its_column(
+    clinic: Path,
+) -> None:
+    two_hospitals(clinic)
+    table = clinic.with_name("second") / "images.csv"
+    text = table.read_text(encoding="utf-8").replace(",cancer", ",normal")
+    table.write_text(text, encoding="utf-8")
+    edit("clinic.yaml", lambda s: s["source"].update(split="official"))
+    said = run(code=1)
+    no_auc = "error    domain clinic.second: has no positive case: no AUC can be computed"
+    assert no_auc in said
+    official = "clinic gives no official split; use the split patient_stratified"
+    assert f"error    domain clinic.clinic: {official}" in said
+
+
 def test_results_where_nobody_may_write(clinic: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode, **options: mode != os.W_OK)
     assert "error    disk: " in run(code=1)

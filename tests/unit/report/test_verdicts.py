@@ -56,6 +56,23 @@ def texts(data: ReportData, kind: str) -> list[str]:
     return [finding.text for finding in findings(data) if finding.kind == kind]
 
 
+def test_a_judged_domain_without_a_positive_case_is_said_to_have_no_auc(data: ReportData) -> None:
+    metrics = data.metrics.copy()
+    metrics.loc[metrics["domain"] == "dmid", "n_pos"] = 0
+    found = texts(replace(data, metrics=metrics), "caution")
+    (said,) = [text for text in found if "no AUC can be computed" in text]
+    assert said.startswith("dmid") and "has no positive case" in said
+    assert not any("Few cases" in text and "dmid" in text for text in found)
+
+
+def test_a_table_says_of_a_drop_what_the_answer_says(data: ReportData) -> None:
+    hopeless = below_chance(judged(data, "non-inferior", "undecided"), ("resnet", "vit"))
+    table = transfer_table(hopeless)
+    assert table is not None
+    cells = table.cells.set_index("Arm")
+    assert set(cells.loc["resnet", "Verdict"]) == {"not judgeable"}
+
+
 def test_without_a_margin_survival_was_not_defined(data: ReportData) -> None:
     found = verdicts(data)
     assert reference_arm(data.settings) == "resnet"

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from mammoshift.report.cohort import NO_CASE, images_without_patient
 from mammoshift.report.formatting import counted, joined
 from mammoshift.report.inputs import ReportData
+from mammoshift.report.machine_readable import said_undefined
 from mammoshift.report.tables.arms import settings_of_arms
 from mammoshift.report.vocabulary import spoken
 
@@ -86,12 +87,12 @@ def no_reader(_data: ReportData) -> str:
 def missing(data: ReportData) -> str:
     """Say what is missing and how it was handled."""
     unknown = sum(images_without_patient(data.cohort).values())
-    undefined = int(data.metrics["value"].isna().sum())
+    undefined = said_undefined(data)
     text = "Nothing is imputed. Unreadable files are left out and listed"
     if unknown:
         text += f"; {counted(unknown, 'image')} without a patient count as patients of their own"
     if undefined:
-        text += f"; {counted(undefined, 'number')} could not be computed and say why"
+        text += f"; {undefined} and say why"
     return f"{text}."
 
 

@@ -31,6 +31,7 @@ from mammoshift.report.rows import (
     verdict_limits,
 )
 from mammoshift.report.tables.comparisons import adjusted_cell
+from mammoshift.report.verdicts import verdicts
 from mammoshift.report.vocabulary import METRIC_LABELS, threshold_words
 
 NO_MARGIN = "no margin declared"
@@ -50,6 +51,7 @@ def transfer_table(data: ReportData) -> PublicationTable | None:
             "These models alone (95% CI)": _beside(every, row),
         }
         | _test_cells(row)
+        | _not_judgeable(data, row)
         for _, row in rows.iterrows()
     ]
     return _table("transfer_drop", records, 2)
@@ -154,6 +156,19 @@ def _test_cells(row: pd.Series) -> dict[str, str]:
         "Pos. / neg.": class_counts(row),
         "Note": _note(row),
     }
+
+
+def _not_judgeable(data: ReportData, row: pd.Series) -> dict[str, str]:
+    """Return the verdict of the answer in the place of the row's own where it refuses one."""
+    if row["verdict"] == "" or is_null(row["estimate"]):
+        return {}
+    place = (row["domain"], row["subset"])
+    refused = [
+        one.outcome
+        for one in verdicts(data, row["arm"])
+        if (one.domain, one.subset) == place and one.outcome == "not judgeable"
+    ]
+    return {"Verdict": refused[0]} if refused else {}
 
 
 def _note(row: pd.Series) -> str:

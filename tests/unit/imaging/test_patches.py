@@ -9,10 +9,10 @@ import pytest
 from pydantic import ValidationError
 
 from mammoshift.configuration.load import read_yaml
-from mammoshift.configuration.model import InputRecipe, Patches
+from mammoshift.configuration.model import Patches
 from mammoshift.imaging.breast import Box, BreastRegion
 from mammoshift.imaging.decoded import DecodedImage
-from mammoshift.imaging.patches import place_patches, preprocess_patches
+from mammoshift.imaging.patches import place_patches
 
 
 def placed(
@@ -88,19 +88,3 @@ def test_windows_without_a_region_lie_side_by_side_and_touch_none() -> None:
 def test_a_scan_without_a_step_is_refused() -> None:
     with pytest.raises(ValidationError, match="give it too"):
         Patches.model_validate({"region_scan": "four_corners"})
-
-
-@pytest.mark.parametrize("tone", ["percentile", "dicom_voi"])
-def test_all_patches_of_an_image_have_one_tone(tone: str) -> None:
-    pixels = np.zeros((400, 300), np.uint16)
-    pixels[20:380, :240] = np.arange(1000, 1000 + 360 * 8, 8, dtype=np.uint16)[:, None]
-    image = DecodedImage(pixels, 16, pixel_spacing_mm=(0.1, 0.1))
-    recipe = InputRecipe.model_validate({"size": (100, 100), "tone": tone})
-    made = list(preprocess_patches(image, recipe, Patches(step_mm=5.0), [], "image"))
-    shown: dict[int, set[int]] = {}
-    for one in made:
-        stored = one.crop.of(pixels)
-        for value in np.unique(stored):
-            shown.setdefault(int(value), set()).update(one.array[stored == value].tolist())
-    assert len(made) > 4
-    assert all(len(intensities) == 1 for intensities in shown.values())

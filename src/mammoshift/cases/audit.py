@@ -26,6 +26,9 @@ Lineages = Mapping[tuple[str, int], Lineage]
 Runs = Mapping[tuple[Lineage, tuple[str, ...]], str]
 """The names of the runs of each lineage that are judged on the same domains."""
 
+OWN_TABLE = "csv"
+"""The adapter of tables of users' own."""
+
 _UNUSED_CODE = ALL_SUBSETS.index(UNUSED)
 
 
@@ -91,7 +94,7 @@ def audit_study(
     splits
         For each domain that takes the split of another, that one.
     adapters
-        The adapter of each dataset, for weights from elsewhere.
+        The adapter of each dataset, for weights from elsewhere and for ids of users' own tables.
     leaks
         Domains whose split lets leaks pass on purpose, with its name; findings are `declared`.
     judged_on
@@ -115,6 +118,7 @@ def audit_study(
             _learned_from("file_learned_from", pool, pool.file, runs, leaks or {}),
             _third_party(pool, runs, adapters or {}),
             _under_two_names(pool),
+            _ids_in_two_datasets(pool, adapters or {}),
             _near_duplicates(pool, indexes, maximum_pairs),
             _patients_unknown(pool),
         ]
@@ -234,6 +238,22 @@ def _under_two_names(pool: Pool) -> Result:
     differ = (pool.group[partner] != pool.group[rows]) & (pool.item[partner] != pool.item[rows])
     found.add("listed", partner[differ], rows[differ])
     return found.result(len(rows))
+
+
+def _ids_in_two_datasets(pool: Pool, adapters: Mapping[str, str]) -> Result:
+    """List ids that several tables of users' own hold, and that count as different patients.
+
+    Ids of public archives are numbers of their own, whose being equal says nothing.
+    """
+    found = Counted("ids_in_two_datasets", pool)
+    own = pool.table["dataset"].map(dict(adapters)).eq(OWN_TABLE).to_numpy()
+    rows = np.flatnonzero(own & (pool.patient_id >= 0))
+    partner = _first_rows(pool.patient_id, rows)[pool.patient_id[rows]]
+    differ = pool.patient[partner] != pool.patient[rows]
+    _, one_each = np.unique(pool.patient[rows[differ]], return_index=True)
+    found.add("listed", partner[differ][one_each], rows[differ][one_each])
+    note = "same_patients_as declares those who are the same" if len(one_each) else ""
+    return found.result(len(rows), note)
 
 
 def _near_duplicates(pool: Pool, indexes: Mapping[str, pd.DataFrame], maximum_pairs: int) -> Result:

@@ -28,6 +28,7 @@ Check = Literal[
     "file_learned_from",
     "third_party_weights",
     "pixels_under_two_names",
+    "ids_in_two_datasets",
     "near_duplicates",
     "patient_unknown",
     "predictions_follow_split",
@@ -39,11 +40,15 @@ DESCRIPTIONS: dict[Check, str] = {
     "patient_in_one_subset": "no patient is in two subsets of a fold",
     "pixels_in_one_subset": "no two subsets of a fold hold the same pixels",
     "file_in_one_subset": "no two subsets of a fold hold the same file",
-    "patient_learned_from": "no model is judged on a patient that it learned from",
+    "patient_learned_from": (
+        "no model is judged on a patient that it learned from (ids are compared within a dataset "
+        "and declared groups only)"
+    ),
     "pixels_learned_from": "no model is judged on pixels that it learned from",
     "file_learned_from": "no model is judged on a file that it learned from",
     "third_party_weights": "no model is judged on an archive behind its pretrained weights",
     "pixels_under_two_names": "the same pixels under two names",
+    "ids_in_two_datasets": "patient ids that two tables of users' own both hold",
     "near_duplicates": "pictures of different patients that look alike",
     "patient_unknown": "images whose patient the archive does not name",
     "predictions_follow_split": "predictions are of held-out cases",

@@ -35,9 +35,10 @@ class Pool:
         Of each domain: the place in `ALL_SUBSETS`, int8, shape (cases, folds).
     group
         Number of the group of domains with the same patients; int64, shape (rows,).
-    item, patient, pixels, file
+    item, patient, patient_id, pixels, file
         Numbers that are equal for the same stored item, the same patient (an image of unknown
-        patient is its own), equal pixels (-1 where they are not known or all one value), and
+        patient is its own), the same id of a patient in whatever dataset (-1 where it is not
+        known), equal pixels (-1 where they are not known or all one value), and
         equal contents of the raw files (-1 where they are not known).
     known
         Whether the archive names the patient.
@@ -51,6 +52,7 @@ class Pool:
     group: Codes
     item: Codes
     patient: Codes
+    patient_id: Codes
     pixels: Codes
     file: Codes
     known: NDArray[np.bool_]
@@ -132,6 +134,7 @@ def make_pool(
         group=np.array([group_of[domain] for domain in table["domain"]], np.int64),
         item=_codes(dataset + "\n" + table["item_id"].astype("string")),
         patient=_codes(person),
+        patient_id=_codes(patients),
         pixels=_codes(_pixel_hashes(table, indexes)),
         file=_codes(_content_keys(table, contents or {})),
         known=known,

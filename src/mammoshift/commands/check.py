@@ -53,7 +53,7 @@ def _findings(project: Project, names: list[str], sample: int, time: bool) -> It
     from mammoshift.configuration.remarks import remarks_on
     from mammoshift.configuration.result_leaves import report_settings
     from mammoshift.project.findings import Finding, check_inputs, everything
-    from mammoshift.project.sample import check_cases, check_images
+    from mammoshift.project.sample import check_cases, check_images, check_patients
 
     planned = everything(project, names)
     failed = False
@@ -67,6 +67,7 @@ def _findings(project: Project, names: list[str], sample: int, time: bool) -> It
         yield from check_images(project, dataset, sample)
     for study in names:
         yield from check_cases(project, study)
+        yield from check_patients(project, study)
     yield from _costs(project, names, time and not failed)
 
 

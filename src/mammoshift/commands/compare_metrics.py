@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from mammoshift.commands.chosen_curves import as_probable_logits
 from mammoshift.contracts.external_predictions import DatasetScores
 from mammoshift.statistics.auc import auc_covariance
 from mammoshift.statistics.auprc import auprc_covariance
@@ -52,7 +52,8 @@ class At:
         """The threshold on the scale of what is compared."""
         if self.threshold is None or not self.of_probabilities:
             return self.threshold
-        return math.log(self.threshold) - math.log1p(-self.threshold)
+        # By the transformation of the scores, so that one that equals the threshold reaches it.
+        return float(as_probable_logits(np.array([self.threshold]), "the threshold")[0])
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,7 @@ def with_verdicts(
     """Return the rows of one family of tests with their verdicts, where a margin was declared.
 
     `verdict_low` and `verdict_high` are the limits that the verdict is read from, corrected for the
-    family.
+    family and cut as the interval is.
     """
     if wishes.margin is None:
         return rows
@@ -147,8 +147,8 @@ def with_verdicts(
             **row,
             **{name: getattr(v, name) for name in names},
             "verdict": v.verdict,
-            "verdict_low": v.ci_low,
-            "verdict_high": v.ci_high,
+            "verdict_low": within_bounds(v.ci_low, wishes.metric),
+            "verdict_high": within_bounds(v.ci_high, wishes.metric),
         }
         for row, v in zip(rows, verdicts, strict=True)
     ]

@@ -43,6 +43,10 @@ def init(
         list[str] | None,
         typer.Option(help="Value of the label that means cancer; may be given several times."),
     ] = None,
+    benign: Annotated[
+        list[str] | None,
+        typer.Option(help="Value of the label that means a benign finding; as --positive."),
+    ] = None,
     empty: Annotated[
         EmptyCell | None, typer.Option(help="What an empty cell of the label column means.")
     ] = None,
@@ -83,6 +87,7 @@ def init(
         tuple(positive or ()),
         columns["label"],
         None if empty is None else empty.value,
+        tuple(benign or ()),
     )
     project = OwnProject(chosen, found, columns, values, out or CONFIGURATION / chosen)
     _check_rows(project)
@@ -143,6 +148,7 @@ def _check_rows(project: OwnProject) -> None:
 
 def _say(project: OwnProject, guess: Guess, images: int) -> None:
     from mammoshift.project.columns import nearly_equal, unused_columns
+    from mammoshift.project.labels import quoted
 
     found, columns = project.described, project.columns
     rows = found.table.rows
@@ -155,6 +161,8 @@ def _say(project: OwnProject, guess: Guess, images: int) -> None:
     labels = Counter(project.label_values[row.cells[columns["label"]]] for row in rows)
     counted = ", ".join(f"{labels[word]} {word}" for word in sorted(labels))
     typer.echo(f"  label    column {columns['label']!r}: {counted}")
+    for value, count in sorted(Counter(row.cells[columns["label"]] for row in rows).items()):
+        typer.echo(f"           {quoted(value)} ({count}) is {project.label_values[value]}")
     if "patient_id" in columns:
         known = {row.cells[columns["patient_id"]] for row in rows} - {""}
         unknown = sum(not row.cells[columns["patient_id"]] for row in rows)

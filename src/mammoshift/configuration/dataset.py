@@ -161,7 +161,7 @@ class DatasetRecord(Strict):
     root: str | None = None
     twin: Twin | None = None
     bundles: Annotated[int, Field(ge=1, le=512)] = 1
-    tone: Literal["dicom_voi", "full_range", "percentile", "film_log"] | None = None
+    tone: Literal["dicom_voi", "full_range", "percentile", "film_log", "image_range"] | None = None
     maximum_lost_share: Share = 0.05
     expected_images: Annotated[int, Field(ge=1)] | None = None
     pictures: bool | None = None

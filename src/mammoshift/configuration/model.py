@@ -66,8 +66,9 @@ class InputRecipe(Strict):
 
     Of the tones, `dicom_voi` follows the file (VOI LUT, window, else its bits where the breast
     fills them, else the breast's percentiles); `full_range` its bits; `percentile` and
-    `film_log` the breast's percentiles, linearly and logarithmically; `min_max` the image's
-    smallest and largest value; `clahe` is `percentile` followed by contrast-limited adaptive
+    `film_log` the breast's percentiles, linearly and logarithmically; `min_max` the
+    crop's smallest and largest value, `image_range` those of the whole image, so that its
+    patches keep their brightness; `clahe` is `percentile` followed by contrast-limited adaptive
     histogram equalisation with the clip limit `clahe_clip` (2 when not set); `histogram_match`
     gives the breast the distribution of `reference_quantiles`: intensities in [0, 1] at equally
     spaced quantiles, the first at 0 and the last at 1 (see

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -72,3 +73,8 @@ class DecodedImage:
     pixel_spacing_mm: tuple[float, float] | None = None
     intent: Intent | None = None
     padded_share: float = 0.0
+
+    @cached_property
+    def extremes(self) -> tuple[float, float]:
+        """The smallest and the largest value of the pixels."""
+        return float(self.pixels.min()), float(self.pixels.max())

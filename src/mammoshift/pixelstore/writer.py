@@ -30,7 +30,7 @@ from mammoshift.errors import UnreadableImageError
 from mammoshift.files import atomic_path
 from mammoshift.imaging.breast import Box
 from mammoshift.imaging.decode import decode_image
-from mammoshift.imaging.levels import LEAST_FILLED_SHARE
+from mammoshift.imaging.levels import LEAST_FILLED_SHARE, filled_share
 from mammoshift.imaging.patches import preprocess_patches
 from mammoshift.imaging.preprocess import Preprocessed, preprocess_image
 from mammoshift.pixelstore.fingerprints import difference_hash, fine_difference_hash, pixel_hash
@@ -182,7 +182,12 @@ def _preprocess(
         if source.pixel_spacing_mm > 0.0:
             image = replace(image, pixel_spacing_mm=2 * (source.pixel_spacing_mm,))
         if recipe.patch is not None:
-            patches = preprocess_patches(image, recipe, recipe.patch, regions, source.image_id)
+            patches = list(
+                preprocess_patches(image, recipe, recipe.patch, regions, source.image_id)
+            )
+            if patches:
+                together = np.concatenate([done.array for done in patches])
+                _warn_of_grey(source, "patches fill", filled_share(together, None))
             return [
                 _Stored(done, _row(f"{source.image_id}.{n:05d}", source.image_id, done, done.crop))
                 for n, done in enumerate(patches)
@@ -196,17 +201,19 @@ def _preprocess(
         )
     except UnreadableImageError as error:
         return Exclusion(source.dataset, source.path, _STAGE, str(error))
-    return [_whole(source, done)]
+    _warn_of_grey(source, "breast fills", done.filled_share)
+    return [_Stored(done, _row(source.image_id, source.image_id, done, None))]
 
 
-def _whole(source: _Source, done: Preprocessed) -> _Stored:
-    if done.filled_share < LEAST_FILLED_SHARE:
+def _warn_of_grey(source: _Source, what: str, share: float) -> None:
+    """Name an image that is nearly of one grey; of patches all of an image together."""
+    if share < LEAST_FILLED_SHARE:
         _LOG.warning(
-            "%s: the breast fills %.0f%% of the range of its array; another tone may suit it",
+            "%s: the %s %.0f%% of the range of intensities; another tone may suit it",
             source.image_id,
-            100.0 * done.filled_share,
+            what,
+            100.0 * share,
         )
-    return _Stored(done, _row(source.image_id, source.image_id, done, None))
 
 
 def _row(item_id: str, image_id: str, done: Preprocessed, box: Box | None) -> dict[str, object]:

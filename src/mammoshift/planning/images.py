@@ -11,17 +11,16 @@ from mammoshift.errors import ArchiveError
 
 
 def image_count(project: Project, dataset: str) -> int | None:
-    """Return the images that a dataset states, or else the rows of a user's own table.
+    """Return the rows of a user's own table, or else the images that a dataset states.
 
     None where neither is there: a plan is made without data.
     """
     record = project.datasets[dataset]
-    if record.expected_images is not None or record.twin is not None:
-        return record.expected_images
-    if not isinstance(record.options, Options):
-        return None
+    stated = record.expected_images
+    if record.twin is not None or not isinstance(record.options, Options):
+        return stated
     table = project.archive_root(dataset, Path()) / record.options.table
     try:
-        return sum(1 for _ in read_rows(table, [])) if table.is_file() else None
+        return sum(1 for _ in read_rows(table, [])) if table.is_file() else stated
     except ArchiveError:
         return None

@@ -61,6 +61,11 @@ def plan_study(
     images = {name: image_count(project, name) for name in resolved.datasets}
     arms = network_arms(resolved)
     unknown = [f"number of images of {name}" for name, count in images.items() if count is None]
+    unknown += [
+        f"number of patches of {name}"
+        for name, domain in resolved.domains.items()
+        if domain.patches is not None
+    ]
     costs = {
         name: _arm_hours(project, resolved, arm, images, throughput) for name, arm in arms.items()
     }
@@ -220,6 +225,8 @@ def _arm_hours(
     learned = _total({name: images[name] for name in study.domains[own].datasets})
     judged = {d for domain in study.judged_on(arm.name) for d in study.domains[domain].datasets}
     total = _total({name: images[name] for name in judged})
+    if any(study.domains[name].patches for name in (own, *study.judged_on(arm.name))):
+        return None
     if cost is None or total is None or learned is None:
         return None
     pixels = math.prod(arm.input.size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -10,18 +11,24 @@ from mammoshift.errors import ArchiveError
 
 Pathology = Literal["normal", "benign", "malignant"]
 
+CANCER = (
+    "malignant", "malign", "maligne", "cancer", "carcinoma", "karzinom", "carcinom", "bösartig",
+    "boesartig",
+)  # fmt: skip
+"""Words that can mean nothing else, whatever is said of the other values."""
+
 WORDS: Mapping[str, Pathology] = {
     **dict.fromkeys(
         ("normal", "negative", "neg", "healthy", "clear", "none", "control", "no", "n", "false",
-         "0", "no cancer", "no finding"),
+         "0", "no cancer", "no finding", "o.b.", "o. b.", "ohne befund", "unauffällig",
+         "unauffaellig", "gesund", "negativ", "nein"),
         "normal",
     ),
-    **dict.fromkeys(("benign", "b", "benign_without_callback"), "benign"),
+    **dict.fromkeys(("benign", "b", "benign_without_callback", "gutartig", "benigne"), "benign"),
     **dict.fromkeys(
-        ("malignant", "malign", "cancer", "positive", "pos", "m", "yes", "y", "true", "1", "case",
-         "carcinoma"),
-        "malignant",
+        ("positive", "pos", "m", "yes", "y", "true", "1", "case", "positiv", "ja"), "malignant"
     ),
+    **dict.fromkeys(CANCER, "malignant"),
 }  # fmt: skip
 """Values that say by themselves what they mean, in small letters."""
 
@@ -32,7 +39,11 @@ _LONGEST = 40
 
 
 def label_values(
-    cells: Sequence[str], positive: Sequence[str], column: str, empty: Pathology | None = None
+    cells: Sequence[str],
+    positive: Sequence[str],
+    column: str,
+    empty: Pathology | None = None,
+    benign: Sequence[str] = (),
 ) -> dict[str, Pathology]:
     """Return what each value of the label column means.
 
@@ -47,11 +58,15 @@ def label_values(
         Its name, for messages.
     empty
         What an empty cell means; None where it is a mistake.
+    benign
+        Values that are benign.
 
     Raises
     ------
     ArchiveError
-        If a value is not understood, a positive one does not occur, or all are of one class.
+        If a value is not understood, a given one does not occur, or all are of one class; if
+        `positive` leaves out a value that means cancer, or differs from one of its own in capitals
+        and blanks only.
     """
     counts = Counter(cells)
     blank = counts.pop("", 0)
@@ -65,24 +80,27 @@ def label_values(
             f"column {column!r} has {len(counts)} different values, so it is no label; name the "
             "right one with --label"
         )
-    unknown = [value for value in positive if value not in counts]
-    if unknown:
-        raise ArchiveError(
-            f"--positive {unknown[0]}: column {column!r} has no such value; it has {_shown(counts)}"
-        )
+    for option, values in (("--positive", positive), ("--benign", benign)):
+        for value in values:
+            if value not in counts:
+                raise ArchiveError(
+                    f"{option} {value}: column {column!r} has no such value; it has "
+                    f"{_shown(counts)}"
+                )
+    _check_left_out(counts, positive, benign, column)
     meant: dict[str, Pathology] = {"": empty} if blank and empty else {}
-    strange = [value for value in counts if not positive and value.lower() not in WORDS]
+    strange = [value for value in counts if _strange(value, positive, benign)]
     if strange:
         raise ArchiveError(
             f"column {column!r} has the values {_shown(counts)}; say which of them mean cancer, "
-            f"each with --positive, as in --positive {_quoted(strange[-1])}"
+            f"each with --positive, as in --positive {quoted(strange[-1])}"
         )
     for value in counts:
-        known = WORDS.get(value.lower(), "normal")
-        if positive:
-            benign = known == "benign"
-            known = "malignant" if value in positive else "benign" if benign else "normal"
-        meant[value] = known
+        known = WORDS.get(_plain(value), "normal")
+        if positive and known == "malignant":
+            known = "normal"
+        given: Pathology | None = "malignant" if value in positive else None
+        meant[value] = given or ("benign" if value in benign else known)
     if "malignant" not in meant.values() or set(meant.values()) == {"malignant"}:
         raise ArchiveError(
             f"column {column!r} has the values {_shown(counts)}: all of one class; a study needs "
@@ -92,10 +110,42 @@ def label_values(
     return meant
 
 
+def _check_left_out(
+    counts: Mapping[str, int], positive: Sequence[str], benign: Sequence[str], column: str
+) -> None:
+    """Refuse values that nobody would take for negative, though `positive` does not have them."""
+    alike = {"".join(_plain(value).split()): value for value in positive}
+    for value in counts if positive else ():
+        if value in positive or value in benign:
+            continue
+        twin = alike.get("".join(_plain(value).split()))
+        if twin is None and _plain(value) not in CANCER:
+            continue
+        why = (
+            "means cancer by itself"
+            if twin is None
+            else f"differs from {quoted(twin)} in capitals or blanks only"
+        )
+        raise ArchiveError(
+            f"column {column!r}: {quoted(value)} ({counts[value]}) {why}; say what it means, as in "
+            f"--positive {quoted(value)} or --benign {quoted(value)}, or mend the table"
+        )
+
+
+def _strange(value: str, positive: Sequence[str], benign: Sequence[str]) -> bool:
+    return not positive and value not in benign and _plain(value) not in WORDS
+
+
+def _plain(value: str) -> str:
+    """Return a value in small letters, with single blanks and letters in one form."""
+    return " ".join(unicodedata.normalize("NFC", value).casefold().split())
+
+
 def _shown(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{_quoted(value)} ({count})" for value, count in sorted(counts.items()))
+    return ", ".join(f"{quoted(value)} ({count})" for value, count in sorted(counts.items()))
 
 
-def _quoted(value: str) -> str:
+def quoted(value: str) -> str:
+    """Return a label as it may be printed."""
     short = value if len(value) <= _LONGEST else f"{value[: _LONGEST - 3]}..."
     return "'" + "".join(c if c.isprintable() else "?" for c in short) + "'"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict
+from itertools import combinations_with_replacement, product
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
@@ -13,6 +14,7 @@ import pyarrow as pa
 from mammoshift.archives.adapters.csv import Entry, Options, is_there, pathology_of_image
 from mammoshift.archives.listing import iterate_files
 from mammoshift.cases.make import make_cases
+from mammoshift.configuration.domain import same_patient_groups
 from mammoshift.configuration.load import Project
 from mammoshift.contracts.cases import ALL_SUBSETS
 from mammoshift.contracts.manifest import MANIFEST_SCHEMA
@@ -108,6 +110,55 @@ def check_cases(project: Project, study: str) -> Iterator[Finding]:
             continue
         yield from _classes(what, cases)
         yield from (Finding("warning", what, said) for said in _unnamed(notes, domain.datasets))
+
+
+def check_patients(project: Project, study: str) -> Iterator[Finding]:
+    """Yield where users' own tables of two domains hold equal ids that count as two patients."""
+    domains = project.studies[study].domains
+    together = [set(group) for group in same_patient_groups(domains)]
+    ids = {
+        name: {dataset: _patient_ids(project, dataset) for dataset in domain.datasets}
+        for name, domain in domains.items()
+    }
+    said: set[frozenset[str]] = set()
+    for one, other in combinations_with_replacement(ids, 2):
+        if one != other and any({one, other} <= group for group in together):
+            continue
+        for mine, theirs in product(ids[one], ids[other]):
+            common = ids[one][mine] & ids[other][theirs]
+            pair = frozenset((mine, theirs))
+            if mine != theirs and common and pair not in said:
+                said.add(pair)
+                yield _equal_ids(study, one, other, (mine, theirs), len(common))
+
+
+def _equal_ids(study: str, one: str, other: str, datasets: tuple[str, str], count: int) -> Finding:
+    mend = (
+        f"where they are the same patients, write them as one dataset, else let the ids of {one} "
+        "differ"
+        if one == other
+        else f"where they are the same patients, say `same_patients_as: [{one}]` in the domain "
+        f"{other} of the long form (docs/own-data.md), else let the ids differ"
+    )
+    return Finding(
+        "warning",
+        f"patients {study}",
+        f"{count} patient ids are in the tables of both {' and '.join(datasets)}, and count as "
+        f"different patients: a classifier may be judged on whom it learned from; {mend}",
+    )
+
+
+def _patient_ids(project: Project, dataset: str) -> set[str]:
+    """Return the ids of patients that a user's own table holds; none where it cannot be read."""
+    options = project.datasets[dataset].options
+    root = project.archive_root(dataset, Path())
+    if not isinstance(options, Options) or not root.is_dir():
+        return set()
+    try:
+        entries = table_entries(dataset, root, options)
+    except ArchiveError:
+        return set()  # the check of the table says it
+    return {entry.patient_id for entry in entries if entry.patient_id}
 
 
 def _unnamed(notes: Iterable[str], datasets: Collection[str]) -> Iterator[str]:

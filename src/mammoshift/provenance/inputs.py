@@ -55,6 +55,11 @@ def mending(path: Path) -> str:
     return f"delete it (`rm {path}`) and run again"
 
 
+def making(path: Path) -> str:
+    """Return the command that makes a missing result again, whether a job waits for it or not."""
+    return f"snakemake {path} --force --configfile FILE"
+
+
 def note_outputs(outputs: Sequence[Path], also: Iterable[Path] = ()) -> None:
     """Write the sums of a job's outputs, and of all files in further folders, beside the first."""
     if not outputs:

@@ -22,6 +22,7 @@ from mammoshift.errors import ConfigurationError, MammoshiftError
 from mammoshift.files import write_text_atomically
 from mammoshift.provenance.bookkeeping import Definitions, named_parameters
 from mammoshift.provenance.keys import CODE, code_name
+from mammoshift.provenance.versions import must_be_the_same
 
 PLAN_FILE = "MAMMOSHIFT_PLAN"
 SNAKEMAKES_TEXT = {"SNAKEMAKE_LOGGER_MAMMOSHIFT_TEXT": "snakemake"}
@@ -81,6 +82,8 @@ class Plan:
         Every file that a job of the planned targets writes, whether it would run or not.
     codes
         Name of a fingerprint of code -> the definitions that it is of, `module:name` -> hash.
+    same_versions
+        Whether the configuration makes results of other versions of libraries again.
     """
 
     folder: Path
@@ -88,6 +91,7 @@ class Plan:
     jobs: tuple[PlannedJob, ...]
     codes: Mapping[str, Mapping[str, str]]
     wanted: Sequence[str] = ()
+    same_versions: bool = False
 
 
 def write_plan(dag: Any, results: Path, definitions: Definitions, file: Path) -> None:
@@ -104,6 +108,7 @@ def write_plan(dag: Any, results: Path, definitions: Definitions, file: Path) ->
         "results": str(results),
         "jobs": [asdict(job) for job in jobs],
         "codes": codes,
+        "same_versions": must_be_the_same(),
         "wanted": [str(output) for job in dag.jobs for output in job.output],
     }
     write_text_atomically(file, json.dumps(content, default=repr))
@@ -168,7 +173,14 @@ def _planned(job: Any, reason: Any) -> PlannedJob:
 def _read(file: Path, folder: Path) -> Plan:
     content = json.loads(file.read_text(encoding="utf-8"))
     jobs = tuple(PlannedJob(**job) for job in content["jobs"])
-    return Plan(folder, Path(content["results"]), jobs, content["codes"], content["wanted"])
+    return Plan(
+        folder,
+        Path(content["results"]),
+        jobs,
+        content["codes"],
+        content["wanted"],
+        content["same_versions"],
+    )
 
 
 def _failure(text: str, targets: Sequence[str]) -> MammoshiftError:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from mammoshift.archives.listing import content_key
@@ -17,7 +17,7 @@ from mammoshift.contracts.parquet import read_table
 from mammoshift.errors import DamagedFileError, MammoshiftError
 from mammoshift.files import sha256_of_file
 from mammoshift.pixelstore.receipt import Receipt, mending_of_shard, read_receipt
-from mammoshift.provenance.inputs import mending, written_elsewhere
+from mammoshift.provenance.inputs import making, mending, written_elsewhere
 from mammoshift.provenance.keys import Key, Keys, all_keys
 from mammoshift.provenance.reuse import Store
 from mammoshift.provenance.sealed import read_sealed
@@ -128,7 +128,9 @@ def _outputs(key: Key) -> Iterator[Checked]:
         if not key.is_in_place:
             yield Checked(path, written_elsewhere(path, key), mending(path))
             continue
-        yield _compared(path, output.sha256, mending(path))
+        found = _compared(path, output.sha256, mending(path))
+        anew = f"`{making(key.paths[0])}`, your configuration in the place of FILE"
+        yield replace(found, mend=anew) if found.problem == MISSING else found
 
 
 def _shards(file: Path, target: Path) -> Iterator[Checked]:

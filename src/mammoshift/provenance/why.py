@@ -16,17 +16,18 @@ from mammoshift.archives.listing import iterate_files
 from mammoshift.archives.memory import NAME as MEMORY
 from mammoshift.archives.memory import ContentMemory, changed_files
 from mammoshift.provenance.differences import STATE, changed_parameters
-from mammoshift.provenance.inputs import written_elsewhere
+from mammoshift.provenance.inputs import making, written_elsewhere
 from mammoshift.provenance.keys import (
     CODE,
     CODE_FOLDER,
     Key,
     Keys,
+    all_keys,
     code_name,
     kept_definitions,
 )
 from mammoshift.provenance.planned import Plan, PlannedJob
-from mammoshift.provenance.versions import differing, must_be_the_same
+from mammoshift.provenance.versions import differing
 
 SHARED_RULES = frozenset({"train_arm", "score_arm", "preprocess_bundle"})
 """Rules whose jobs keep parts of their result and restore those whose inputs are the same."""
@@ -59,13 +60,33 @@ def explain(plan: Plan) -> list[str]:
     """Return sentences: one for each cause, one for what follows, one for the cost."""
     found = reasons(plan)
     if not found:
-        return ["Nothing would run: everything is present and up to date."]
+        return [_nothing(plan)]
     lines = [f"{_named(jobs)} would run: {text}." for text, jobs in _by_cause(found)]
     followers = [one.job for one in found if not one.clauses]
     if followers:
         lines.append(_following(followers))
     lines.append(_at_stake(found, plan))
     return lines
+
+
+def _nothing(plan: Plan) -> str:
+    """Say that nothing would run, and which results are missing that no job waits for."""
+    gone = _missing(plan)
+    if not gone:
+        return "Nothing would run: everything is present and up to date."
+    return (
+        "Nothing would run: what the targets need is up to date. No job waits for what is missing "
+        f"meanwhile: {_files(gone)}; `{making(Path(gone[0]))}` makes it again."
+    )
+
+
+def _missing(plan: Plan) -> list[str]:
+    """Return the results of the planned jobs that are not there, though a key says their sum."""
+    wanted = set(plan.wanted)
+    results = plan.folder / plan.results
+    paths = (path for key in all_keys(results) if isinstance(key, Key) for path in key.paths)
+    gone = (path.relative_to(plan.folder).as_posix() for path in paths if not path.exists())
+    return sorted(wanted.intersection(gone))
 
 
 def _by_cause(found: Sequence[Reasons]) -> Iterator[tuple[str, list[PlannedJob]]]:
@@ -134,7 +155,7 @@ def _clauses(
             yield f"it no longer reads {_files(gone)}"
     definitions = (_definitions_before(key, folders), _definitions_now(job, plan))
     yield from changed_parameters(key.parameters, job.parameters, definitions)
-    if must_be_the_same():
+    if plan.same_versions:
         for name, (then, now_) in differing(key.versions).items():
             yield f"{name} was {then} and is {now_}"
     if key.parameters.get(STATE) != job.parameters.get(STATE):

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mammoshift.statistics.estimates import CurveEstimates, describe_curves, undefined_flags
 from mammoshift.statistics.inputs import FloatArray, IntArray, checked_cases, cluster_codes
-from mammoshift.statistics.variance_parts import VariancePart, effective_number
+from mammoshift.statistics.variance_parts import VariancePart, effective_number, unit_variance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,8 +162,8 @@ def two_class_parts(
     m, n = positives.shape[1], negatives.shape[1]
     if codes is None:
         return (
-            VariancePart(positives @ positives.T / (m - 1) / m, m - 1),
-            VariancePart(negatives @ negatives.T / (n - 1) / n, n - 1),
+            VariancePart(positives @ positives.T / (m - 1) / m, m - 1, 1.0 / m),
+            VariancePart(negatives @ negatives.T / (n - 1) / n, n - 1, 1.0 / n),
         )
     return clustered_parts(positives / m, negatives / n, codes[positive], codes[~positive])
 
@@ -178,6 +178,7 @@ def clustered_parts(
     negatives: FloatArray,
     codes_positive: IntArray,
     codes_negative: IntArray,
+    weights: tuple[FloatArray, FloatArray] | None = None,
 ) -> tuple[VariancePart, ...]:
     """Return the covariance of K statistics from centred contributions of dependent cases.
 
@@ -191,7 +192,11 @@ def clustered_parts(
         the size of its class.
     codes_positive, codes_negative
         [m] and [n], clusters as 0, 1, 2, ... in one common numbering.
+    weights
+        [m] and [n], what each case counts within its class; 1 / m and 1 / n by default.
     """
+    m, n = codes_positive.size, codes_negative.size
+    u, v = weights or (np.full(m, 1.0 / m), np.full(n, 1.0 / n))
     size = int(max(codes_positive.max(), codes_negative.max())) + 1
     A = sums_by_cluster(positives, codes_positive, size)
     B = sums_by_cluster(negatives, codes_negative, size)
@@ -216,7 +221,12 @@ def clustered_parts(
         if factors[2]:
             cross = a @ b.T
             covariance += factors[2] * (cross + cross.T)
-        parts.append(VariancePart(covariance, max(1.0, effective_number(total[own]) - 1.0)))
+        unit = sum(
+            unit_variance(codes[own[codes]], counted[own[codes]])
+            for codes, counted in ((codes_positive, u), (codes_negative, v))
+        )
+        df = max(1.0, effective_number(total[own]) - 1.0)
+        parts.append(VariancePart(covariance, df, unit))
     return tuple(parts)
 
 

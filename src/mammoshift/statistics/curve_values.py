@@ -49,14 +49,14 @@ class CurveValues:
     parts
         Its independent parts; empty where their degrees of freedom are not known.
     beforehand
-        Of shares in [0, 1]: variance / (value (1 - value)) as it is before the scores are seen, see
-        `loss_interval`; None for what is no share.
+        Of shares in [0, 1]: each part's variance / (value (1 - value)) as it is before the scores
+        are seen, see `loss_interval`; None for what is no share.
     """
 
     values: FloatArray
     covariance: FloatArray
     parts: tuple[VariancePart, ...] = ()
-    beforehand: float | None = None
+    beforehand: tuple[float, ...] | None = None
 
     def only(self, curves: Sequence[int]) -> CurveValues:
         """Return the values of some curves, in the order given."""
@@ -72,14 +72,13 @@ class CurveValues:
 def aucs(estimate: AucEstimate) -> CurveValues:
     """Return the AUCs of K curves."""
     return CurveValues(
-        estimate.auc, estimate.covariance, estimate.parts, area_beforehand(*estimate.worth)
+        estimate.auc, estimate.covariance, estimate.parts, areas_beforehand(estimate.parts)
     )
 
 
-def area_beforehand(positives: float, negatives: float) -> float | None:
-    """Return what is known beforehand of an AUC of so many independent cases of each class."""
-    fewest = min(positives, negatives)
-    return AREA * (1.0 / positives + 1.0 / negatives) if fewest > 0.0 else None
+def areas_beforehand(parts: Sequence[VariancePart]) -> tuple[float, ...]:
+    """Return what is known beforehand of each part of the variance of an AUC."""
+    return tuple(AREA * part.unit_variance for part in parts)
 
 
 def means_over_patients(terms: ArrayLike, patients: ArrayLike | None = None) -> CurveValues:

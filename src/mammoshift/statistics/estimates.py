@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammoshift.statistics.inputs import FloatArray, IntArray
-from mammoshift.statistics.variance_parts import VariancePart, patients_worth
+from mammoshift.statistics.variance_parts import VariancePart
 
 FEW_CASES = 20
 FEW_CLUSTERS = 20
@@ -49,8 +49,6 @@ class CurveEstimates:
         Patients; equal to `n` when no clusters were given.
     patients_pos, patients_neg
         Patients with a positive, and with a negative case.
-    worth
-        How many independent positives, and negatives, the cases are worth (`patients_worth`).
     independence_assumed
         True when no clusters were given, so that every case counts as its own patient.
     flags
@@ -67,7 +65,6 @@ class CurveEstimates:
     n_clusters: int
     patients_pos: int
     patients_neg: int
-    worth: tuple[float, float]
     independence_assumed: bool
     flags: tuple[tuple[Flag, ...], ...]
     parts: tuple[VariancePart, ...] = ()
@@ -124,19 +121,10 @@ def describe_curves(
         n_clusters=positive.size if codes is None else int(codes.max(initial=-1)) + 1,
         patients_pos=sides[0],
         patients_neg=sides[1],
-        worth=_worth(positive, codes),
         independence_assumed=codes is None,
         flags=tuple((*undefined, *flags, *warnings) for flags in own),
         parts=parts,
     )
-
-
-def _worth(positive: NDArray[np.bool_], codes: IntArray | None) -> tuple[float, float]:
-    if codes is None:
-        return float(np.count_nonzero(positive)), float(np.count_nonzero(~positive))
-    sides = (codes[positive], codes[~positive])
-    own, other = (patients_worth(side) if side.size else 0.0 for side in sides)
-    return own, other
 
 
 def undefined_flags(positive: NDArray[np.bool_], codes: IntArray | None) -> tuple[Flag, ...]:

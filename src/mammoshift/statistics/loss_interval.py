@@ -13,10 +13,11 @@ and the limits of the loss are recovered from those of the shares (MOVER, Zou an
     A - B - root((A - low of A)^2 + (high of B - B)^2 + c^2 s),   and the other way round,
 
 with s the variance that the seeds add, and c of Student's t with the degrees of freedom of the
-sum. The value k is estimated, variance / (a (1 - a)), by few patients poorly: it is averaged with
-what patients like these are worth beforehand, which counts as much as `PRIOR_PATIENTS` of them. A
-test against a value is the critical value at which a limit reaches it, so that p-values, intervals
-and verdicts say the same.
+sum. The value k is estimated, variance / (a (1 - a)), by few patients poorly. Each of its parts,
+that of positives and that of negatives, is averaged with what patients like these are worth
+beforehand, which counts as much as `PRIOR_PATIENTS` of them; k is the sum. A test against a value
+is the critical value at which a limit reaches it, so that p-values, intervals and verdicts say the
+same.
 
 References
 ----------
@@ -34,8 +35,9 @@ from scipy.optimize import brentq
 PRIOR_PATIENTS = 14
 """What is known beforehand counts as much as these patients; chosen by simulation."""
 AREA = 0.4
-"""Variance of a placement value as a part of A (1 - A), the most that it can be: about 0.3 where
-positives and negatives vary alike, 0.5 where positives vary twice as much."""
+"""Variance of a placement value as a part of A (1 - A), the most that it can be. Of binormal scores
+it is about 0.3 where positives and negatives vary alike; that of a positive is 0.5 where positives
+vary twice as much, and up to 1 where some are missed whatever the threshold."""
 
 
 @dataclass(frozen=True)

@@ -55,11 +55,11 @@ def rates_of_decisions(
     return (
         replace(
             means_over_patients(called[:, positive], codes[positive]),
-            beforehand=1.0 / patients_worth(codes[positive]),
+            beforehand=(1.0 / patients_worth(codes[positive]),),
         ),
         replace(
             means_over_patients(1.0 - called[:, ~positive], codes[~positive]),
-            beforehand=1.0 / patients_worth(codes[~positive]),
+            beforehand=(1.0 / patients_worth(codes[~positive]),),
         ),
     )
 
@@ -115,4 +115,4 @@ def sensitivities_at_specificity(
     df = patients_df(owners[positive])
     # The threshold moves with the negatives about as much as the share does with the positives.
     beforehand = sum(1.0 / patients_worth(owners[side]) for side in (positive, ~positive))
-    return CurveValues(values, covariance, (VariancePart(covariance, df),), beforehand)
+    return CurveValues(values, covariance, (VariancePart(covariance, df),), (beforehand,))

@@ -29,24 +29,20 @@ from numpy.typing import ArrayLike, NDArray
 
 from mammoshift.errors import StatisticsError
 from mammoshift.statistics.auc import clustered_parts, sum_of_parts
-from mammoshift.statistics.curve_values import CurveValues, area_beforehand
+from mammoshift.statistics.curve_values import CurveValues, areas_beforehand
 from mammoshift.statistics.estimates import undefined_flags
 from mammoshift.statistics.inputs import FloatArray, checked_cases, cluster_codes
 from mammoshift.statistics.transfer import Drops, drops_between
-from mammoshift.statistics.variance_parts import VariancePart, patients_worth
+from mammoshift.statistics.variance_parts import VariancePart
 
 
 @dataclass(frozen=True)
 class WeightedAuc:
-    """Weighted AUC [K] with its covariance [K, K]; NaN with the reason in `note`.
-
-    `worth` is how many independent positives, and negatives, the weighted cases are worth.
-    """
+    """Weighted AUC [K] with its covariance [K, K]; NaN with the reason in `note`."""
 
     auc: FloatArray
     covariance: FloatArray
     parts: tuple[VariancePart, ...]
-    worth: tuple[float, float] = (0.0, 0.0)
     note: str = ""
 
 
@@ -194,14 +190,14 @@ def weighted_auc(
     A, B = np.empty((K, int(positive.sum()))), np.empty((K, int((~positive).sum())))
     for k, row in enumerate(matrix):
         auc[k], A[k], B[k] = _contributions(positive, row, w)
-    parts = clustered_parts(A, B, codes[positive], codes[~positive])
-    sides = [patients_worth(codes[side], w[side]) for side in (positive, ~positive)]
-    return WeightedAuc(auc, sum_of_parts(parts), parts, (sides[0], sides[1]))
+    u, v = w[positive], w[~positive]
+    parts = clustered_parts(A, B, codes[positive], codes[~positive], (u / u.sum(), v / v.sum()))
+    return WeightedAuc(auc, sum_of_parts(parts), parts)
 
 
 def _values(weighted: WeightedAuc) -> CurveValues:
     return CurveValues(
-        weighted.auc, weighted.covariance, weighted.parts, area_beforehand(*weighted.worth)
+        weighted.auc, weighted.covariance, weighted.parts, areas_beforehand(weighted.parts)
     )
 
 

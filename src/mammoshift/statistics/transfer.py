@@ -34,7 +34,6 @@ from mammoshift.statistics.curve_values import CurveValues, aucs, difference_of_
 from mammoshift.statistics.distributions import critical_value, two_sided_p
 from mammoshift.statistics.loss_interval import LossInterval, Share, averaged
 from mammoshift.statistics.multireader import NO_SEED_VARIANCE, cautious_factor
-from mammoshift.statistics.variance_parts import degrees_of_freedom
 
 FEW_PATIENTS = 50
 FEW = (
@@ -159,24 +158,24 @@ def _shape(drops: Drops, curves: list[int], seeds_random: bool) -> LossInterval 
 def _share(end: CurveValues, curves: list[int]) -> tuple[Share | None, float]:
     """Return the mean share of these checkpoints, and its degrees of freedom.
 
-    The variance of the mean counts as a part of that of one curve, the same part after that was
-    averaged with what is known beforehand.
+    Each part of the variance is averaged with what is known of it beforehand: positives that happen
+    to agree say little, however many negatives there are. The variance of the mean counts as a part
+    of that of one curve, the same part after the averaging.
     """
     value = float(end.values[curves].mean())
     block = end.covariance[np.ix_(curves, curves)]
     if end.beforehand is None or not (math.isfinite(value) and np.isfinite(block).all()):
         return None, math.inf
-    S, single = len(curves), float(np.diag(block).mean())
+    single = float(np.diag(block).mean())
     part = min(1.0, max(0.0, float(block.mean()) / single)) if single > 0.0 else 1.0
-    weights = np.zeros(end.values.size)
-    weights[curves] = 1.0 / S
     known = single > 0.0 and 0.0 < value < 1.0
-    k, df = averaged(
-        single / (value * (1.0 - value)) if known else None,
-        degrees_of_freedom(end.parts, weights),
-        end.beforehand,
-    )
-    return Share(value, part * k), df
+    own = []
+    for piece, beforehand in zip(end.parts, end.beforehand, strict=True):
+        mean = max(0.0, float(np.diag(piece.covariance)[curves].mean()))
+        k = mean / (value * (1.0 - value)) if known else None
+        own.append(averaged(k, piece.df, beforehand))
+    k = sum(k for k, _ in own)
+    return Share(value, part * k), k**2 / sum(k**2 / df for k, df in own)
 
 
 def _with_warning(test: Combined, drops: Drops, curves: Sequence[int]) -> Combined:
@@ -194,13 +193,22 @@ def _few_patients(drops: Drops) -> list[str]:
     Patients that add next to nothing to the variance, such as the few that have cases of both
     classes, do not count.
     """
-    sizes = [float(np.trace(part.covariance)) for part in drops.parts]
+    shares = _beforehand(drops)
+    sizes = shares or [float(np.trace(part.covariance)) for part in drops.parts]
     counting = [
         part.df + 1.0
         for part, size in zip(drops.parts, sizes, strict=True)
         if size >= 0.1 * sum(sizes)
     ]
     fewest = min(counting, default=math.inf)
-    if drops.ends is None or any(end.beforehand is None for end in drops.ends):
+    if shares is None:
         return [FEW] if fewest < FEW_PATIENTS else []
     return [FEWEST] if fewest < FEWEST_PATIENTS else []
+
+
+def _beforehand(drops: Drops) -> list[float] | None:
+    """Return what is known beforehand of each part; None where the drop is not of shares."""
+    known = [] if drops.ends is None else [end.beforehand for end in drops.ends]
+    if not known or any(own is None for own in known):
+        return None
+    return [size for own in known if own is not None for size in own]

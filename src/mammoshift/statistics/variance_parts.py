@@ -30,10 +30,22 @@ WITHIN_PATIENT = 0.4
 
 @dataclass(frozen=True)
 class VariancePart:
-    """One independent part of a covariance: `covariance` is [K, K], `df` at least 1."""
+    """One independent part of a covariance.
+
+    Attributes
+    ----------
+    covariance
+        [K, K].
+    df
+        At least 1.
+    unit_variance
+        What the part would be if every case varied by one, see `unit_variance`; 0 where that was
+        not asked for.
+    """
 
     covariance: FloatArray
     df: float
+    unit_variance: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -69,20 +81,28 @@ def effective_number(sizes: NDArray[np.intp]) -> float:
 def patients_worth(patients: NDArray[np.intp], weights: FloatArray | None = None) -> float:
     """Return how many independent cases are worth the cases of some patients.
 
-    (sum w)^2 / (r sum over patients of (sum w)^2 + (1 - r) sum w^2), as if the cases of a patient
-    were correlated by r = `WITHIN_PATIENT`.
+    (sum w)^2 / `unit_variance`, with weights w that are all 1 by default; at least one case.
+    """
+    w = np.ones(patients.size) if weights is None else weights
+    return float(w.sum()) ** 2 / unit_variance(patients, w)
+
+
+def unit_variance(patients: NDArray[np.intp], weights: FloatArray) -> float:
+    """Return the variance of a weighted sum over cases that vary by one.
+
+    r sum over patients of (sum w)^2 + (1 - r) sum w^2, as if the cases of a patient were
+    correlated by r = `WITHIN_PATIENT`.
 
     Parameters
     ----------
     patients
-        [N] as 0, 1, 2, ...; at least one case.
+        [N] as 0, 1, 2, ...
     weights
-        [N] of the cases, by default all 1.
+        [N] of the cases.
     """
-    w = np.ones(patients.size) if weights is None else weights
-    of_patients = np.bincount(patients, weights=w)
+    of_patients = np.bincount(patients, weights=weights)
     together = WITHIN_PATIENT * float(of_patients @ of_patients)
-    return float(w.sum()) ** 2 / (together + (1.0 - WITHIN_PATIENT) * float(w @ w))
+    return together + (1.0 - WITHIN_PATIENT) * float(weights @ weights)
 
 
 def johansen(

@@ -277,6 +277,13 @@ class _Trainer:
         place, share = (position.epoch, number), len(images) / step.images
         try:
             taken = self.stepper.backward(images, labels, densities, place, share)
+        except torch.OutOfMemoryError:
+            raise TrainingError(
+                f"arm {self.request.arm.name}: a batch of {len(images)} images of "
+                f"{' x '.join(map(str, images.shape[-2:]))} does not fit into the memory of the "
+                "GPU; give a smaller training.batch_size and training.accumulate for the same "
+                "step, or training.activation_checkpointing: true"
+            ) from None
         except RuntimeError as error:
             raise_if_indeterministic(error, f"arm {self.request.arm.name}")
             raise

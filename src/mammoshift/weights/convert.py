@@ -95,6 +95,7 @@ def convert_weights(
     state = _with_batch_counters(state, expected)
     check_names(expected, state, where)
     check_shapes(expected, {name: tuple(tensor.shape) for name, tensor in state.items()}, where)
+    _check_values(state, expected, where)
     finished = {
         name: tensor.to(expected[name].dtype).contiguous().clone() for name, tensor in state.items()
     }
@@ -110,6 +111,17 @@ def convert_weights(
     described = {METADATA_KEY: json.dumps(metadata, sort_keys=True)}
     with atomic_path(destination) as temporary:
         save_file(finished, temporary, metadata=described)
+
+
+def _check_values(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], where: str) -> None:
+    """Refuse what no trained network has: integers for numbers, values that are none."""
+    for name, tensor in state.items():
+        if not expected[name].is_floating_point():
+            continue
+        if not tensor.is_floating_point():
+            raise WeightsError(f"{where}: {name} holds {tensor.dtype}, not floating-point numbers")
+        if not torch.isfinite(tensor).all():
+            raise WeightsError(f"{where}: {name} holds values that are no finite numbers")
 
 
 def read_converted(path: Path) -> dict[str, Tensor]:

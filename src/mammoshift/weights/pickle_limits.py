@@ -19,30 +19,30 @@ WORK_LIMIT = 20_000_000
 """Most objects that a pickle may have looked at, each counted as often as it is reached."""
 
 KNOWN_MODULES = (
-    "collections",
     "lightning_fabric",
     "numpy._core.multiarray",
     "numpy.core.multiarray",
     "numpy.random",
     "omegaconf",
     "pytorch_lightning",
-    "torch._tensor",
-    "torch._utils",
     "torch.amp",
     "torch.nn",
     "torch.optim",
-    "typing",
 )
 """Modules, with those below them, whose classes are found in checkpoints beside the tensors."""
 KNOWN_NAMES: dict[str, re.Pattern[str]] = {
     "_codecs": re.compile("encode"),
     "argparse": re.compile("Namespace"),
+    "collections": re.compile("OrderedDict|defaultdict|Counter|deque"),
     "copyreg": re.compile("_reconstructor"),
     "datetime": re.compile("date|datetime|timedelta|timezone"),
     "numpy": re.compile("dtype|ndarray|generic|bool_?|u?int[0-9]*|float[0-9]*"),
     "pathlib": re.compile("(Pure)?(Posix|Windows)?Path"),
     "torch": re.compile(r"[A-Za-z0-9]+Storage|Size|Tensor|device|dtype|bfloat16|(float|int)[0-9]+"),
+    "torch._tensor": re.compile("_rebuild_[a-z0-9_]+"),
+    "torch._utils": re.compile("_rebuild_[a-z0-9_]+"),
     "torch.storage": re.compile("(Typed|Untyped)Storage"),
+    "typing": re.compile("[A-Z][A-Za-z]+"),
     **dict.fromkeys(
         ("builtins", "__builtin__"),
         re.compile(
@@ -59,7 +59,12 @@ _REMEMBERS = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
 
 
 def is_known(module: str, name: str) -> bool:
-    """Whether a checkpoint may name `name` of `module`."""
+    """Whether a checkpoint may name `name` of `module`.
+
+    A name with dots is none: pickle follows them to whatever the module has imported.
+    """
+    if "." in name:
+        return False
     if any(module == known or module.startswith(f"{known}.") for known in KNOWN_MODULES):
         return True
     return module in KNOWN_NAMES and KNOWN_NAMES[module].fullmatch(name) is not None

@@ -178,6 +178,22 @@ def test_patients_of_the_training_imaged_again_are_found_when_declared() -> None
     ).passed
 
 
+def test_equal_ids_of_two_tables_of_users_own_are_listed_unless_declared() -> None:
+    cases, indexes = tables(site=domain("site", [("target",)] * 10, first=18))
+    own = {"film_data": "csv", "site_data": "csv"}
+    report = study(cases=cases, indexes=indexes, adapters=own)
+    assert report.passed
+    assert len(found(report, "ids_in_two_datasets")) == 10
+    (said,) = [check.detail for check in report.checks if check.check == "ids_in_two_datasets"]
+    assert "same_patients_as declares those" in said
+    for options in (
+        {"adapters": {"film_data": "cmmd", "site_data": "csv"}},
+        {"adapters": own, "same_patients": [("film", "site")]},
+    ):
+        other = study(cases=cases, indexes=indexes, **options)
+        assert found(other, "ids_in_two_datasets") == []
+
+
 def test_patients_imaged_again_and_split_alike_are_no_leak() -> None:
     again = film().assign(domain="again", dataset="again_data")
     cases, indexes = tables(again=again)

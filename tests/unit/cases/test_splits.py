@@ -306,6 +306,21 @@ def test_by_row_divides_patients_but_no_images_and_by_patch_divides_both() -> No
     assert abs((single == "test").mean() - 0.2) < 0.01
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_by_patch_keeps_equal_classes_equal_as_table_4_does(seed: int) -> None:
+    names = [f"c{number:05d}" for number in range(2 * 1507)]
+    label = np.repeat([0, 1], 1507).astype(np.int8)
+    patches = pd.DataFrame({"case_id": names, "label": label})
+    shares = {"train": 0.64, "validation": 0.16, "test": 0.20}
+    found = pd.Series([s[0] for s in split("by_patch", patches, seed=seed, shares=shares).subsets])
+    counts = pd.crosstab(found, label)
+    assert (counts[0] == counts[1]).all()
+    for name, share in shares.items():
+        assert abs(counts.loc[name, 0] - 1507 * share) < 1
+    pairs = found[:1507].to_numpy() == found[1507:].to_numpy()
+    assert pairs.mean() < 0.6
+
+
 # same_as
 
 

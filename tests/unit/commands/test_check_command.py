@@ -157,6 +157,40 @@ def test_patients_that_a_split_lists_are_counted_and_not_named(clinic: Path) -> 
     assert not [line for line in text.splitlines() if re.search(r"\bp\d+\b", line)]
 
 
+def two_hospitals(clinic: Path) -> None:
+    """Add a second hospital, of which 30 of 40 patients are those of the first, as a target."""
+    second = clinic.with_name("second")
+    shutil.copytree(clinic, second)
+    table = second / "images.csv"
+    text = table.read_text(encoding="utf-8")
+    table.write_text(re.sub(r",p(3\d),", r",q\1,", text), encoding="utf-8")
+
+    def add(datasets: Any) -> None:
+        datasets["second"] = {**datasets["clinic"], "root": "second"}
+
+    edit("datasets.yaml", add)
+    edit("clinic.yaml", lambda s: s.update(targets=["second"]))
+
+
+def test_ids_that_two_hospitals_share_are_counted_unless_they_are_declared(clinic: Path) -> None:
+    two_hospitals(clinic)
+    text = run()
+    assert "warning  patients clinic: 30 patient ids are in the tables of both clinic and" in text
+    assert "`same_patients_as: [clinic]` in the domain second" in text
+    assert "p17" not in text.replace(str(clinic), "")
+
+    def declare(study: Any) -> None:
+        split = {"method": "patient_stratified", "shares": study.pop("source")["shares"]}
+        study["domains"] = {
+            "clinic": {"dataset": "clinic", "split": split},
+            "second": {"dataset": "second", "same_patients_as": ["clinic"]},
+        }
+        del study["targets"]
+
+    edit("clinic.yaml", declare)
+    assert "patient ids are in the tables of both" not in run()
+
+
 def test_results_where_nobody_may_write(clinic: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode, **options: mode != os.W_OK)
     assert "error    disk: " in run(code=1)

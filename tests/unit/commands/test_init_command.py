@@ -239,6 +239,44 @@ def test_an_empty_label_may_mean_something(here: Path, clinic: Path) -> None:
     assert "20 malignant, 20 normal" in run(clinic, "--empty", "normal")
 
 
+def test_each_value_of_the_label_is_said_with_what_it_was_taken_for(
+    here: Path, clinic: Path
+) -> None:
+    rewrite(clinic, "befund", "Karzinom", "gutartig", "o.B.", "unklar")
+    with pytest.raises(ArchiveError, match=r"'unklar' \(10\); say which of them mean cancer"):
+        run(clinic, "--label", "befund")
+    text = run(clinic, "--label", "befund", "--positive", "Karzinom")
+    said = [line.strip() for line in text.splitlines() if line.startswith(" " * 11)]
+    assert said == [
+        "'Karzinom' (10) is malignant",
+        "'gutartig' (10) is benign",
+        "'o.B.' (10) is normal",
+        "'unklar' (10) is normal",
+    ]
+    options = ("--label", "befund", "--positive", "Karzinom", "--benign", "unklar", "--force")
+    assert "'unklar' (10) is benign" in run(clinic, *options)
+    rewrite(clinic, "befund", "bo\u0308sartig", "gutartig")
+    assert "20 benign, 20 malignant" in run(clinic, "--label", "befund", "--force")
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ("karzinom", r"'karzinom' \(10\) differs from 'Karzinom' in capitals or blanks only"),
+        ("Kar zinom", r"'Kar zinom' \(10\) differs from 'Karzinom' in capitals"),
+        ("Carcinom", r"'Carcinom' \(10\) means cancer by itself; .*--positive 'Carcinom' or"),
+    ],
+)
+def test_a_misspelt_cancer_does_not_become_normal(
+    here: Path, clinic: Path, other: str, message: str
+) -> None:
+    rewrite(clinic, "befund", "Karzinom", other, "o.B.", "o.B.")
+    options = ("--label", "befund", "--positive", "Karzinom")
+    with pytest.raises(ArchiveError, match=message):
+        run(clinic, *options)
+    assert "20 malignant, 20 normal" in run(clinic, *options, "--positive", other)
+
+
 def test_odd_folders(here: Path, tmp_path: Path, clinic: Path) -> None:
     with pytest.raises(ArchiveError, match=f"there is no such folder; {tmp_path} is there"):
         run(tmp_path / "nowhere")

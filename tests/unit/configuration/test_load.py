@@ -161,3 +161,18 @@ def test_loading_imports_neither_torch_nor_pandas(folder: Path) -> None:
         [sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", ["paper", "demo"])
+def test_images_of_inbreast_whose_bits_are_not_filled_are_spread_in_every_study(name: str) -> None:
+    project = _load(ROOT, name)
+    found = {
+        (study, project.of_dataset("inbreast", recipe).tone)
+        for study, resolved in project.studies.items()
+        for arm in resolved.arms
+        for domain in resolved.judged_on(arm)
+        if "inbreast" in resolved.domains[domain].datasets
+        and (recipe := project.recipe(study, arm, domain)) is not None
+    }
+    assert len(found) == 2
+    assert {tone for _, tone in found} == {"image_range"}

@@ -13,6 +13,7 @@ from scipy.stats import hypergeom
 from mammoshift.cases.splits._shuffled import shuffled_subsets
 from mammoshift.configuration.load import load_project, read_yaml
 from mammoshift.configuration.published import PublishedNumber, PublishedStudy
+from mammoshift.configuration.resolved import network_arms
 from mammoshift.configuration.shares import Shares
 
 FOLDER = Path(__file__).parents[3] / "config" / "studies" / "published"
@@ -145,3 +146,15 @@ def test_1032_is_no_subset_of_cmmd_by_one_or_two_of_its_columns(shared_data: Pat
             groups = breasts.groupby(by, dropna=False)["ID1"]
             sizes = groups.agg(["size", "nunique"])
             assert published not in {*sizes["size"], *(2 * sizes["size"]), *sizes["nunique"]}
+
+
+def test_end2end_gets_intensities_of_the_scale_that_its_first_weights_were_trained_on() -> None:
+    root = FOLDER.parents[2]
+    project = load_project(read_yaml(root / "config" / "paper.yaml"), root)
+    scale = {"vgg16": (0.229, 0.224, 0.225), "end2end_vgg16": (1 / 255,) * 3}
+    scale["end2end_vgg16_inbreast"] = scale["end2end_vgg16"]
+    arms = network_arms(project.studies["domain_adaptation"])
+    assert {arm.backbone for arm in arms.values()} == set(scale)
+    for arm in arms.values():
+        shown = project.backbones[arm.backbone].normalised(arm.normalisation)
+        assert shown.std == pytest.approx(scale[arm.backbone], rel=1e-4), arm.name

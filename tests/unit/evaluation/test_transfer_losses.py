@@ -31,7 +31,6 @@ from mammoshift.evaluation.rows import ComparisonRow, MetricRow, as_table
 from mammoshift.statistics.auc import auc_covariance
 from mammoshift.statistics.recalibration import LogitMap
 from mammoshift.statistics.transfer import drop_of_arm
-from mammoshift.statistics.variance_parts import degrees_of_freedom
 
 Floats = NDArray[np.float64]
 KEYS = ["family", "domain", "arm", "metric", "threshold_from", "subgroup_value", "method"]
@@ -125,16 +124,16 @@ def share_limits(
 ) -> tuple[float, float, float]:
     """Return the mean AUC and Wilson's limits of it on the answers that its patients are worth."""
     auc, covariance = auc_by_pairs(labels, scores, patients)
-    single = np.diag(covariance).mean()
-    shared = covariance.mean() / single
+    shared = covariance.mean() / np.diag(covariance).mean()
     a = auc.mean()
     parts = auc_covariance(labels, scores, patients).parts
-    df = degrees_of_freedom(parts, np.full(3, 1.0 / 3.0))
-    beforehand = 0.0
-    for label in (0, 1):
+    # Every patient has one label: first the part of the positives, then that of the negatives.
+    k = 0.0
+    for label, part in zip((1, 0), parts, strict=True):
         images = np.unique(patients[labels == label], return_counts=True)[1]
-        beforehand += 0.4 * (images * (1.0 + 0.4 * (images - 1.0))).sum() / images.sum() ** 2
-    k = (df * single / (a * (1.0 - a)) + 14.0 * beforehand) / (df + 14.0) * shared
+        beforehand = 0.4 * (images * (1.0 + 0.4 * (images - 1.0))).sum() / images.sum() ** 2
+        own = np.diag(part.covariance).mean() / (a * (1.0 - a))
+        k += (part.df * own + 14.0 * beforehand) / (part.df + 14.0) * shared
     roots = np.roots([1.0 + c * c * k, -2.0 * a - c * c * k, a * a]).real
     return a, float(roots.min()), float(roots.max())
 

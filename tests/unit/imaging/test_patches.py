@@ -9,10 +9,10 @@ import pytest
 from pydantic import ValidationError
 
 from mammoshift.configuration.load import read_yaml
-from mammoshift.configuration.model import Patches
+from mammoshift.configuration.model import InputRecipe, Patches
 from mammoshift.imaging.breast import Box, BreastRegion
 from mammoshift.imaging.decoded import DecodedImage
-from mammoshift.imaging.patches import place_patches
+from mammoshift.imaging.patches import place_patches, preprocess_patches
 
 
 def placed(
@@ -88,3 +88,15 @@ def test_windows_without_a_region_lie_side_by_side_and_touch_none() -> None:
 def test_a_scan_without_a_step_is_refused() -> None:
     with pytest.raises(ValidationError, match="give it too"):
         Patches.model_validate({"region_scan": "four_corners"})
+
+
+def test_patches_are_toned_by_the_range_of_their_whole_image() -> None:
+    pixels = np.full((200, 200), 1000, np.uint16)
+    pixels[:100] = 500
+    pixels[0, 0], pixels[199, 199] = 0, 4000
+    image = DecodedImage(pixels, 16, pixel_spacing_mm=(0.1, 0.1))
+    recipe = InputRecipe(size=(50, 50), tone="image_range", crop="none")
+    regions = [Box(30, 30, 40, 40), Box(130, 130, 140, 140)]
+    dark, bright, *_ = preprocess_patches(image, recipe, Patches(size_mm=5.0), regions, "one")
+    assert np.unique(dark.array).tolist() == [8192]
+    assert np.unique(bright.array).tolist() == [16384]

@@ -87,7 +87,7 @@ def test_small_bright_spot_keeps_its_mass() -> None:
 
 
 @pytest.mark.parametrize(
-    "tone", ["dicom_voi", "full_range", "percentile", "film_log", "min_max", "clahe"]
+    "tone", ["dicom_voi", "full_range", "percentile", "film_log", "min_max", "image_range", "clahe"]
 )
 @pytest.mark.parametrize("mask", ["none", "breast", "breast_without_pectoral"])
 def test_every_recipe_gives_a_full_array(tone: str, mask: str) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pydicom.uid import SecondaryCaptureImageStorage
 
-from mammoshift.configuration.model import InputRecipe
+from mammoshift.configuration.model import InputRecipe, Patches
 from mammoshift.contracts.manifest import read_exclusions
 from mammoshift.errors import TableError
 from mammoshift.phantoms.twins.output import write_dicom
@@ -311,3 +311,22 @@ def test_pixel_hash_sees_shape_and_every_pixel() -> None:
     other[3, 5] = 1
     assert len({pixel_hash(array), pixel_hash(other), pixel_hash(array.reshape(6, 4))}) == 3
     assert pixel_hash(array[:, ::-1]) == pixel_hash(array)
+
+
+@pytest.mark.parametrize("patch", [None, Patches(size_mm=4.0, breast_share=0.5)])
+def test_images_and_patches_that_are_nearly_of_one_grey_are_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, patch: Patches | None
+) -> None:
+    files = archive(tmp_path / "raw", 2)
+    pixels = (breast(0).astype(np.uint16) + 1) * 8
+    stored = pixels.astype(">u2").tobytes()
+    (tmp_path / "raw" / "im000.pgm").write_bytes(b"P5\n90 120\n65535\n" + stored)
+    recipe = RECIPE.model_copy(update={"patch": patch})
+    write_shard(files, tmp_path / "raw", recipe, tmp_path / "dark")
+    assert [record.args[0] for record in caplog.records if "another tone" in record.msg] == [
+        "im000"
+    ]
+    caplog.clear()
+    spanned = recipe.model_copy(update={"tone": "image_range"})
+    write_shard(files, tmp_path / "raw", spanned, tmp_path / "spanned")
+    assert not caplog.records

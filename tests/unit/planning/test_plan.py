@@ -73,6 +73,20 @@ def test_what_is_unknown_is_said_and_not_guessed() -> None:
     assert "unknown" in as_markdown([plan])
 
 
+def test_images_of_the_published_archives_are_known_and_patches_are_not_taken_for_images() -> None:
+    project = _project("paper")
+    assert plan_study(project, "domain_adaptation").images["case_control"] == 1528
+    everything = {
+        backbone.architecture: THROUGHPUT["resnet50"] for backbone in project.backbones.values()
+    }
+    assert plan_study(project, "domain_adaptation", everything).unknown == ()
+    plan = plan_study(project, "microcalcification", everything)
+    assert plan.images["mexbreast"] == 620
+    assert plan.training_hours is None
+    assert "number of patches of mexbreast_50" in plan.unknown
+    assert plan.jobs["train_arm"] == 48
+
+
 def test_time_grows_with_images_and_pixels() -> None:
     cost = THROUGHPUT["resnet50"]
     once = cost.training_seconds(2470, 224 * 224)

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -152,7 +153,7 @@ class FullDisk:
         self.room -= 1
         self.copy(source, destination)
 
-    def removed(self, folder: Path, **options: bool) -> None:
+    def removed(self, folder: Path, **options: Any) -> None:
         self.room += len([*folder.glob("[!.]*")]) if folder.is_dir() else 0
         self.remove(folder, **options)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from mammoshift.provenance.fingerprint import DEFINITIONS
 from mammoshift.provenance.keys import Key, Output, code_name, keep_definitions, key_file, write_key
 from mammoshift.provenance.planned import Plan, PlannedJob
+from mammoshift.provenance.verify import MISSING, problems, verify_results
 from mammoshift.provenance.why import explain, version_notes
 
 CODE = {DEFINITIONS: "1"}
@@ -127,12 +129,35 @@ def test_nothing_to_do_is_said(tmp_path: Path) -> None:
     assert explain(_plan(tmp_path)) == ["Nothing would run: everything is present and up to date."]
 
 
+def test_a_missing_file_that_no_job_waits_for_is_named_with_what_makes_it(folder: Path) -> None:
+    (output,) = _job().outputs
+    (folder / output).unlink()
+    plan = Plan(folder, Path("results"), (), {}, wanted=[output])
+    (said,) = explain(plan)
+    assert "everything is present" not in said
+    assert f"`snakemake {output} --force --configfile FILE` makes it again" in said
+    (found,) = problems(verify_results(folder / "results", folder / "results"))
+    assert found.problem == MISSING
+    assert "delete it" not in found.mend
+    assert f"{output} --force --configfile FILE" in found.mend
+
+
 def test_other_versions_than_those_that_computed_are_noted(folder: Path) -> None:
     from mammoshift.provenance.keys import all_keys
 
     keys = [key for key in all_keys(folder / "results") if isinstance(key, Key)]
     (note,) = version_notes(keys)
     assert note.startswith("1 result was made with numpy 0.1, of which 2")
+
+
+def test_versions_are_the_cause_where_the_planned_workflow_says_so(folder: Path) -> None:
+    """The setting is in the configuration: this process's own environment does not have it."""
+    follower = _job("score_arm", waits_for=["results/model.json"], own=False)
+    _finish(folder, follower, seconds=3600.0)
+    plan = _plan(folder, _job(), follower)
+    (first, _) = explain(replace(plan, same_versions=True))
+    assert first.startswith("train_arm, score_arm would run: numpy was 0.1 and is 2")
+    assert "numpy" not in " ".join(explain(plan))
 
 
 def test_whose_input_it_is_and_of_what_is_said(folder: Path) -> None:

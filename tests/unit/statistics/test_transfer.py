@@ -26,6 +26,7 @@ from mammoshift.statistics.transfer import (
     drops_between,
     drops_of,
 )
+from mammoshift.statistics.variance_parts import patients_worth
 
 A, B = [0, 1, 2], [3, 4, 5]
 
@@ -187,3 +188,47 @@ def test_a_rate_of_few_patients_that_are_all_called_has_limits():
     assert drop.estimate == pytest.approx(-0.1)
     assert 0.05 < drop.ci_high < 0.25
     assert drop.ci_low > -0.25
+
+
+def _decisions(found: int, positives: int, false: int, negatives: int) -> AucEstimate:
+    labels = np.repeat([1, 0], [positives, negatives])
+    called = np.concatenate([np.arange(positives) < found, np.arange(negatives) < false]).astype(
+        float
+    )
+    return auc_covariance(labels, called)
+
+
+def test_few_positives_that_agree_do_not_show_that_little_is_lost():
+    """All of ten cancers are found: their own variance is zero, and many negatives change nothing.
+
+    What is known of them beforehand counts for more than what nine found of ten would leave open.
+    """
+    source = _decisions(190, 200, 20, 400)
+    all_found, nine = (
+        drop_of_arm(drops_of(source, _decisions(n, 10, 19, 190)), [0], seeds_random=False)
+        for n in (10, 9)
+    )
+    verdict, other = margin_tests([all_found, nine], 0.05, positive_is_loss=True)
+    assert (verdict.verdict, other.verdict) == ("undecided", "undecided")
+    assert all_found.ci_high > 0.07
+    assert all_found.df < 100.0
+    positives, negatives = _decisions(10, 10, 19, 190).parts
+    assert positives.covariance[0, 0] == 0.0
+    assert (positives.unit_variance, negatives.unit_variance) == (1 / 10, 1 / 190)
+
+
+def test_what_is_known_beforehand_is_split_over_patients_of_one_class_and_of_both():
+    """With an image each the parts are those of the classes; with several they add up as before."""
+    rng = np.random.default_rng(3)
+    labels = np.repeat([1, 0, 1, 0], [6, 30, 4, 8])
+    owners = np.concatenate(
+        [np.arange(6) // 2, 10 + np.arange(30), np.repeat(50, 4), 50 + np.arange(8) % 4]
+    )
+    parts = auc_covariance(labels, rng.normal(size=48) + labels, owners).parts
+    sides = [owners[labels == label] for label in (1, 0)]
+    assert len(parts) == 3
+    assert sum(part.unit_variance for part in parts) == pytest.approx(
+        sum(1.0 / patients_worth(np.unique(side, return_inverse=True)[1]) for side in sides)
+    )
+    # Three patients with two positives each, of ten positives.
+    assert parts[0].unit_variance == pytest.approx(3 * (0.4 * 4 + 0.6 * 2) / 100)

@@ -25,6 +25,7 @@ from mammoshift.training.checkpoint import EVENTS, find_checkpoint, save_checkpo
 from mammoshift.training.loop import train_arm
 from mammoshift.training.request import Cases, Execution, TrainingRequest
 from mammoshift.training.start import current_versions
+from mammoshift.training.step import Stepper
 
 sys.path.append(str(Path(__file__).parent))
 
@@ -522,3 +523,14 @@ def test_features_move_to_another_size_and_leave_a_head_that_is_bound_to_one(
     name = "features.conv1.0.weight"
     assert torch.equal(found[name], result.state[name])
     assert found["head.hidden.weight"].shape[1] == 2 * result.state["head.hidden.weight"].shape[1]
+
+
+def test_a_batch_that_does_not_fit_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(Stepper, "backward", full)
+    with pytest.raises(TrainingError, match=r"a batch of 8 images of 32 x 32 .*batch_size"):
+        train_arm(request_for(tmp_path))

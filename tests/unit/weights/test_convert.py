@@ -269,6 +269,30 @@ def test_a_name_that_is_never_called_is_refused_too(tmp_path: Path, name: str) -
         CheckpointArchive(path)
 
 
+@pytest.mark.parametrize(
+    ("module", "name"), [("torch._utils", "os.system"), ("typing", "sys.exit"), ("typing", "sys")]
+)
+def test_what_a_known_module_has_imported_is_not_known(
+    tmp_path: Path, module: str, name: str
+) -> None:
+    named = b"".join(b"\x8c%c%s" % (len(word), word.encode()) for word in (module, name))
+    path = archive_of(tmp_path / "weights.pth", b"\x80\x04}\x8c\x01a" + named + b"\x93s.")
+    with pytest.raises(WeightsError, match=f"names {module}.{name}, which"):
+        CheckpointArchive(path)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 3])
+def test_values_that_no_training_gives_are_named(tmp_path: Path, value: float) -> None:
+    state = random_state("test_resnet")
+    name = next(name for name, tensor in state.items() if tensor.is_floating_point())
+    state[name] = torch.full_like(state[name], value, dtype=torch.tensor(value).dtype)
+    torch.save(state, tmp_path / "weights.pth")
+    with pytest.raises(WeightsError, match=f"{name} holds"):
+        convert_weights(
+            tmp_path / "weights.pth", weights_file("w"), backbone("test_resnet"), tmp_path / "out"
+        )
+
+
 def archive_of(path: Path, content: bytes) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("archive/data.pkl", content)

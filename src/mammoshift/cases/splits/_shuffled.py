@@ -9,7 +9,9 @@ from mammoshift.cases.splits._hashed import largest_remainder
 from mammoshift.configuration.shares import Shares
 
 
-def shuffled_subsets(names: pd.Series[str], shares: Shares, seed: int) -> list[tuple[str, ...]]:
+def shuffled_subsets(
+    names: pd.Series[str], shares: Shares, seed: int | tuple[int, ...]
+) -> list[tuple[str, ...]]:
     """Return the subset of each row; rows of one name are together.
 
     The names are shuffled in alphabetical order, so that the rows' order does not matter.

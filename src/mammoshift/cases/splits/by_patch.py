@@ -1,4 +1,4 @@
-"""Patches are divided one by one, whatever patient they come from: what some papers did."""
+"""Patches of each class are divided one by one, whoever they are of: what some papers did."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Options(WithoutFolds):
-    """Patches at random; patches of one image, and of one patient, are on both sides."""
+    """Patches of a class at random; those of one image, and of one patient, are on both sides."""
 
     leak: ClassVar[Leak | None] = "by_patch"
 
@@ -26,6 +26,8 @@ class Options(WithoutFolds):
 def assign(cases: pd.DataFrame, options: Options, _: Mapping[str, pd.DataFrame]) -> Assignment:
     """Assign the cases of a domain to subsets at random; see `patient_stratified.assign`.
 
+    Each label is divided by itself: where both have as many patches, each subset has too.
+
     Raises
     ------
     ConfigurationError
@@ -34,6 +36,13 @@ def assign(cases: pd.DataFrame, options: Options, _: Mapping[str, pd.DataFrame])
     from mammoshift.cases.splits._check import check_subsets, wanted_subsets
     from mammoshift.cases.splits._shuffled import shuffled_subsets
 
-    subsets = shuffled_subsets(cases["case_id"], options.shares, options.seed)
+    subset_of = {
+        name: subset
+        for label, names in cases.groupby("label")["case_id"]
+        for name, subset in zip(
+            names, shuffled_subsets(names, options.shares, (options.seed, int(label))), strict=True
+        )
+    }
+    subsets = [subset_of[name] for name in cases["case_id"]]
     check_subsets(cases, subsets, wanted_subsets(options.shares))
     return Assignment(subsets)

@@ -1,0 +1,23 @@
+"""Between the smallest and the largest value of the whole image, linearly.
+
+Unlike `min_max` whatever is cropped from an image, a patch above all, keeps its brightness.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mammoshift.imaging.decoded import DecodedImage
+from mammoshift.imaging.tone import linear_range
+from mammoshift.imaging.tones._protocol import ShownCrop
+
+
+def needs_range(_image: DecodedImage) -> bool:
+    """Return False: where the breast is does not matter."""
+    return False
+
+
+def tone(crop: ShownCrop) -> NDArray[np.uint16]:
+    """Return intensities 0 to 65535."""
+    return crop.shown(linear_range(crop.values, *crop.image.extremes))

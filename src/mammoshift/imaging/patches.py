@@ -55,7 +55,7 @@ def preprocess_patches(
         update={"patch": None, "crop": "none", "mask": "none", "fit": "stretch"}
     ).model_copy(update={"orientation": "as_stored"})
     for box in place_patches(image, breast, patches, regions, image_id):
-        yield preprocess_image(image, whole, crop=box)
+        yield preprocess_image(image, whole, crop=box, region=breast)
 
 
 def place_patches(

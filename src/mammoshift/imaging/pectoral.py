@@ -4,7 +4,8 @@ LIBRA (Keller et al., Medical Physics 39:4903, 2012) looks for straight edges of
 in the upper half of the breast on the chest-wall side. Here each line from the top border to the
 chest wall is judged by the step across it: muscle is brighter than what borders on it along
 nearly the whole line, which edges inside glandular tissue are not. Brightness counts by its rank
-within the breast, so that the tone of the image does not matter.
+within the breast, so that the tone of the image does not matter. What the best line cuts off must
+look like a muscle as a whole; else nothing is called one.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ _POINTS = 48
 _OFFSET_SHARE = 0.012
 _STEEPEST, _FLATTEST = 0.9, 6.0
 _LOWEST = 0.85
+_LOWEST_OF_MUSCLE = 0.83
+_LARGEST_SHARE = 0.45
+_LARGEST_SPREAD = 0.35
 
 
 def pectoral_muscle(small: Pixels, breast: Mask, chest_wall: str, least_step: float) -> Mask:
@@ -48,7 +52,9 @@ def pectoral_muscle(small: Pixels, breast: Mask, chest_wall: str, least_step: fl
     Returns
     -------
     ndarray
-        uint8, 255 inside the muscle; zero everywhere when there is none.
+        uint8, 255 inside the muscle; zero everywhere when there is none, or when what the best
+        line cuts off is too large, reaches too far down, is not of one brightness, or is darker
+        than the breast beside it.
     """
     if chest_wall == "right":
         flipped = pectoral_muscle(small[:, ::-1], breast[:, ::-1], "left", least_step)
@@ -65,7 +71,25 @@ def pectoral_muscle(small: Pixels, breast: Mask, chest_wall: str, least_step: fl
     across, down = found
     corner = np.array([[left, top], [left + across, top], [left, top + down]], np.int32)
     cv2.fillPoly(muscle, [corner], 255)
-    return np.asarray(cv2.bitwise_and(muscle, breast), np.uint8)
+    muscle = np.asarray(cv2.bitwise_and(muscle, breast), np.uint8)
+    inside = muscle[top : top + height, left : left + width]
+    return muscle if _is_like_muscle(inside, part, ranks, down) else np.zeros_like(breast)
+
+
+def _is_like_muscle(muscle: Mask, breast: Mask, ranks: FloatArray, down: int) -> bool:
+    """Tell whether a triangle that reaches `down` rows is a muscle by its size and brightness."""
+    size = int(np.count_nonzero(muscle))
+    if not size or down > _LOWEST_OF_MUSCLE * muscle.shape[0]:
+        return False
+    if size > _LARGEST_SHARE * np.count_nonzero(breast):
+        return False
+    # Along its edge the smoothed muscle is as dark as what borders on it.
+    core = cv2.erode(muscle, np.ones((5, 5), np.uint8)) > 0
+    low, high = np.quantile(ranks[core if core.any() else muscle > 0], (0.25, 0.75))
+    if high - low > _LARGEST_SPREAD:
+        return False
+    beside = (breast[:down] > 0) & (muscle[:down] == 0)
+    return not beside.any() or bool(ranks[muscle > 0].mean() > ranks[:down][beside].mean())
 
 
 def _ranks(pixels: Pixels, mask: Mask) -> FloatArray:

@@ -72,6 +72,7 @@ def preprocess_image(
     view: str | None = None,
     mirrored: bool = False,
     crop: Box | None = None,
+    region: BreastRegion | None = None,
 ) -> Preprocessed:
     """Crop, resize, tone, mask and orient one image.
 
@@ -96,6 +97,9 @@ def preprocess_image(
         is at the right edge, as in mini-MIAS.
     crop
         What of the image is used, instead of what the recipe says; None for the recipe's crop.
+    region
+        Where the breast is, if it was located before: the tone is then that of the whole breast,
+        so that all crops of an image have one. None to locate it.
 
     Returns
     -------
@@ -107,14 +111,15 @@ def preprocess_image(
     UnreadableImageError
         If the recipe has a pitch in mm and the image's own is unknown.
     """
-    region = region_of(image, recipe, expected_wall(laterality, mirrored))
+    counted = region.box if region else None
+    region = region or region_of(image, recipe, expected_wall(laterality, mirrored))
     if crop is None:
         crop = _crop(image, recipe, region)
     wall: Side = region.chest_wall if region else "left"
     crop, (height, width) = _fitted(image, recipe, crop, wall)
     shown = shown_region(image, recipe, region, view)
     mask = mask_in_box(shown, crop, height, width) if shown else None
-    toned = _toned(image, recipe, region, crop, (height, width))
+    toned = _toned(image, recipe, region, crop, (height, width), counted or crop)
     filled = filled_share(toned, mask)
     air = air_level(toned, mask) if recipe.background and mask is not None else None
     if recipe.background == "air_is_zero" and air is not None:
@@ -236,6 +241,7 @@ def _toned(
     region: BreastRegion | None,
     crop: Box,
     size: tuple[int, int],
+    counted: Box,
 ) -> NDArray[np.uint16]:
     """Resize a crop and apply the tone of the recipe."""
     part = crop.of(image.pixels)
@@ -243,7 +249,7 @@ def _toned(
     headroom = 16 - image.bits
     wide = np.multiply(part, np.uint16(1 << headroom), dtype=np.uint16) if headroom else part
     resized = np.asarray(resample(wide, *size), np.uint16)
-    return tone_of(recipe).tone(ShownCrop(resized, image, crop, region, recipe))
+    return tone_of(recipe).tone(ShownCrop(resized, image, counted, region, recipe))
 
 
 def _place(

@@ -100,3 +100,19 @@ def test_patches_are_toned_by_the_range_of_their_whole_image() -> None:
     dark, bright, *_ = preprocess_patches(image, recipe, Patches(size_mm=5.0), regions, "one")
     assert np.unique(dark.array).tolist() == [8192]
     assert np.unique(bright.array).tolist() == [16384]
+
+
+@pytest.mark.parametrize("tone", ["percentile", "dicom_voi"])
+def test_all_patches_of_an_image_have_one_tone(tone: str) -> None:
+    pixels = np.zeros((400, 300), np.uint16)
+    pixels[20:380, :240] = np.arange(1000, 1000 + 360 * 8, 8, dtype=np.uint16)[:, None]
+    image = DecodedImage(pixels, 16, pixel_spacing_mm=(0.1, 0.1))
+    recipe = InputRecipe.model_validate({"size": (100, 100), "tone": tone})
+    made = list(preprocess_patches(image, recipe, Patches(step_mm=5.0), [], "image"))
+    shown: dict[int, set[int]] = {}
+    for one in made:
+        stored = one.crop.of(pixels)
+        for value in np.unique(stored):
+            shown.setdefault(int(value), set()).update(one.array[stored == value].tolist())
+    assert len(made) > 4
+    assert all(len(intensities) == 1 for intensities in shown.values())

@@ -5,6 +5,7 @@ import pytest
 from twins import KINDS, dice, drawn
 
 from mammoshift.imaging.breast import full_mask, locate_breast, without_pectoral
+from mammoshift.imaging.pectoral import LEAST_STEP, pectoral_muscle
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -27,3 +28,25 @@ def test_nothing_is_taken_out_of_a_craniocaudal_view() -> None:
     one = next(one for one in drawn("cmmd") if one.view == "MLO")
     region = locate_breast(one.image)
     assert without_pectoral(one.image, region, "CC") is region
+
+
+def cut_by_a_line(down: int, depth: float) -> np.ndarray:
+    """A grey breast of 200 x 120, and a triangle whose bright rim is `depth` deep, dark within."""
+    rows, columns = np.mgrid[:200, :120]
+    within = 1.0 - columns / 100.0 - rows / down
+    noise = np.random.default_rng(5).normal(0.0, 3.0, rows.shape)
+    grey = np.where(within > depth, 40.0, np.where(within > 0.0, 180.0, 100.0)) + noise
+    return grey.astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("down", "depth", "found"), [(120, 1.0, True), (120, 0.15, False), (168, 1.0, False)]
+)
+def test_only_a_bright_triangle_of_one_grey_and_some_height_is_a_muscle(
+    down: int, depth: float, found: bool
+) -> None:
+    breast = np.full((200, 120), 255, np.uint8)
+    small = cut_by_a_line(down, depth)
+    for side, shown in (("left", small), ("right", small[:, ::-1])):
+        muscle = pectoral_muscle(shown, breast, side, LEAST_STEP)
+        assert muscle.any() == found

@@ -27,7 +27,7 @@ class ShownCrop:
         The crop as it was resized, uint16, shifted up to fill sixteen bits: the fractions that
         averaging makes of 8 to 14 bit pixels are kept.
     image, box, region
-        The image that it comes from, what of it the crop is, and where the breast is, if known.
+        The image that it comes from, what of it sets the tone, and where the breast is, if known.
     recipe
         Whose tone is applied.
     """
@@ -52,7 +52,7 @@ class ShownCrop:
         return np.asarray(cv2.LUT(self.resized, to_uint16(intensities)), np.uint16)
 
     def counts(self) -> NDArray[np.int64]:
-        """Count the stored values of the breast in the crop, from 0."""
+        """Count the stored values of the breast in `box`, from 0."""
         return breast_counts(self.image.pixels, self.region, self.box, self.image.bits)
 
     def breast_range(self) -> tuple[float, float]:

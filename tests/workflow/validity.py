@@ -85,7 +85,8 @@ TEXTS = Part(
             ),
         ),
         _row(
-            "a logged warning", e.replaced("pixelstore/writer.py", "the breast fills", "it fills")
+            "a logged warning",
+            e.replaced("pixelstore/writer.py", "another tone may suit it", "try another"),
         ),
         _row(
             "a validator of the configuration",

@@ -17,7 +17,7 @@ from mammoshift.errors import DamagedFileError
 from mammoshift.files import sha256_of_file
 from mammoshift.provenance import bookkeeping, sums
 from mammoshift.provenance.bookkeeping import with_keys
-from mammoshift.provenance.inputs import check_inputs, note_outputs
+from mammoshift.provenance.inputs import check_inputs, drop_note, note_outputs
 from mammoshift.provenance.keys import all_keys, kept_definitions, key_file, read_key
 from mammoshift.provenance.versions import RERUN, SETTING
 
@@ -66,12 +66,15 @@ def results(tmp_path: Path) -> Path:
     return tmp_path / "results"
 
 
-def _kept(results: Path) -> Any:
-    workflow = SimpleNamespace(
-        execution_settings=SimpleNamespace(keep_metadata=True), is_main_process=True
-    )
+def _workflow(touch: bool) -> Any:
+    settings = SimpleNamespace(keep_metadata=True, latency_wait=0)
+    return SimpleNamespace(execution_settings=settings, is_main_process=True, touch=touch)
+
+
+def _kept(results: Path, touch: bool = True) -> Any:
+    """Return records of a run; with `touch` what jobs have noted is not asked for."""
     made = with_keys(Records, SimpleNamespace, results, lambda _: {"losses:focal": "1"})
-    return made(SimpleNamespace(workflow=workflow))
+    return made(SimpleNamespace(workflow=_workflow(touch)))
 
 
 def _job(results: Path) -> Any:
@@ -146,15 +149,39 @@ class LenientRecords(Records):
 
 
 def test_a_failed_job_without_its_outputs_stops_nothing_and_gets_no_key(results: Path) -> None:
-    workflow = SimpleNamespace(
-        execution_settings=SimpleNamespace(keep_metadata=True), is_main_process=True
-    )
     made = with_keys(LenientRecords, SimpleNamespace, results, lambda _: {})
     job = _job(results)
     for output in job.output:
         Path(output).unlink()
-    asyncio.run(made(SimpleNamespace(workflow=workflow)).finished(job))
+    asyncio.run(made(SimpleNamespace(workflow=_workflow(touch=False))).finished(job))
     assert list(results.rglob("*.key.json")) == []
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_a_failed_job_whose_outputs_stay_gets_no_key_and_no_record(
+    results: Path, earlier: bool
+) -> None:
+    """As with `--keep-incomplete`; Snakemake's own record of it would be believed as well."""
+    kept, job = _kept(results, touch=False), _job(results)
+    outputs = [Path(path) for path in job.output]
+    if earlier:
+        note_outputs(outputs)
+        asyncio.run(kept.finished(job))
+        assert kept._read_record(job.output[0]).params != ["made from: unknown"]
+        drop_note(outputs)
+        outputs[0].write_text("of other code", encoding="utf-8")
+    asyncio.run(kept.finished(job))
+    assert list(all_keys(results)) == []
+    assert kept.records == {}
+    assert kept._read_record(job.output[0]).params == ["made from: unknown"]
+
+
+def test_a_job_of_another_workflow_notes_nothing_and_keeps_its_record(results: Path) -> None:
+    kept, job = _kept(results, touch=False), _writing(results, "own.csv", "theirs")
+    (results / "own.csv").parent.mkdir()
+    (results / "own.csv").write_text("by a shell command", encoding="utf-8")
+    asyncio.run(kept.finished(job))
+    assert kept._read_record(job.output[0]).params == [repr("theirs")]
 
 
 def test_moved_results_are_known_under_their_new_path(results: Path) -> None:
@@ -227,8 +254,8 @@ def test_what_a_job_noted_of_its_outputs_is_in_the_key_and_kept_when_they_are_to
 ) -> None:
     job = _job(results)
     note_outputs([Path(path) for path in job.output])
-    for _ in range(2):
-        asyncio.run(_kept(results).finished(job))
+    for touch in (False, True):
+        asyncio.run(_kept(results, touch=touch).finished(job))
         key = read_key(key_file(Path(job.output[0])), results)
         assert key is not None
         assert key.versions["numpy"]

@@ -22,7 +22,7 @@ from mammoshift.commands.compare_report import (
     with_verdicts,
 )
 from mammoshift.commands.compare_roc import roc_rows
-from mammoshift.commands.options import FEW_PATIENTS, INDEPENDENCE, Row
+from mammoshift.commands.options import FEW_PATIENTS, Row, note_of
 from mammoshift.contracts.external_predictions import DatasetScores, ExternalPredictions
 from mammoshift.contracts.shared_cases import overlap
 from mammoshift.errors import StatisticsError, TableError
@@ -72,7 +72,7 @@ def compare_predictions(predictions: ExternalPredictions, wishes: Wishes, table:
             **wishes.described,
             "cluster": predictions.cluster_column,
             "warning": "",
-            "note": "; ".join([*([] if predictions.cluster_column else [INDEPENDENCE]), *alike]),
+            "note": note_of(predictions.note, predictions.cluster_column, *alike),
         },
         *([] for _ in range(8)),
     )

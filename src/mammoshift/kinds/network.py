@@ -107,6 +107,11 @@ def _scored(request: ScoreRequest) -> NDArray[np.float64]:
             f"{int(scored.again.sum())} of {scored.again.size} logits were not finite in "
             f"{arm.applied_precision} and were computed again in float32"
         )
+    if scored.batch_size < BATCH_SIZE:
+        print(
+            f"{BATCH_SIZE} images at once do not fit into the memory of the GPU; "
+            f"{scored.batch_size} were scored at once, which changes logits by rounding"
+        )
     return scored.logits
 
 

@@ -148,7 +148,8 @@ def weights_module(wildcards):
 
 def check_planned():
     """Raise an error that lists what the planned jobs need and is absent or wrong."""
-    from mammoshift.project.findings import Planned, check_inputs
+    from mammoshift.project import SAMPLE
+    from mammoshift.project.findings import Planned, errors_of
 
     planned = [(job.rule.name, job.wildcards) for job in workflow.dag.needrun_jobs()]
 
@@ -160,8 +161,9 @@ def check_planned():
         datasets=[dataset for (dataset,) in chosen("ingest_dataset", "dataset")],
         weights=[backbone for (backbone,) in chosen("convert_weights", "backbone")],
         arms=chosen("train_arm", "study", "arm"),
+        domains=chosen("make_cases", "study", "domain"),
     )
-    errors = [str(found) for found in check_inputs(PROJECT, needed) if found.level == "error"]
+    errors = errors_of(PROJECT, needed, SAMPLE)
     if errors:
         raise WorkflowError("Nothing was started. " + "\n".join(errors))
 

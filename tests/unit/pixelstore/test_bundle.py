@@ -44,6 +44,7 @@ def _archive(root: Path, count: int) -> pd.DataFrame:
             "laterality": None,
             "view": None,
             "mirrored": False,
+            "subtracted": False,
             "content_key": [f"key of {name}" for name in names],
             "owner": names,
         }

@@ -19,6 +19,7 @@ from torch.optim import Optimizer
 
 from mammoshift.configuration.training import Stage
 from mammoshift.errors import TrainingError
+from mammoshift.execution.compilation import compiler_named
 from mammoshift.execution.determinism import (
     Purpose,
     deterministic_torch,
@@ -89,8 +90,8 @@ def train_arm(
     TrainingInterrupted
         On SIGTERM or SIGINT, after the state was saved.
     ConfigurationError, WeightsError
-        If the arm, its weights and its images do not go together, or a batch, in training or in
-        validation, does not fit into the memory of the GPU.
+        If the arm, its weights and its images do not go together; if a batch, in training or in
+        validation, does not fit into the memory of the GPU, or torch cannot compile the network.
     """
     request.check()
     POLICIES[request.arm.training.select].check(request.arm.name, request.validation.labels)
@@ -101,6 +102,7 @@ def train_arm(
     with (
         deterministic_torch(device, training.threads, training.determinism),
         float32_products(device, training.precision),
+        compiler_named(f"arm {request.arm.name}"),
         enough_memory(
             f"arm {request.arm.name}", training.batch_size, request.arm.input.size, LESS_MEMORY
         ),
@@ -213,6 +215,7 @@ class _Trainer:
 
     def _enter_stage(self, stage: Stage) -> None:
         prepare_stage(self.model, stage)
+        self.stepper.compile()
         optimiser = build_optimiser(stage, parameter_groups(self.model, stage))
         if self.saved_optimiser is not None:
             optimiser.load_state_dict(self.saved_optimiser)

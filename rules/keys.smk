@@ -12,6 +12,7 @@ from snakemake.logging import logger
 from snakemake.persistence import MetadataRecord
 from snakemake_interface_executor_plugins.executors.real import RealExecutor
 
+from mammoshift.provenance.accepted import Accepted
 from mammoshift.provenance.bookkeeping import is_known, with_keys
 from mammoshift.provenance.fingerprint import definitions_of
 from mammoshift.provenance.planned import PLAN_FILE, write_plan
@@ -27,7 +28,7 @@ def definitions(code):
 if workflow.is_main_process:
     if is_known(host.FilePersistence):
         host.FilePersistence = with_keys(
-            host.FilePersistence, MetadataRecord, Path(RESULTS), definitions
+            host.FilePersistence, MetadataRecord, Path(RESULTS), definitions, Accepted(ACCEPTED)
         )
     else:
         logger.warning(

@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from mammoshift.provenance.accepted import Accepted
 from mammoshift.provenance.keys import (
     CODE,
     Key,
@@ -46,7 +47,11 @@ def is_known(persistence: type) -> bool:
 
 
 def with_keys(
-    persistence: type, record_type: Callable[..., Any], results: Path, definitions: Definitions
+    persistence: type,
+    record_type: Callable[..., Any],
+    results: Path,
+    definitions: Definitions,
+    accepted: Accepted,
 ) -> type:
     """Return the class that keeps Snakemake's records, with keys beside the results.
 
@@ -58,6 +63,8 @@ def with_keys(
         The folder of the results as outputs name it.
     definitions
         What a fingerprint of code stands for.
+    accepted
+        Changes that make nothing invalid.
     """
     base: Any = getattr(persistence, "without_keys", persistence)
     keys = Keys(results)
@@ -98,7 +105,7 @@ def with_keys(
             if whole is None:
                 return _unknown(record_type)
             if whole.file not in self.records_of_keys:
-                self.records_of_keys[whole.file] = _record(record_type, whole, keys)
+                self.records_of_keys[whole.file] = _record(record_type, whole, keys, accepted)
             return self.records_of_keys[whole.file]
 
         def _delete_record(self, key: str) -> Any:
@@ -223,13 +230,16 @@ def _finished_key(job: Any, first: Path, record: Any, keys: Keys) -> Key:
     )
 
 
-def _record(record_type: Callable[..., Any], key: Key, keys: Keys) -> Any:
+def _record(record_type: Callable[..., Any], key: Key, keys: Keys, accepted: Accepted) -> Any:
     """Return a key in the words of Snakemake.
 
     Snakemake compares parameters whatever the times of files are: what makes a result another than
     the job's own is one parameter more, which no job has.
     """
-    parameters = [*map(repr, key.parameters.values())]
+    parameters = [
+        repr(accepted.now(key.rule, key.wildcards, name, value))
+        for name, value in key.parameters.items()
+    ]
     if not key.is_in_place:
         parameters.append(f"written as: {key.place}")
     parameters += [f"made from another: {path}" for path, _ in keys.foreign_inputs(key)]

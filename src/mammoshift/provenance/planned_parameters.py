@@ -13,13 +13,13 @@ only: every job imports this before its work.
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from mammoshift.errors import ParametersChangedError
-from mammoshift.provenance.accepted import value_digest
 from mammoshift.provenance.bookkeeping import named_parameters
 from mammoshift.provenance.keys import CODE
 
@@ -65,7 +65,12 @@ def _jobs(job: Any) -> Iterator[Any]:
 def _digests(job: Any) -> dict[str, str]:
     """Return a digest of each parameter that decides a job; its code is compared by itself."""
     named = named_parameters(job)
-    return {name: value_digest(value) for name, value in named.items() if name != CODE}
+    return {name: _digest(value) for name, value in named.items() if name != CODE}
+
+
+def _digest(value: Any) -> str:
+    """Return what tells a parameter's value from others, as Snakemake tells them apart."""
+    return hashlib.sha256(repr(value).encode()).hexdigest()[:32]
 
 
 def check_parameters(job: Any) -> None:
@@ -85,9 +90,7 @@ def check_parameters(job: Any) -> None:
     if told is None or not len(job.output):
         return
     planned = json.loads(base64.b64decode(told)).get(str(job.output[0]), {})
-    changed = [
-        name for name, digest in planned.items() if value_digest(job.params.get(name)) != digest
-    ]
+    changed = [name for name, digest in planned.items() if _digest(job.params.get(name)) != digest]
     if changed:
         raise ParametersChangedError(
             f"{job.rule}: {', '.join(changed)}: not what was planned, since the configuration, or "

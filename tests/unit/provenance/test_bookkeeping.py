@@ -16,6 +16,7 @@ import pytest
 from mammoshift.errors import DamagedFileError
 from mammoshift.files import sha256_of_file
 from mammoshift.provenance import bookkeeping, sums
+from mammoshift.provenance.accepted import Acceptance, Accepted, Standing
 from mammoshift.provenance.bookkeeping import with_keys
 from mammoshift.provenance.inputs import check_inputs, drop_note, note_outputs
 from mammoshift.provenance.keys import all_keys, kept_definitions, key_file, read_key
@@ -23,6 +24,7 @@ from mammoshift.provenance.versions import RERUN, SETTING
 
 CODE = {"mammoshift.training.losses": "1"}
 DIGEST = "0" * 64
+NOTHING = Accepted()
 LEAVES = {"lr": 0.1, "size": [64, 48], "name": "é"}
 
 
@@ -71,9 +73,9 @@ def _workflow(touch: bool) -> Any:
     return SimpleNamespace(execution_settings=settings, is_main_process=True, touch=touch)
 
 
-def _kept(results: Path, touch: bool = True) -> Any:
+def _kept(results: Path, touch: bool = True, accepted: Accepted = NOTHING) -> Any:
     """Return records of a run; with `touch` what jobs have noted is not asked for."""
-    made = with_keys(Records, SimpleNamespace, results, lambda _: {"losses:focal": "1"})
+    made = with_keys(Records, SimpleNamespace, results, lambda _: {"losses:focal": "1"}, accepted)
     return made(SimpleNamespace(workflow=_workflow(touch)))
 
 
@@ -149,7 +151,7 @@ class LenientRecords(Records):
 
 
 def test_a_failed_job_without_its_outputs_stops_nothing_and_gets_no_key(results: Path) -> None:
-    made = with_keys(LenientRecords, SimpleNamespace, results, lambda _: {})
+    made = with_keys(LenientRecords, SimpleNamespace, results, lambda _: {}, Accepted())
     job = _job(results)
     for output in job.output:
         Path(output).unlink()
@@ -221,6 +223,25 @@ def test_without_a_whole_key_snakemakes_record_of_the_very_file_holds(
     other.records = kept.records
     other._clear_cache()
     assert other._read_record(job.output[0]) is kept.records[job.output[0]]
+
+
+def test_planning_is_told_an_accepted_value_and_the_key_keeps_that_of_the_work(
+    results: Path,
+) -> None:
+    _, job = _finish(results)
+    other = {**LEAVES, "lr": 0.2}
+    change = Acceptance(
+        "", "train_arm", {"arm": "plain"}, "", "", [], {"arm": Standing(other, LEAVES)}
+    )
+    accepted = _kept(results, accepted=Accepted([change]))
+    assert accepted._read_record(job.output[0]).params == sorted([repr(other), repr(CODE)])
+    # A job that runs has the present values: here the earlier ones were never accepted for it.
+    job.params["code"] = job.non_derived_params[1] = {"1": "2"}
+    job.params["arm"] = job.non_derived_params[0] = other
+    asyncio.run(accepted.finished(job))
+    key = read_key(key_file(Path(job.output[0])), results)
+    assert key is not None
+    assert key.parameters == {"arm": other, "code": {"1": "2"}}
 
 
 def test_forgetting_a_record_forgets_the_key(results: Path) -> None:

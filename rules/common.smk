@@ -50,6 +50,8 @@ gc.freeze()
 
 try:
     PROJECT = load_project(config, Path(workflow.basedir), HOME)
+    # Changes that were declared to be without effect (`mammoshift accept`).
+    ACCEPTED = read_accepted(Path(RESULTS))
 except MammoshiftError as error:
     raise WorkflowError(str(error))
 
@@ -173,7 +175,7 @@ def accepted_changes(study):
     resolved = PROJECT.studies[study]
     arms = (getattr(arm, "backbone", None) for arm in resolved.arms.values())
     own = {"study": {study}, "dataset": {*resolved.datasets}, "backbone": {*arms}}
-    return described_changes(read_accepted(Path(RESULTS)), own)
+    return described_changes(ACCEPTED, own)
 
 
 def study_reports(wildcards=None):

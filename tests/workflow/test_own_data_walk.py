@@ -162,7 +162,7 @@ def write_mias_clinic(archive: Path, folder: Path) -> Path:
     for text in (archive / "Info.txt").read_text(encoding="latin-1").splitlines():
         if found := line.match(text):
             number, severity = int(found[1]), found[2] or "N"
-            worst[number] = max(worst.get(number, ""), severity, key="NBM".find)
+            worst[number] = max(worst.get(number, "N"), severity, key="NBM".find)
     rows = ["file,patient,side,severity"]
     for number, severity in sorted(worst.items()):
         name = f"mdb{number:03}.pgm"

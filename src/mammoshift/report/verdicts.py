@@ -108,7 +108,10 @@ def verdicts(data: ReportData, arm: str | None = None) -> tuple[Verdict, ...]:
 
 
 def verdict_findings(data: ReportData) -> list[Finding]:
-    """Return what the answer leads with: the verdicts, or that no arm can be judged."""
+    """Return what the answer leads with: the verdicts, or that no arm can be judged.
+
+    That a study does not ask for transfer is no answer: it stands among what is to be known.
+    """
     found = verdicts(data)
     own = judged_at_home(data)
     if len(own) and not beating_chance(own):
@@ -121,7 +124,8 @@ def verdict_findings(data: ReportData) -> list[Finding]:
         whose = f" of {THESE_MODELS}" if (own["metric"] == OF_MODELS).all() else ""
         text = f"{NO_ARM_BEATS_CHANCE}; {cannot}. The AUC{whose} (95% CI) is {joined(cells)}."
         return [Finding("verdict", text)]
-    return [Finding("verdict", text) for text in _said(found) or _no_transfer(data)]
+    said = [Finding("verdict", text) for text in _said(found)]
+    return said or [Finding("caution", text) for text in _no_transfer(data)]
 
 
 def _said(found: tuple[Verdict, ...]) -> list[str]:

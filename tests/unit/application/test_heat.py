@@ -19,7 +19,7 @@ from mammoshift.application.heat import find_heat_source, heat_maps
 from mammoshift.application.pictures import overlay
 from mammoshift.application.scores import Scoring, score_files
 from mammoshift.application.trained import open_models
-from mammoshift.configuration.model import Backbone
+from mammoshift.configuration.model import Backbone, Flips
 from mammoshift.errors import ConfigurationError
 from mammoshift.imaging.raster_header import png_header
 from mammoshift.models.classifier import Classifier, build_classifier
@@ -70,6 +70,34 @@ def test_the_map_is_hot_where_the_evidence_is(place: tuple[int, int]) -> None:
     assert logits[0] == pytest.approx(3.0 * 60000 / 65535 / 12, rel=1e-6)
     # Nothing speaks for the class where nothing is bright.
     assert not heat[1].any()
+
+
+@pytest.mark.parametrize("flips", ["left_right", "both"])
+def test_the_map_of_flips_lies_on_the_image(flips: Flips) -> None:
+    classifier = blocks(bright=3.0, dark=0.0)
+    array = spotted(0, 2)
+    source = find_heat_source(classifier, array.shape)
+    plain = heat_maps(classifier, source, [array])[0]
+    classifier.flips = flips
+    heat, logits = heat_maps(classifier, source, [array])
+    np.testing.assert_allclose(heat, plain, atol=1e-6)
+    assert logits[0] == pytest.approx(3.0 * 60000 / 65535 / 12, rel=1e-5)
+    assert classifier.flips == flips
+
+
+def test_the_attention_of_flips_is_that_of_each_laid_back() -> None:
+    classifier = vision_transformer("avg")
+    array = (65535 * torch.rand(48, 32)).numpy().astype(np.uint16)
+    source = find_heat_source(classifier, array.shape)
+    with torch.no_grad():
+        own, mirrored = (
+            token_relevance(classifier, torch.from_numpy(a.copy())[None])[0, 1:].reshape(3, 2)
+            for a in (array, array[:, ::-1])
+        )
+    classifier.flips = "left_right"
+    heat = heat_maps(classifier, source, [array])[0][0]
+    expected = (own + mirrored.flip(1)) / 2
+    assert np.argmax(heat[8::16, 8::16]) == int(expected.argmax())
 
 
 def test_what_speaks_against_the_class_is_cold() -> None:

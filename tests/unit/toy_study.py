@@ -44,6 +44,7 @@ def write_store(folder: Path, dataset: str, names: list[str]) -> Path:
             "laterality": None,
             "view": None,
             "mirrored": False,
+            "subtracted": False,
             "content_key": names,
             "owner": names,
         }

@@ -19,7 +19,8 @@ from mammoshift.contracts.vocabulary import VIEWS
 from mammoshift.errors import TableError
 from mammoshift.imaging.header import ImageHeader
 
-COLUMNS = ("laterality", "view", "pixel_spacing_mm", "mirrored")
+COLUMNS = ("laterality", "view", "pixel_spacing_mm", "mirrored", "subtracted")
+_TRUTHS = frozenset({"mirrored", "subtracted"})
 _TRUE, _FALSE = frozenset({"true", "1", "yes"}), frozenset({"false", "0", "no", ""})
 
 
@@ -28,13 +29,15 @@ class Facts:
     """What is known of one image; None where nothing is.
 
     `laterality` is `left` or `right`; `mirrored` says that the image is stored the other way round,
-    so that the chest wall of a left breast is at the right edge.
+    so that the chest wall of a left breast is at the right edge, `subtracted` that it is the
+    subtracted image of a contrast-enhanced view.
     """
 
     laterality: str | None = None
     view: str | None = None
     pixel_spacing_mm: float | None = None
     mirrored: bool | None = None
+    subtracted: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -68,16 +71,14 @@ def facts_of_archive(name: str, dataset: Dataset, root: Path) -> dict[Path, Fact
     ArchiveError
         If the archive below `root` is not what the adapter expects.
     """
-    result = ingest_archive(name, dataset, root)
-    files = result.manifest.assign(mirrored=result.manifest["image_id"].isin(result.mirrored))
-    return _by_path(files, root, "the manifest")
+    return _by_path(ingest_archive(name, dataset, root).with_kinds(), root, "the manifest")
 
 
 def facts_of_table(table: Path, root: Path) -> dict[Path, Facts]:
     """Return what a table with the column `path` says of files; paths are relative to `root`.
 
-    Of the other columns `laterality`, `view`, `pixel_spacing_mm` and `mirrored` are read, such as
-    the file `files.parquet` of a workflow's dataset has.
+    Of the other columns those of `COLUMNS` are read, such as the file `files.parquet` of a
+    workflow's dataset has.
 
     Raises
     ------
@@ -117,7 +118,7 @@ def _by_path(table: pd.DataFrame, root: Path, where: str) -> dict[Path, Facts]:
 def _value(name: str, cell: object, where: str) -> str | float | bool:
     """Return a cell as what it means; the cell itself is not quoted."""
     text = str(cell).strip()
-    if name == "mirrored":
+    if name in _TRUTHS:
         if text.lower() in _TRUE | _FALSE:
             return text.lower() in _TRUE
         raise TableError(f"{where}: expected true or false")

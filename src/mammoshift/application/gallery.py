@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from mammoshift.application.explanations import Explained, explain_files
-from mammoshift.application.facts import Facts, KnownFacts
+from mammoshift.application.facts import COLUMNS, Facts, KnownFacts
 from mammoshift.application.scores import Scoring
 from mammoshift.application.trained import Applied, Trained
 from mammoshift.configuration.model import InputRecipe
@@ -199,10 +199,7 @@ def _files(job: GalleryJob, dataset: str, cases: pd.DataFrame) -> dict[str, tupl
     found = {}
     for case_id, image_id in zip(cases["case_id"], cases["image_id"], strict=True):
         row = table.loc[image_id]
-        known = {
-            name: None if pd.isna(row[name]) else row[name]
-            for name in ("laterality", "view", "pixel_spacing_mm", "mirrored")
-        }
+        known = {name: None if pd.isna(row[name]) else row[name] for name in COLUMNS if name in row}
         found[case_id] = (path_below(job.roots[dataset], row["path"]), Facts(**known))
     return found
 

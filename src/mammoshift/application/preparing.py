@@ -16,8 +16,8 @@ from mammoshift.imaging.breast import BreastRegion, locate_breast, mask_in_box
 from mammoshift.imaging.decode import decode_image
 from mammoshift.imaging.decoded import DecodedImage
 from mammoshift.imaging.header import read_header
-from mammoshift.imaging.levels import LEAST_FILLED_SHARE
 from mammoshift.imaging.preprocess import Preprocessed, expected_wall, preprocess_image
+from mammoshift.pixelstore.index import LEAST_FILLED_SHARE
 
 LEAST_COVERED, MOST_COVERED = 0.05, 0.95
 """Shares of an image that its breast may cover for a class to be called."""
@@ -76,6 +76,8 @@ def prepare(
             # As in the table of files of a workflow, which has 32 bits for it.
             spacing = float(np.float32(facts.pixel_spacing_mm))
             image = replace(image, pixel_spacing_mm=(spacing, spacing))
+        if facts.subtracted:
+            image = replace(image, subtracted=True)
         done = preprocess_image(
             image,
             recipe,
@@ -101,7 +103,7 @@ def doubt_about(region: BreastRegion) -> str:
 
     It does where a breast was found that covers a share of the image from `LEAST_COVERED` to
     `MOST_COVERED` with a certainty of at least `LEAST_CERTAIN`. Every one of the 322 films of
-    mini-MIAS does (shares of 0.16 to 0.92, certainty from 0.75), and so does every one of 335
+    mini-MIAS does (shares of 0.16 to 0.92, certainty from 0.67), and so does every one of 335
     contrast-enhanced images of CDD-CESM (0.45 to 0.90, from 0.93). A bright part of another shape,
     such as a disc, is not told from a breast.
     """

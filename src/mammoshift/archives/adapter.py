@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import pyarrow as pa
@@ -19,6 +21,9 @@ from mammoshift.contracts.exclusion import Exclusion
 from mammoshift.contracts.manifest import MANIFEST_SCHEMA, check_manifest
 from mammoshift.errors import ArchiveError
 
+if TYPE_CHECKING:
+    from mammoshift.imaging.decoded import Intent
+
 _REASONS_SHOWN = 8
 
 
@@ -26,17 +31,27 @@ _REASONS_SHOWN = 8
 class IngestResult:
     """The manifest of an archive, the regions on its images, and what was left out and why.
 
-    `mirrored` are the images that the archive stores the other way round; `burned_in` those whose
-    files declare text in their pixels that may identify a person, `text_free` those whose files
-    declare that there is none.
+    `mirrored` are the images that the archive stores the other way round, `subtracted` those that
+    are subtracted images of a contrast-enhanced view. `burned_in` counts the files that declare
+    text in their pixels that may identify a person (True) or that there is none (False), `intents`
+    those of each Presentation Intent Type; None stands for files that do not say.
     """
 
     manifest: pd.DataFrame
     annotations: pd.DataFrame
     exclusions: list[Exclusion]
     mirrored: frozenset[str] = frozenset()
-    burned_in: frozenset[str] = frozenset()
-    text_free: frozenset[str] = frozenset()
+    subtracted: frozenset[str] = frozenset()
+    burned_in: Mapping[bool | None, int] = field(default_factory=dict)
+    intents: Mapping[Intent | None, int] = field(default_factory=dict)
+
+    def with_kinds(self) -> pd.DataFrame:
+        """Return the manifest with the columns `mirrored` and `subtracted`."""
+        ids = self.manifest["image_id"]
+        return self.manifest.assign(
+            mirrored=ids.isin(self.mirrored).to_numpy(),
+            subtracted=ids.isin(self.subtracted).to_numpy(),
+        )
 
 
 def ingest_archive(
@@ -79,12 +94,17 @@ def ingest_archive(
     columns: dict[str, list[object]] = {name: [] for name in MANIFEST_SCHEMA.names}
     regions: list[dict[str, object]] = []
     mirrored: set[str] = set()
-    declared: dict[bool | None, set[str]] = {True: set(), False: set(), None: set()}
+    subtracted: set[str] = set()
+    burned_in: Counter[bool | None] = Counter()
+    intents: Counter[Intent | None] = Counter()
     for record in adapter.read_records(archive, options):
         _append(columns, record, dataset_name)
         if record.mirrored:
             mirrored.add(record.image_id)
-        declared[record.file.header.burned_in].add(record.image_id)
+        if record.subtracted:
+            subtracted.add(record.image_id)
+        burned_in[record.file.header.burned_in] += 1
+        intents[record.file.header.intent] += 1
         regions.extend(_annotation_rows(record, dataset_name))
     _check_losses(archive, len(columns["image_id"]), dataset.maximum_lost_share)
     table = pa.table(columns, schema=MANIFEST_SCHEMA).sort_by("image_id")
@@ -97,8 +117,9 @@ def ingest_archive(
         annotations,
         archive.exclusions,
         frozenset(mirrored),
-        burned_in=frozenset(declared[True]),
-        text_free=frozenset(declared[False]),
+        frozenset(subtracted),
+        burned_in=burned_in,
+        intents=intents,
     )
 
 

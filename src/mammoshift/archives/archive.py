@@ -61,7 +61,8 @@ class ImageRecord:
 
     The fields are those of the manifest; what is None here is taken from the file's header
     where the manifest has a column for it. `mirrored` is an image that the archive stores the other
-    way round: the chest wall of a left breast is at the right edge.
+    way round: the chest wall of a left breast is at the right edge; `subtracted` is the subtracted
+    image of a contrast-enhanced view.
     """
 
     image_id: str
@@ -85,6 +86,7 @@ class ImageRecord:
     pixel_spacing_mm: float | None = None
     regions: tuple[Region, ...] = ()
     mirrored: bool = False
+    subtracted: bool = False
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,8 +25,15 @@ COUNTED = (
 """Columns of the manifest by which images are counted."""
 
 UNKNOWN = "unknown"
-BURNED_IN = "burned-in text"
+BURNED_IN, INTENT = "burned-in text", "presentation intent"
 """Counted beside the columns: what the files declare, never the text itself."""
+
+_WORDS: dict[object, str] = {
+    True: "yes",
+    False: "no",
+    "for_processing": "for processing",
+    "for_presentation": "for presentation",
+}
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,8 @@ def counts_of(result: IngestResult) -> Counts:
         if manifest[column].notna().any():
             found = manifest[column].fillna(UNKNOWN).astype(str).value_counts().sort_index()
             by[column] = {str(value): int(number) for value, number in found.items()}
-    by.update(_burned_in(result))
+    for name, declared in ((BURNED_IN, result.burned_in), (INTENT, result.intents)):
+        by.update(_declared(name, declared))
     return Counts(
         images=len(manifest),
         patients=int(manifest["patient_id"].nunique()),
@@ -60,25 +68,30 @@ def counts_of(result: IngestResult) -> Counts:
     )
 
 
-def _burned_in(result: IngestResult) -> dict[str, dict[str, int]]:
-    """Return how many files say that text is burned in, or is not; nothing where none says."""
-    declared = {"no": len(result.text_free), "yes": len(result.burned_in)}
-    declared[UNKNOWN] = len(result.manifest) - sum(declared.values())
-    if declared[UNKNOWN] == len(result.manifest):
+def _declared(name: str, declared: Mapping[Any, int]) -> dict[str, dict[str, int]]:
+    """Return how many files declare what of one thing; nothing where none says."""
+    if not any(value is not None for value in declared):
         return {}
-    return {BURNED_IN: {value: number for value, number in declared.items() if number}}
+    return {name: {_WORDS.get(value, UNKNOWN): number for value, number in declared.items()}}
 
 
 def warnings(result: IngestResult) -> list[str]:
     """Return one sentence for each thing in an archive that should not be passed on unseen."""
-    images = len(result.burned_in)
-    if not images:
-        return []
-    return [
-        f"{images} of {len(result.manifest)} images declare text in their pixels that may identify "
-        "a person (DICOM tag 0028,0301); arrays show what lies inside their crops, so set `mask` "
-        "to breast or remove the text before anything leaves this machine"
-    ]
+    images, found = len(result.manifest), []
+    if result.burned_in.get(True):
+        found.append(
+            f"{result.burned_in[True]} of {images} images declare text in their pixels that may "
+            "identify a person (DICOM tag 0028,0301); arrays show what lies inside their crops, "
+            "so set `mask` to breast or remove the text before anything leaves this machine"
+        )
+    if result.intents.get("for_processing"):
+        found.append(
+            f"{result.intents['for_processing']} of {images} images are a detector's raw data "
+            "(FOR PROCESSING, DICOM tag 0008,0068), which look unlike what a reader is shown and "
+            "what published models learned from; use the files FOR PRESENTATION where there are "
+            "both, and never the two kinds together"
+        )
+    return found
 
 
 def data_hash(manifest: pd.DataFrame) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -28,6 +27,7 @@ FILES_SCHEMA = pa.schema(
         pa.field("laterality", pa.string()),
         pa.field("view", pa.string()),
         pa.field("mirrored", pa.bool_(), nullable=False),
+        pa.field("subtracted", pa.bool_(), nullable=False),
         pa.field("content_key", pa.string(), nullable=False),
         pa.field("owner", pa.string(), nullable=False),
     ]
@@ -35,8 +35,9 @@ FILES_SCHEMA = pa.schema(
 """What preprocessing reads of an image; a changed label must not decode it again.
 
 `mirrored` is an image that its archive stores the other way round, with the chest wall of a left
-breast at the right edge; `owner` is the patient, or the image itself where the patient is unknown:
-images of one owner belong to one shard.
+breast at the right edge; `subtracted` one in which contrast medium alone should show; `owner` is
+the patient, or the image itself where the patient is unknown: images of one owner belong to one
+shard.
 """
 
 
@@ -47,7 +48,7 @@ def write_ingested(
     write_annotations(result.annotations, annotations)
     write_exclusions(result.exclusions, excluded)
     with atomic_path(files) as temporary:
-        pq.write_table(_files_of(result.manifest, result.mirrored), temporary)
+        pq.write_table(_files_of(result), temporary)
     write_manifest(result.manifest, manifest)
 
 
@@ -88,10 +89,10 @@ def _is_what_was_drawn(path: Path, entry: Mapping[str, Any], written_ns: int) ->
     return status.st_mtime_ns <= written_ns or sha256_of_file(path) == entry["sha256"]
 
 
-def _files_of(manifest: pd.DataFrame, mirrored: frozenset[str]) -> pa.Table:
-    owners = manifest["patient_id"].where(manifest["patient_id"].notna(), manifest["image_id"])
-    reversed_images = manifest["image_id"].isin(mirrored)
-    ordered = manifest.assign(owner=owners, mirrored=reversed_images).sort_values("image_id")
+def _files_of(result: IngestResult) -> pa.Table:
+    files = result.with_kinds()
+    owners = files["patient_id"].where(files["patient_id"].notna(), files["image_id"])
+    ordered = files.assign(owner=owners).sort_values("image_id")
     return pa.Table.from_pandas(
         ordered[FILES_SCHEMA.names], schema=FILES_SCHEMA, preserve_index=False
     )

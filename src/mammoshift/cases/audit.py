@@ -19,6 +19,7 @@ from mammoshift.cases.near_duplicates import find_near_duplicates, fine_hash_wor
 from mammoshift.cases.pool import HASHES, Codes, Pool, index_of_items, make_pool
 from mammoshift.contracts.cases import ALL_SUBSETS, JUDGED_SUBSETS, UNUSED
 from mammoshift.contracts.lineage import Lineage
+from mammoshift.pixelstore.index import LEAST_FILLED_SHARE
 
 Lineages = Mapping[tuple[str, int], Lineage]
 """The lineage of each arm's model in each of the arm's folds."""
@@ -121,6 +122,7 @@ def audit_study(
             _ids_in_two_datasets(pool, adapters or {}),
             _near_duplicates(pool, indexes, maximum_pairs),
             _patients_unknown(pool),
+            _of_one_grey(pool, indexes),
         ]
     )
 
@@ -316,6 +318,24 @@ def _patients_unknown(pool: Pool) -> Result:
     _, one_each = np.unique(pool.item[unknown], return_index=True)
     found.add("listed", unknown[np.sort(one_each)], None)
     return found.result(len(pool.table), "; ".join(_coverage(pool)))
+
+
+def _of_one_grey(pool: Pool, indexes: Mapping[str, pd.DataFrame]) -> Result:
+    """List images that a network sees nearly as one grey; the patches of an image together."""
+    found = Counted("of_one_grey", pool)
+    filled = np.full(len(pool.table), np.nan)
+    for dataset, index in indexes.items():
+        if "filled_share" not in index:
+            continue
+        best = index.groupby("image_id")["filled_share"].transform("max")
+        of_item = best.set_axis(index["item_id"])
+        own = (pool.table["dataset"] == dataset).to_numpy()
+        filled[own] = pool.table.loc[own, "item_id"].map(of_item)
+    grey = np.flatnonzero(filled < LEAST_FILLED_SHARE)
+    _, one_each = np.unique(pool.item[grey], return_index=True)
+    found.add("listed", grey[np.sort(one_each)], None)
+    note = "another tone may suit their dataset" if len(grey) else ""
+    return found.result(int(np.isfinite(filled).sum()), note)
 
 
 def _coverage(pool: Pool) -> Iterator[str]:

@@ -31,6 +31,7 @@ Check = Literal[
     "ids_in_two_datasets",
     "near_duplicates",
     "patient_unknown",
+    "of_one_grey",
     "predictions_follow_split",
 ]
 Outcome = Literal["leak", "declared", "listed"]
@@ -51,6 +52,7 @@ DESCRIPTIONS: dict[Check, str] = {
     "ids_in_two_datasets": "patient ids that two tables of users' own both hold",
     "near_duplicates": "pictures of different patients that look alike",
     "patient_unknown": "images whose patient the archive does not name",
+    "of_one_grey": "images whose breast fills less than a tenth of the range of intensities",
     "predictions_follow_split": "predictions are of held-out cases",
 }
 

@@ -109,11 +109,10 @@ def _draw_sheet(result: IngestResult, root: Path, picture: Path) -> None:
 
     if picture.suffix.lower() not in {".jpg", ".jpeg", ".png"}:
         raise ConfigurationError(f"--contact-sheet {picture}: the name must end in .jpg or .png")
-    files = result.manifest.assign(
-        mirrored=result.manifest["image_id"].isin(result.mirrored).to_numpy()
-    )
     recipe = InputRecipe(size=_SHEET_SIZE, mask="breast")
-    record = sheet_of_archive(files, result.annotations, root, recipe, picture, _SHEET_WORKERS)
+    record = sheet_of_archive(
+        result.with_kinds(), result.annotations, root, recipe, picture, _SHEET_WORKERS
+    )
     print_notes(
         result_console(),
         [

@@ -15,9 +15,10 @@ from typing import Any
 
 from mammoshift.errors import MammoshiftError
 from mammoshift.execution.allocator import keep_freed_memory
-from mammoshift.provenance.inputs import check_inputs, note_outputs
+from mammoshift.provenance.inputs import check_inputs, drop_note, note_outputs
 from mammoshift.provenance.keys import CODE
 from mammoshift.provenance.planned_code import check_code, watch
+from mammoshift.provenance.planned_parameters import check_parameters
 
 YOUNG_OBJECTS = 50_000
 """Objects that a job makes before the collector looks at the youngest; Python's default is 700."""
@@ -35,7 +36,8 @@ def running(job: Any, also: Iterable[Path] = ()) -> Iterator[None]:
     """Run a job of the workflow: with its log, on inputs that are what was written.
 
     At its end the sums of its outputs and the versions that made them are noted beside them. A
-    job whose code is not what was planned, before its work or after it, ends with an error.
+    job whose code is not what was planned, before its work or after it, ends with an error, and
+    so does one with other parameters.
 
     Parameters
     ----------
@@ -44,12 +46,15 @@ def running(job: Any, also: Iterable[Path] = ()) -> Iterator[None]:
     also
         Folders of files that the job writes beside its declared outputs.
     """
+    outputs = [Path(path) for path in job.output]
     with job_log(job.log[0]):
+        drop_note(outputs)
         watch(Path(str(sys.modules["__main__"].__file__)), job.params.get(CODE))
+        check_parameters(job)
         check_inputs([Path(path) for path in job.input])
         yield
         check_code()
-        note_outputs([Path(path) for path in job.output], also)
+        note_outputs(outputs, also)
 
 
 @contextmanager

@@ -31,6 +31,7 @@ _SKIN_SHARE = 0.08
 _HAIRS = 128
 _BLURRED_RIM = 19
 _CLEAR_ASYMMETRY = 0.25
+_LEAST_FREE_BORDER = 0.25
 _MIXED = 128
 _BIG_ENDIAN = sys.byteorder == "big"
 
@@ -82,7 +83,8 @@ class BreastRegion:
     certainty
         How much of what is brighter than air is the one breast, and the other way round: the
         share of both that is either (Jaccard index), 0 to 1. Labels, tape, a second part and a
-        mask that had to be filled make it smaller.
+        mask that had to be filled make it smaller, and so does a mask along nearly all of the
+        border, as the air of an image that is shown inverted has.
     """
 
     mask: NDArray[np.uint8]
@@ -128,6 +130,7 @@ def locate_breast(image: DecodedImage, chest_wall: Side | None = None) -> Breast
     mask = _filled_to_chest_wall(mask, side)
     box = _bounding_box(mask, (rows, columns))
     certainty = _jaccard(mask, cv2.bitwise_or(foreground.tissue, foreground.core))
+    certainty *= min(1.0, (1.0 - _border_share(mask, foreground)) / _LEAST_FREE_BORDER)
     return BreastRegion(mask, (rows, columns), box, side, True, certainty)
 
 
@@ -136,10 +139,11 @@ def without_pectoral(
 ) -> BreastRegion:
     """Return the region with the pectoral muscle taken out of its mask; box and side stay.
 
-    Nothing is taken out of a view that shows no pectoral muscle, such as ``CC``; where the view
-    is unknown, only a muscle that stands out clearly is.
+    Nothing is taken out of a subtracted image, nor of a view that shows no pectoral muscle, such
+    as ``CC``; where the view is unknown, only a muscle that stands out clearly is.
     """
-    if not region.found or (view is not None and view not in VIEWS_WITH_PECTORAL):
+    shows_none = image.subtracted or (view is not None and view not in VIEWS_WITH_PECTORAL)
+    if not region.found or shows_none:
         return region
     least = LEAST_STEP_UNKNOWN_VIEW if view is None else LEAST_STEP
     muscle = pectoral_muscle(_reduce(image.pixels), region.mask, region.chest_wall, least)
@@ -224,6 +228,13 @@ def _asymmetry(mask: NDArray[np.uint8]) -> float:
 def _jaccard(one: Mat, other: Mat) -> float:
     either = cv2.countNonZero(cv2.bitwise_or(one, other))
     return cv2.countNonZero(cv2.bitwise_and(one, other)) / either if either else 0.0
+
+
+def _border_share(mask: Mat, foreground: Foreground) -> float:
+    """Return the share of the border of film or detector that a mask lies on."""
+    film = mask[foreground.rows, foreground.columns]
+    edges = (film[0], film[-1], film[:, 0], film[:, -1])
+    return sum(map(np.count_nonzero, edges)) / sum(edge.size for edge in edges)
 
 
 def _agreed_side(mask: NDArray[np.uint8], expected: Side | None) -> Side:

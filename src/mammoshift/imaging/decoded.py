@@ -63,6 +63,9 @@ class DecodedImage:
     padded_share
         Share of the pixels that the file declares as padding; none of them is brighter than
         the darkest of the others.
+    subtracted
+        Whether it is the subtracted image of a contrast-enhanced view, in which the pectoral
+        muscle has cancelled out. No file says it; the archive's adapter does.
     """
 
     pixels: Pixels
@@ -73,6 +76,7 @@ class DecodedImage:
     pixel_spacing_mm: tuple[float, float] | None = None
     intent: Intent | None = None
     padded_share: float = 0.0
+    subtracted: bool = False
 
     @cached_property
     def extremes(self) -> tuple[float, float]:

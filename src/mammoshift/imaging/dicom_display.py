@@ -71,17 +71,19 @@ def interpret(stored: Pixels, header: FileDataset, layout: PixelLayout) -> Decod
         values, layout, slope, intercept = *_looked_up(values, table, layout), 1.0, 0.0
     largest = (1 << layout.bits) - 1
     inverted = (layout.photometric == "MONOCHROME1") != (slope < 0)
+    sign_bit = 1 << (layout.bits - 1) if layout.signed else 0
+    units = _units(slope, intercept, sign_bit, largest if inverted else None)
+    voi_lut = _voi_lut(header, units, layout)
+    if voi_lut is not None and voi_lut[-1] < voi_lut[0]:
+        # The table itself shows high values dark: pixels run the other way, and it with them.
+        inverted, voi_lut = not inverted, voi_lut[::-1].copy()
+        units = _units(slope, intercept, sign_bit, largest if inverted else None)
     # Two's complement becomes offset binary when its sign bit is flipped; the complement to the
     # largest value is a flip of every bit. Both together are one pass.
-    sign_bit = 1 << (layout.bits - 1) if layout.signed else 0
     flipped = sign_bit ^ (largest if inverted else 0)
     pixels = values
     if flipped:
         pixels = np.bitwise_xor(pixels, pixels.dtype.type(flipped), out=_writable(pixels))
-    if inverted:
-        units = _ToDisplay(a=-slope, b=slope * (largest - sign_bit) + intercept)
-    else:
-        units = _ToDisplay(a=slope, b=intercept - slope * sign_bit)
     # A monotone display function of the units keeps or reverses its direction with `a`; after
     # the inversion above the result always grows with the pixel.
     return DecodedImage(
@@ -89,11 +91,18 @@ def interpret(stored: Pixels, header: FileDataset, layout: PixelLayout) -> Decod
         bits=layout.bits,
         inverted=inverted,
         window=_window(header, units),
-        voi_lut=_voi_lut(header, units, layout),
+        voi_lut=voi_lut,
         pixel_spacing_mm=pixel_spacing(header),
         intent=intent_of(header),
         padded_share=0.0 if padding is None else float(padding.mean()),
     )
+
+
+def _units(slope: float, intercept: float, sign_bit: int, largest: int | None) -> _ToDisplay:
+    """Return the units of pixels that were inverted within `largest`, or were not (None)."""
+    if largest is None:
+        return _ToDisplay(a=slope, b=intercept - slope * sign_bit)
+    return _ToDisplay(a=-slope, b=slope * (largest - sign_bit) + intercept)
 
 
 def _aligned(stored: Pixels, layout: PixelLayout) -> Pixels:

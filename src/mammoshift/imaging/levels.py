@@ -10,9 +10,6 @@ from mammoshift.imaging.breast import Box, BreastRegion, mask_in_box, thinned
 from mammoshift.imaging.decoded import Pixels
 from mammoshift.imaging.tone import histogram
 
-LEAST_FILLED_SHARE = 0.1
-"""Share of its range that an array's breast should fill; below it the image is named."""
-
 _STATISTICS_LENGTH = 2048
 _LEAST_AIR_SHARE = 0.005
 

@@ -30,9 +30,9 @@ _POINTS = 48
 _OFFSET_SHARE = 0.012
 _STEEPEST, _FLATTEST = 0.9, 6.0
 _LOWEST = 0.85
-_LOWEST_OF_MUSCLE = 0.83
 _LARGEST_SHARE = 0.45
-_LARGEST_SPREAD = 0.35
+_LARGEST_SPREAD = 0.32
+_LEAST_DIFFERENCE = 0.05
 
 
 def pectoral_muscle(small: Pixels, breast: Mask, chest_wall: str, least_step: float) -> Mask:
@@ -53,8 +53,8 @@ def pectoral_muscle(small: Pixels, breast: Mask, chest_wall: str, least_step: fl
     -------
     ndarray
         uint8, 255 inside the muscle; zero everywhere when there is none, or when what the best
-        line cuts off is too large, reaches too far down, is not of one brightness, or is darker
-        than the breast beside it.
+        line cuts off is too large, is not of one brightness, or is not brighter than the breast
+        beside it.
     """
     if chest_wall == "right":
         flipped = pectoral_muscle(small[:, ::-1], breast[:, ::-1], "left", least_step)
@@ -79,9 +79,7 @@ def pectoral_muscle(small: Pixels, breast: Mask, chest_wall: str, least_step: fl
 def _is_like_muscle(muscle: Mask, breast: Mask, ranks: FloatArray, down: int) -> bool:
     """Tell whether a triangle that reaches `down` rows is a muscle by its size and brightness."""
     size = int(np.count_nonzero(muscle))
-    if not size or down > _LOWEST_OF_MUSCLE * muscle.shape[0]:
-        return False
-    if size > _LARGEST_SHARE * np.count_nonzero(breast):
+    if not size or size > _LARGEST_SHARE * np.count_nonzero(breast):
         return False
     # Along its edge the smoothed muscle is as dark as what borders on it.
     core = cv2.erode(muscle, np.ones((5, 5), np.uint8)) > 0
@@ -89,7 +87,9 @@ def _is_like_muscle(muscle: Mask, breast: Mask, ranks: FloatArray, down: int) ->
     if high - low > _LARGEST_SPREAD:
         return False
     beside = (breast[:down] > 0) & (muscle[:down] == 0)
-    return not beside.any() or bool(ranks[muscle > 0].mean() > ranks[:down][beside].mean())
+    if not beside.any():
+        return True
+    return bool(ranks[muscle > 0].mean() - ranks[:down][beside].mean() > _LEAST_DIFFERENCE)
 
 
 def _ranks(pixels: Pixels, mask: Mask) -> FloatArray:

@@ -44,7 +44,7 @@ class Preprocessed:
         Distance of pixel centres of `array` down a column and along a row; None when unknown.
     filled_share
         Share of the range of intensities that the breast fills; below
-        `mammoshift.imaging.levels.LEAST_FILLED_SHARE` the array is nearly of one grey.
+        `mammoshift.pixelstore.index.LEAST_FILLED_SHARE` the array is nearly of one grey.
     certainty
         That of the breast region; 1 where none was looked for.
     """

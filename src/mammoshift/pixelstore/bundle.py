@@ -45,6 +45,7 @@ READ_OF_AN_IMAGE = (
     "laterality",
     "view",
     "mirrored",
+    "subtracted",
     "content_key",
 )
 

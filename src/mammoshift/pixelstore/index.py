@@ -16,6 +16,9 @@ ARRAY_FILE = "shard.npy"
 INDEX_FILE = "index.parquet"
 EXCLUSIONS_FILE = "exclusions.csv"
 
+LEAST_FILLED_SHARE = 0.1
+"""Share of its range that an array's breast should fill; below it the image is named."""
+
 INDEX_SCHEMA = pa.schema(
     [
         pa.field("item_id", pa.string(), nullable=False),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -127,7 +128,8 @@ def sheet_of_archive(
     Parameters
     ----------
     files
-        Columns image_id, dataset, path, pixel_spacing_mm, laterality, view and mirrored.
+        Columns image_id, dataset, path, pixel_spacing_mm, laterality, view, mirrored and
+        subtracted.
     annotations, root, recipe, picture
         As for `write_contact_sheet`.
     workers
@@ -210,7 +212,7 @@ def _shown(
     done: Preprocessed,
 ) -> Shown:
     path = path_below(root, row["path"])
-    image = decode_image(path)
+    image = replace(decode_image(path), subtracted=bool(row.get("subtracted", False)))
     laterality, view = (None if pd.isna(row[name]) else row[name] for name in _SAID_OF_A_VIEW)
     region = region_of(image, recipe, expected_wall(laterality, bool(row.get("mirrored", False))))
     return Shown(

@@ -30,11 +30,17 @@ from mammoshift.errors import UnreadableImageError
 from mammoshift.files import atomic_path
 from mammoshift.imaging.breast import Box
 from mammoshift.imaging.decode import decode_image
-from mammoshift.imaging.levels import LEAST_FILLED_SHARE, filled_share
+from mammoshift.imaging.levels import filled_share
 from mammoshift.imaging.patches import preprocess_patches
 from mammoshift.imaging.preprocess import Preprocessed, preprocess_image
 from mammoshift.pixelstore.fingerprints import difference_hash, fine_difference_hash, pixel_hash
-from mammoshift.pixelstore.index import ARRAY_FILE, EXCLUSIONS_FILE, INDEX_FILE, write_index
+from mammoshift.pixelstore.index import (
+    ARRAY_FILE,
+    EXCLUSIONS_FILE,
+    INDEX_FILE,
+    LEAST_FILLED_SHARE,
+    write_index,
+)
 
 _STAGE = "preprocess"
 _LOG = logging.getLogger(__name__)
@@ -71,6 +77,7 @@ class _Source(NamedTuple):
     laterality: str | None
     view: str | None
     mirrored: bool
+    subtracted: bool
 
 
 class _Stored(NamedTuple):
@@ -169,7 +176,8 @@ def _sources(files: pd.DataFrame) -> Iterator[_Source]:
         files["pixel_spacing_mm"].astype("float64"),
         _known(files, "laterality"),
         _known(files, "view"),
-        files["mirrored"].tolist() if "mirrored" in files else [False] * len(files),
+        _stated(files, "mirrored"),
+        _stated(files, "subtracted"),
     )
 
 
@@ -181,6 +189,8 @@ def _preprocess(
         # The manifest has the file's own spacing, unless the archive's tables know better.
         if source.pixel_spacing_mm > 0.0:
             image = replace(image, pixel_spacing_mm=2 * (source.pixel_spacing_mm,))
+        if source.subtracted:
+            image = replace(image, subtracted=True)
         if recipe.patch is not None:
             patches = list(
                 preprocess_patches(image, recipe, recipe.patch, regions, source.image_id)
@@ -267,6 +277,11 @@ def _known(files: pd.DataFrame, column: str) -> list[str | None]:
     if column not in files:
         return [None] * len(files)
     return [None if pd.isna(value) else str(value) for value in files[column]]
+
+
+def _stated(files: pd.DataFrame, column: str) -> list[bool]:
+    """Return a column of truths, False where the table does not have it."""
+    return files[column].tolist() if column in files else [False] * len(files)
 
 
 def path_below(root: Path, path: str) -> Path:

@@ -13,10 +13,13 @@ The class is passed in, since this library imports no part of Snakemake.
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from mammoshift.provenance.accepted import Accepted
 from mammoshift.provenance.keys import (
     CODE,
     Key,
@@ -32,6 +35,7 @@ from mammoshift.provenance.versions import differing, must_be_the_same
 
 NEEDED = ("_read_record", "_write_record", "_delete_record", "_clear_cache", "finished")
 """What of Snakemake's class is extended."""
+_PAUSE = 0.5
 
 Definitions = Callable[[Mapping[str, str]], Mapping[str, str] | None]
 """Gives the definitions behind a fingerprint of code, None where they are not known any more."""
@@ -43,7 +47,11 @@ def is_known(persistence: type) -> bool:
 
 
 def with_keys(
-    persistence: type, record_type: Callable[..., Any], results: Path, definitions: Definitions
+    persistence: type,
+    record_type: Callable[..., Any],
+    results: Path,
+    definitions: Definitions,
+    accepted: Accepted,
 ) -> type:
     """Return the class that keeps Snakemake's records, with keys beside the results.
 
@@ -55,6 +63,8 @@ def with_keys(
         The folder of the results as outputs name it.
     definitions
         What a fingerprint of code stands for.
+    accepted
+        Changes that make nothing invalid.
     """
     base: Any = getattr(persistence, "without_keys", persistence)
     keys = Keys(results)
@@ -95,7 +105,7 @@ def with_keys(
             if whole is None:
                 return _unknown(record_type)
             if whole.file not in self.records_of_keys:
-                self.records_of_keys[whole.file] = _record(record_type, whole, keys)
+                self.records_of_keys[whole.file] = _record(record_type, whole, keys, accepted)
             return self.records_of_keys[whole.file]
 
         def _delete_record(self, key: str) -> Any:
@@ -117,11 +127,15 @@ def with_keys(
             settings = self.dag.workflow.execution_settings
             if not self.dag.workflow.is_main_process or not settings.keep_metadata:
                 return
-            # Snakemake calls this for failed jobs too, before it removes what they left.
-            if not len(job.output) or not all(Path(str(out)).exists() for out in job.output):
+            if not len(job.output):
                 return
             first = Path(str(job.output[0]))
             self._clear_cache()
+            # Snakemake calls this for failed jobs too, before it removes what they left.
+            if not await self._has_ended_well(job, first):
+                for output in job.output:
+                    self._delete_record(str(output))
+                return
             sums = _input_sums(job, self.largest)
             for output in job.output:
                 if (record := super()._read_record(str(output))) is not None:
@@ -138,6 +152,26 @@ def with_keys(
                 keep_definitions(code, results / ".code", lambda: definitions(code))
             write_key(key, results)
             keys.forget(first.parent)
+
+        async def _has_ended_well(self, job: Any, first: Path) -> bool:
+            """Tell whether a job wrote all that it should, and said so at its end.
+
+            A job of another workflow that uses this one as a module says nothing.
+            """
+            workflow = self.dag.workflow
+            if not all(Path(str(output)).exists() for output in job.output):
+                return False
+            if workflow.touch or CODE not in job.params.keys():  # noqa: SIM118 - no mapping
+                return True
+            # On a network file system what another node wrote last may be seen late.
+            deadline = time.monotonic() + workflow.execution_settings.latency_wait
+            while True:
+                keys.forget(first.parent)
+                if (made := keys.of(first)) is not None and not made.rule:
+                    return True
+                if time.monotonic() > deadline:
+                    return False
+                await asyncio.sleep(_PAUSE)
 
     return Keyed
 
@@ -196,13 +230,16 @@ def _finished_key(job: Any, first: Path, record: Any, keys: Keys) -> Key:
     )
 
 
-def _record(record_type: Callable[..., Any], key: Key, keys: Keys) -> Any:
+def _record(record_type: Callable[..., Any], key: Key, keys: Keys, accepted: Accepted) -> Any:
     """Return a key in the words of Snakemake.
 
     Snakemake compares parameters whatever the times of files are: what makes a result another than
     the job's own is one parameter more, which no job has.
     """
-    parameters = [*map(repr, key.parameters.values())]
+    parameters = [
+        repr(accepted.now(key.rule, key.wildcards, name, value))
+        for name, value in key.parameters.items()
+    ]
     if not key.is_in_place:
         parameters.append(f"written as: {key.place}")
     parameters += [f"made from another: {path}" for path, _ in keys.foreign_inputs(key)]

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mammoshift.errors import DamagedFileError
-from mammoshift.provenance.keys import Key, Keys, write_made
+from mammoshift.provenance.keys import Key, Keys, key_file, write_made
 from mammoshift.provenance.sums import check_sha256, remembered_sha256
 from mammoshift.provenance.versions import loaded_versions, machines_of_work, seconds_of_work
 
@@ -58,6 +58,15 @@ def mending(path: Path) -> str:
 def making(path: Path) -> str:
     """Return the command that makes a missing result again, whether a job waits for it or not."""
     return f"snakemake {path} --force --configfile FILE"
+
+
+def drop_note(outputs: Sequence[Path]) -> None:
+    """Remove what is noted of the outputs that were in the place of a job's: it is to say its own.
+
+    A job that fails leaves outputs without a note, which are taken for nobody's result.
+    """
+    if outputs:
+        key_file(outputs[0]).unlink(missing_ok=True)
 
 
 def note_outputs(outputs: Sequence[Path], also: Iterable[Path] = ()) -> None:

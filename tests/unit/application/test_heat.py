@@ -11,6 +11,7 @@ import timm
 import torch
 from torch import nn
 
+from mammoshift.application import explanations
 from mammoshift.application.attention import has_open_attention, token_relevance
 from mammoshift.application.explanations import explain_files
 from mammoshift.application.facts import KnownFacts
@@ -19,6 +20,7 @@ from mammoshift.application.pictures import overlay
 from mammoshift.application.scores import Scoring, score_files
 from mammoshift.application.trained import open_models
 from mammoshift.configuration.model import Backbone
+from mammoshift.errors import ConfigurationError
 from mammoshift.imaging.raster_header import png_header
 from mammoshift.models.classifier import Classifier, build_classifier
 from models_on_disk import write_images, write_toy
@@ -250,3 +252,15 @@ def test_opaque_names_say_nothing_of_the_files_and_pixels_are_all_there_is(tmp_p
         content[at - 4 : at] for at in range(16, len(content)) if content[at - 4 : at].isalpha()
     }
     assert not chunks & {b"tEXt", b"zTXt", b"iTXt", b"eXIf"}
+
+
+def test_maps_that_do_not_fit_say_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    scoring = scoring_of(write_toy(tmp_path / "toy"))
+    monkeypatch.setattr(explanations, "heat_maps", full)
+    with pytest.raises(ConfigurationError, match=r"a batch of 2 images of .* --batch-size"):
+        list(explain_files(write_images(tmp_path, 3), scoring, tmp_path / "out"))

@@ -84,6 +84,14 @@ def make(tmp_path, write_workbook):
     return build
 
 
+def test_subtracted_images_are_told_from_the_others(make, ingest):
+    result = ingest("cdd_cesm", make(), cdd_cesm={"images": "both"})
+    files = result.with_kinds().set_index("image_id")["subtracted"]
+    assert files.sum() == 6
+    assert all("_CM_" in name for name in files.index[files])
+    assert not result.with_kinds()["mirrored"].any()
+
+
 def test_low_energy_images_are_the_default(make, ingest):
     result = ingest("cdd_cesm", make())
     assert result.exclusions == []

@@ -66,5 +66,29 @@ def test_burned_in_text_is_counted_and_warned_of_but_never_quoted(
     assert "Doe" not in repr((sentence, counts_of(result)))
 
 
-def test_archives_that_say_nothing_of_burned_in_text_have_no_count(found):
-    assert "burned-in text" not in found.by
+def test_raw_data_of_a_detector_are_counted_and_warned_of(
+    tmp_path, write_file, ingest, dicom_bytes
+):
+    intents = ("FOR PROCESSING", "FOR PRESENTATION", "FOR PROCESSING", None)
+    for number, intent in enumerate(intents):
+        tags = {"PresentationIntentType": intent} if intent else {}
+        content = dicom_bytes(**tags, SOPInstanceUID=f"2.25.{number + 1}")
+        write_file(tmp_path / f"{number}.dcm", content)
+    write_file(tmp_path / "images.csv", "file,label\n" + "".join(f"{n}.dcm,b\n" for n in range(4)))
+    own = {
+        "table": "images.csv",
+        "columns": {"path": "file", "label": "label"},
+        "label_values": {"b": "benign"},
+    }
+    result = ingest("csv", tmp_path, csv=own)
+    assert counts_of(result).by["presentation intent"] == {
+        "for processing": 2,
+        "for presentation": 1,
+        "unknown": 1,
+    }
+    (sentence,) = warnings(result)
+    assert sentence.startswith("2 of 4 images are a detector's raw data (FOR PROCESSING")
+
+
+def test_archives_that_declare_nothing_have_no_count_of_it(found):
+    assert not {"burned-in text", "presentation intent"} & found.by.keys()

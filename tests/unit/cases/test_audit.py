@@ -66,6 +66,31 @@ def found(report: AuditReport, check: str) -> list:
     return [finding for finding in report.findings if finding.check == check]
 
 
+def test_images_that_are_nearly_of_one_grey_are_listed_once() -> None:
+    cases, indexes = tables()
+    index = indexes["film_data"]
+    filled = [0.05 if name in ("film00_0", "film03_1") else 0.8 for name in index["image_id"]]
+    indexes["film_data"] = index.assign(item_id=index["image_id"], filled_share=filled)
+    report = study(cases=cases, indexes=indexes)
+    assert report.passed
+    assert [f.case_id for f in found(report, "of_one_grey")] == ["film00_0", "film03_1"]
+    (summary,) = (check for check in report.checks if check.check == "of_one_grey")
+    assert summary.outcome == "listed"
+    assert "60 examined, 2 found; another tone may suit their dataset" in summary.detail
+
+
+def test_patches_of_one_image_are_of_one_grey_together() -> None:
+    cases, indexes = tables()
+    index = indexes["film_data"]
+    patches = index.assign(
+        item_id=index["image_id"],
+        image_id=[name.partition("_")[0] for name in index["image_id"]],
+        filled_share=[0.05 if name.endswith("_0") else 0.8 for name in index["image_id"]],
+    )
+    report = study(cases=cases, indexes={**indexes, "film_data": patches})
+    assert found(report, "of_one_grey") == []
+
+
 # One domain, before training
 
 

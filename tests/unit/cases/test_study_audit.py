@@ -37,7 +37,7 @@ def stored(folder: Path, images: list[str], lost: int = 0) -> StoredDataset:
         shard.mkdir(parents=True)
         rows = []
         for name in kept[number::2]:
-            row: dict[str, object] = dict.fromkeys(INDEX_SCHEMA.names, 0)
+            row: dict[str, object] = dict.fromkeys(INDEX_SCHEMA.names, 0) | {"filled_share": 0.9}
             row.update(
                 item_id=name,
                 image_id=name,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -226,6 +227,16 @@ def test_no_crop_of_real_subtracted_images_cuts_the_breast(shared_data: Path) ->
         tissue = image.pixels > 25
         left = tissue.sum() - locate_breast(image).box.of(tissue).sum()
         assert left <= 0.015 * tissue.sum(), path.name
+
+
+def test_a_mask_along_nearly_all_of_the_border_is_not_certain() -> None:
+    """The air of films that are shown inverted, which nothing in their files says."""
+    for one in drawn("cbis_ddsm_transmission"):
+        image = one.image
+        largest = image.pixels.dtype.type((1 << image.bits) - 1)
+        inverted = replace(image, pixels=largest - image.pixels)
+        assert locate_breast(image).certainty > 0.9
+        assert locate_breast(inverted).certainty < 0.7
 
 
 def test_chest_wall_of_films(films: Path) -> None:

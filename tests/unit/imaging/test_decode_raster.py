@@ -11,9 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from mammoshift.configuration.model import InputRecipe
 from mammoshift.errors import UnreadableImageError
 from mammoshift.imaging.decode import decode_image
 from mammoshift.imaging.header import read_header
+from mammoshift.imaging.preprocess import preprocess_image
 
 
 def noise(largest: int, shape: tuple[int, ...] = (40, 31)) -> np.ndarray:
@@ -111,6 +113,22 @@ def test_tiff_where_zero_is_white_is_inverted(tmp_path: Path) -> None:
     image = decode_image(path)
     assert image.inverted
     np.testing.assert_array_equal(image.pixels, 65535 - pixels)
+
+
+@pytest.mark.parametrize("tone", ["dicom_voi", "percentile", "image_range", "min_max"])
+def test_twelve_bits_where_zero_is_white_are_shown_as_where_it_is_black(
+    tmp_path: Path, tone: str
+) -> None:
+    rows, columns = np.mgrid[:200, :160]
+    inside = (columns / 120.0) ** 2 + ((rows - 100) / 90.0) ** 2 < 1.0
+    grey = np.where(inside, 1800 + 900 * np.sin(columns / 12.0), 60).astype(np.uint16)
+    shown = []
+    for photometric, pixels in (("minisblack", grey), ("miniswhite", 4095 - grey)):
+        path = tmp_path / f"{photometric}.tif"
+        tifffile.imwrite(path, pixels, photometric=photometric)
+        recipe = InputRecipe(size=(96, 64), tone=tone)
+        shown.append(preprocess_image(decode_image(path), recipe).array.astype(int))
+    assert np.abs(shown[0] - shown[1]).max() <= 65
 
 
 @pytest.mark.parametrize("bits", [2, 4, 12])

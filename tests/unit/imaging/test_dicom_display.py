@@ -80,6 +80,32 @@ def test_a_modality_lut_of_signed_values_starts_below_zero(tmp_path: Path) -> No
     np.testing.assert_array_equal(decode_image(path).pixels, table[stored + 512])
 
 
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize("signed", [False, True])
+def test_pixels_grow_with_brightness_whichever_way_the_voi_lut_runs(
+    tmp_path: Path, photometric: str, signed: bool
+) -> None:
+    stored = stored_values()
+    table = (np.arange(1024) ** 2 // 256).astype(np.uint16)
+    first = -512 if signed else 0
+    shown = {}
+    for name, values in (("rising", table), ("falling", 4095 - table)):
+        image = decode_image(
+            write_dicom(
+                tmp_path / f"{name}.dcm",
+                (stored.astype(np.int16) + first).view(np.uint16),
+                bits=10,
+                photometric=photometric,
+                signed=signed,
+                VOILUTSequence=[lut(values, first, 12, vr="SS" if signed else "US")],
+            )
+        )
+        tone = dicom_voi.curve(image.pixels.astype(np.float32), image)
+        assert (np.diff(tone.ravel()[np.argsort(image.pixels, axis=None)]) >= 0.0).all()
+        shown[name] = tone
+    np.testing.assert_allclose(shown["falling"], 1.0 - shown["rising"], atol=1e-6)
+
+
 def test_a_damaged_modality_lut_is_refused(tmp_path: Path) -> None:
     item = lut(np.arange(8, dtype=np.uint16), 0, 12)
     item.LUTDescriptor = [4000, 0, 12]

@@ -13,8 +13,8 @@ from mammoshift.configuration.model import InputRecipe
 from mammoshift.errors import UnreadableImageError
 from mammoshift.imaging.breast import Box
 from mammoshift.imaging.decoded import DecodedImage
-from mammoshift.imaging.levels import LEAST_FILLED_SHARE
 from mammoshift.imaging.preprocess import content_size, preprocess_image, resample
+from mammoshift.pixelstore.index import LEAST_FILLED_SHARE
 
 
 def half_disc(rows: int = 800, columns: int = 600) -> np.ndarray:

@@ -330,3 +330,18 @@ def test_images_and_patches_that_are_nearly_of_one_grey_are_named(
     spanned = recipe.model_copy(update={"tone": "image_range"})
     write_shard(files, tmp_path / "raw", spanned, tmp_path / "spanned")
     assert not caplog.records
+
+
+def test_no_muscle_is_looked_for_in_a_subtracted_image(tmp_path: Path) -> None:
+    files = archive(tmp_path / "raw", 1).assign(view="MLO")
+    y, x = np.mgrid[0:120, 0:90]
+    pixels = breast(0)
+    pixels[(x / 40 + (y - 8) / 55 < 1) & (pixels > 20)] = 250
+    (tmp_path / "raw" / "im000.pgm").write_bytes(b"P5\n90 120\n255\n" + pixels.tobytes())
+    recipe = RECIPE.model_copy(update={"mask": "breast_without_pectoral"})
+    shown = []
+    for number, subtracted in enumerate((False, True)):
+        folder = tmp_path / str(number)
+        write_shard(files.assign(subtracted=subtracted), tmp_path / "raw", recipe, folder)
+        shown.append(int((PixelStore.open([folder]).read("im000") > 0).sum()))
+    assert shown[0] < 0.9 * shown[1]

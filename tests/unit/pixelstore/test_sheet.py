@@ -44,6 +44,7 @@ def files(tmp_path: Path) -> pd.DataFrame:
             "laterality": None,
             "view": None,
             "mirrored": False,
+            "subtracted": False,
             "content_key": names,
             "owner": names,
         }

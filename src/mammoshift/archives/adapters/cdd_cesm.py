@@ -157,6 +157,7 @@ def read_records(archive: Archive, options: Options) -> Iterator[ImageRecord]:
             lesion_types=lesion_types_of(cells["Findings"]),
             age=whole_years(cells["Age"]),
             detector=_detector(machine, entry.kind if len(kinds) > 1 else None),
+            subtracted=entry.kind == "CM",
         )
 
 

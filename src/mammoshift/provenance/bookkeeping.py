@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +98,9 @@ def with_keys(
             whole = found if found is not None and found.rule else None
             if whole is None or whole.outputs[path.name].mtime != modified:
                 other = super()._read_record(key)
-                if other is not None and other.endtime == modified:
+                # A job whose end Snakemake's process did not note has half a key, and runs again.
+                noted = found is None or bool(found.rule)
+                if other is not None and other.endtime == modified and noted:
                     return other
                 if whole is None and (modified is None or not path.is_relative_to(results)):
                     return other
@@ -136,7 +138,9 @@ def with_keys(
                 for output in job.output:
                     self._delete_record(str(output))
                 return
-            sums = _input_sums(job, self.largest)
+            made = keys.of(first)
+            read = dict(made.inputs) if made is not None and not made.rule else {}
+            sums = {**_input_sums(job, self.largest, read), **read}
             for output in job.output:
                 if (record := super()._read_record(str(output))) is not None:
                     record.input_checksums = sums
@@ -188,16 +192,16 @@ def named_parameters(job: Any) -> dict[str, Any]:
     return found
 
 
-def _input_sums(job: Any, largest: int) -> dict[str, str]:
+def _input_sums(job: Any, largest: int, read: Collection[str]) -> dict[str, str]:
     """Return the checksum of each input as Snakemake writes it; none of a folder or a larger file.
 
-    What the job itself hashed and noted is not read again.
+    Those in `read` are known from the job, which hashed what it read: they may be others by now.
     """
     files = {str(path): Path(str(path)) for path in job.input}
     return {
         name: f"sha256:{remembered_sha256(path)}"
         for name, path in files.items()
-        if path.is_file() and path.stat().st_size <= largest
+        if name not in read and path.is_file() and path.stat().st_size <= largest
     }
 
 

@@ -16,7 +16,8 @@ import base64
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from mammoshift.errors import ParametersChangedError
@@ -97,3 +98,26 @@ def check_parameters(job: Any) -> None:
             "what it names, was edited while the study ran; nothing was written: start the study "
             "again, which plans with what is there now"
         )
+
+
+def check_folders(planned: Mapping[Path, Mapping[str, str]]) -> None:
+    """Compare the files of folders that a job reads with the hashes that it was planned with.
+
+    Raises
+    ------
+    ParametersChangedError
+        If a file is another; the message names it.
+    """
+    for folder, hashes in planned.items():
+        # What parses the library is not loaded for other jobs.
+        from mammoshift.provenance.fingerprint import file_hashes
+
+        found = file_hashes(folder)
+        changed = [
+            name for name in sorted({*found, *hashes}) if found.get(name) != hashes.get(name)
+        ]
+        if changed:
+            raise ParametersChangedError(
+                f"{folder}: {', '.join(changed)}: edited while the study ran; nothing of the "
+                "result was kept: start the study again"
+            )

@@ -18,8 +18,9 @@ from mammoshift.files import sha256_of_file
 from mammoshift.provenance import bookkeeping, sums
 from mammoshift.provenance.accepted import Acceptance, Accepted, Standing
 from mammoshift.provenance.bookkeeping import with_keys
-from mammoshift.provenance.inputs import check_inputs, drop_note, note_outputs
+from mammoshift.provenance.inputs import check_inputs, check_still_there, drop_note, note_outputs
 from mammoshift.provenance.keys import all_keys, kept_definitions, key_file, read_key
+from mammoshift.provenance.sealed import read_sealed, write_sealed
 from mammoshift.provenance.versions import RERUN, SETTING
 
 CODE = {"mammoshift.training.losses": "1"}
@@ -178,6 +179,32 @@ def test_a_failed_job_whose_outputs_stay_gets_no_key_and_no_record(
     assert kept._read_record(job.output[0]).params == ["made from: unknown"]
 
 
+def test_an_input_that_changed_while_a_job_ran_ends_it_and_is_in_no_key(results: Path) -> None:
+    kept, job = _kept(results, touch=False), _job(results)
+    cases = results / "cases.parquet"
+    asyncio.run(_kept(results).finished(_writing(results, cases.name, "film=old")))
+    read = check_inputs([cases])
+    check_still_there(read)
+    note_outputs([Path(path) for path in job.output], inputs=read)
+    cases.write_text("others", encoding="utf-8")
+    with pytest.raises(DamagedFileError, match=r"cases\.parquet: .*changed while this job read it"):
+        check_still_there(read)
+    asyncio.run(kept.finished(job))
+    key = read_key(key_file(Path(job.output[0])), results)
+    assert key is not None
+    assert dict(key.inputs) == {str(cases): f"sha256:{read[str(cases)]}"}
+
+
+def test_a_job_whose_end_nobody_noted_runs_again(results: Path) -> None:
+    """As after a kill between the two; `verify` calls it a result of nobody."""
+    kept, job = _kept(results), _job(results)
+    note_outputs([Path(path) for path in job.output])
+    kept.records[job.output[0]] = SimpleNamespace(
+        endtime=Path(job.output[0]).stat().st_mtime, params=["of Snakemake"]
+    )
+    assert kept._read_record(job.output[0]).params == ["made from: unknown"]
+
+
 def test_a_job_of_another_workflow_notes_nothing_and_keeps_its_record(results: Path) -> None:
     kept, job = _kept(results, touch=False), _writing(results, "own.csv", "theirs")
     (results / "own.csv").parent.mkdir()
@@ -316,6 +343,16 @@ def test_a_key_in_the_place_of_another_is_not_believed(results: Path) -> None:
         check_inputs([output])
     (results / "film" / "other").rename(folder)
     assert len(_kept(results)._read_record(job.output[0]).params) == 2
+
+
+def test_a_key_that_does_not_say_its_place_is_none(results: Path) -> None:
+    _, job = _finish(results)
+    file = key_file(Path(job.output[0]))
+    content = read_sealed(file)
+    assert content is not None
+    write_sealed(file, {**content, "format": 1})
+    assert read_key(file, results) is None
+    assert _kept(results)._read_record(job.output[0]).params == ["made from: unknown"]
 
 
 def test_a_result_of_another_input_than_the_one_there_is_not_believed(

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from mammoshift.errors import ParametersChangedError
-from mammoshift.provenance.planned_parameters import VARIABLE, check_parameters, tell_jobs
+from mammoshift.provenance.fingerprint import file_hashes
+from mammoshift.provenance.planned_parameters import (
+    VARIABLE,
+    check_folders,
+    check_parameters,
+    tell_jobs,
+)
 
 ARM = {"lr": 0.1, "size": [64, 48]}
 
@@ -81,3 +88,12 @@ def test_a_job_that_was_told_nothing_is_not_compared(monkeypatch: pytest.MonkeyP
 
 def test_an_executor_of_another_kind_is_left_as_it_is() -> None:
     assert not tell_jobs(type("Executor", (), {}))
+
+
+def test_a_template_that_was_edited_after_planning_is_named(tmp_path: Path) -> None:
+    (tmp_path / "report.css").write_text("a {}")
+    planned = {tmp_path: file_hashes(tmp_path)}
+    check_folders(planned)
+    (tmp_path / "report.css").write_text("b {}")
+    with pytest.raises(ParametersChangedError, match=r"report\.css: edited while the study ran"):
+        check_folders(planned)

@@ -15,7 +15,7 @@ from mammoshift.statistics.variance_parts import VariancePart
 FEW_CASES = 20
 FEW_CLUSTERS = 20
 FEW = (
-    "limits of an AUC and of its loss rest much on what is assumed beforehand (they cover 93 to "
+    "limits of an AUC and of its loss rest in part on what is assumed beforehand (they cover 93 to "
     "99 % where they claim 95), those of an average precision are too narrow"
 )
 

@@ -68,8 +68,7 @@ def obuchowski_rockette_nested(
     and Rockette. The degrees of freedom are Satterthwaite's, since one architecture may vary more
     from seed to seed than another, with v instead of s^2 / S: where two or three seeds happen to
     agree, the plain formula trusts them (it rejects 7.5 % of true nulls with three seeds, this one
-    6.4 % at most). With two seeds of an arm up to 11 % are rejected, and the note says so; of
-    losses of three seeds whose spread is most of the variance up to 7 %.
+    6.4 % at most). With two seeds of an arm up to 11 % are rejected, and the note says so.
 
     Parameters
     ----------

@@ -40,10 +40,10 @@ AREA = 0.45
 """Variance of a placement value as a part of A (1 - A), the most that it can be. Of binormal scores
 it is about 0.3 where positives and negatives vary alike; that of a positive is 0.5 where positives
 vary twice as much, and 0.65 where some lesions score like healthy tissue."""
-ENOUGH_MISTAKES = 3.0
+ENOUGH_MISTAKES = 5.0
 """With fewer `mistakes` the limits of normal scores cover 97 to 99.9 %, of others 92 to 98 %."""
 FEW_MISTAKES = (
-    "so few cases are misplaced that the limits rest much on what is assumed beforehand (they "
+    "so few cases are misplaced that the limits rest in part on what is assumed beforehand (they "
     "cover 93 to 99 % where they claim 95)"
 )
 NO_SEED_VARIANCE = 1e-28
@@ -181,21 +181,22 @@ def seed_variance(
     """Return what seeds add to the variance of the mean of two curves or more, and their spread.
 
     Seeds differ by chance too, since each has its own errors on the patients. What they differ by
-    for the patients alone is in the covariance and taken off; it is not taken off the spread, by
-    which they count in the degrees of freedom.
+    for the patients alone is in the covariance and taken off what they add. The spread, by which
+    they count in the degrees of freedom, keeps it, since seeds that agree by chance have few of
+    them too, and counts (S + 1) / (S - 1) times, see `multireader`.
     """
     own, S = list(curves), len(curves)
     block = covariance[np.ix_(own, own)]
     apart = max(0.0, float(np.trace(block) - block.sum() / S) / (S - 1))
     spread = float(values[own].var(ddof=1))
-    return max(0.0, spread - apart) / S, spread / S
+    return max(0.0, spread - apart) / S, cautious_factor(S) * spread / S
 
 
 def df_with_seeds(shares: Sequence[Share], spread: float, seeds: int) -> float:
     """Return the degrees of freedom of a sum of shares' variances and that of their seeds."""
     parts = [(share.variance, share.df) for share in shares]
     if spread > NO_SEED_VARIANCE:
-        parts.append((spread * cautious_factor(seeds), seeds - 1.0))
+        parts.append((spread, seeds - 1.0))
     return max(satterthwaite(parts), seeds - 1.0)
 
 

@@ -132,8 +132,9 @@ def test_a_mean_over_seeds_holds_what_seeds_add():
     assert seeds.ci_low < fixed.ci_low < fixed.auc < fixed.ci_high < seeds.ci_high
     share = _share(estimate, [0, 1, 2])
     added, spread = seed_variance(estimate.auc, estimate.covariance, [0, 1, 2])
-    assert spread == pytest.approx(estimate.auc.var(ddof=1) / 3)
-    assert 0.0 < added < spread
+    plain = float(estimate.auc.var(ddof=1)) / 3.0
+    assert 0.0 < added < plain
+    assert spread == pytest.approx(2.0 * plain)
     held = _share(estimate, [0, 1, 2], seeds_random=False)
     assert share.k - held.k == pytest.approx(added / (share.value * (1.0 - share.value)))
     assert 2.0 <= share.df < held.df

@@ -19,6 +19,7 @@ from mammoshift.errors import UnreadableImageError
 from mammoshift.imaging.breast import Box, BreastRegion, locate_breast
 from mammoshift.imaging.decoded import DecodedImage
 from mammoshift.imaging.preprocess import Preprocessed, preprocess_image
+from mammoshift.imaging.tones._protocol import Levels
 
 
 def preprocess_patches(
@@ -54,8 +55,9 @@ def preprocess_patches(
     whole = recipe.model_copy(
         update={"patch": None, "crop": "none", "mask": "none", "fit": "stretch"}
     ).model_copy(update={"orientation": "as_stored"})
+    levels = Levels(image, breast.box, breast)
     for box in place_patches(image, breast, patches, regions, image_id):
-        yield preprocess_image(image, whole, crop=box, region=breast)
+        yield preprocess_image(image, whole, crop=box, levels=levels)
 
 
 def place_patches(

@@ -21,7 +21,7 @@ from mammoshift.imaging.decoded import DecodedImage, Pixels
 from mammoshift.imaging.geometry import Placement
 from mammoshift.imaging.levels import air_level, filled_share, take_off
 from mammoshift.imaging.masks._protocol import mask_of
-from mammoshift.imaging.tones._protocol import ShownCrop, tone_of
+from mammoshift.imaging.tones._protocol import Levels, ShownCrop, tone_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +72,7 @@ def preprocess_image(
     view: str | None = None,
     mirrored: bool = False,
     crop: Box | None = None,
-    region: BreastRegion | None = None,
+    levels: Levels | None = None,
 ) -> Preprocessed:
     """Crop, resize, tone, mask and orient one image.
 
@@ -97,9 +97,9 @@ def preprocess_image(
         is at the right edge, as in mini-MIAS.
     crop
         What of the image is used, instead of what the recipe says; None for the recipe's crop.
-    region
-        Where the breast is, if it was located before: the tone is then that of the whole breast,
-        so that all crops of an image have one. None to locate it.
+    levels
+        What sets the tone, instead of the crop, so that all crops of an image have one; its region
+        is where the breast is. None to locate it.
 
     Returns
     -------
@@ -111,15 +111,15 @@ def preprocess_image(
     UnreadableImageError
         If the recipe has a pitch in mm and the image's own is unknown.
     """
-    counted = region.box if region else None
-    region = region or region_of(image, recipe, expected_wall(laterality, mirrored))
+    wanted = expected_wall(laterality, mirrored)
+    region = levels.region if levels else region_of(image, recipe, wanted)
     if crop is None:
         crop = _crop(image, recipe, region)
     wall: Side = region.chest_wall if region else "left"
     crop, (height, width) = _fitted(image, recipe, crop, wall)
     shown = shown_region(image, recipe, region, view)
     mask = mask_in_box(shown, crop, height, width) if shown else None
-    toned = _toned(image, recipe, region, crop, (height, width), counted or crop)
+    toned = _toned(recipe, crop, (height, width), levels or Levels(image, crop, region))
     filled = filled_share(toned, mask)
     air = air_level(toned, mask) if recipe.background and mask is not None else None
     if recipe.background == "air_is_zero" and air is not None:
@@ -236,20 +236,16 @@ def _fitted(
 
 
 def _toned(
-    image: DecodedImage,
-    recipe: InputRecipe,
-    region: BreastRegion | None,
-    crop: Box,
-    size: tuple[int, int],
-    counted: Box,
+    recipe: InputRecipe, crop: Box, size: tuple[int, int], levels: Levels
 ) -> NDArray[np.uint16]:
     """Resize a crop and apply the tone of the recipe."""
+    image = levels.image
     part = crop.of(image.pixels)
     # Filling the sixteen bits keeps the fractions that averaging makes of 8 to 14 bit pixels.
     headroom = 16 - image.bits
     wide = np.multiply(part, np.uint16(1 << headroom), dtype=np.uint16) if headroom else part
     resized = np.asarray(resample(wide, *size), np.uint16)
-    return tone_of(recipe).tone(ShownCrop(resized, image, counted, region, recipe))
+    return tone_of(recipe).tone(ShownCrop(resized, image, levels, recipe))
 
 
 def _place(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from mammoshift.configuration.load import read_yaml
 from mammoshift.configuration.model import InputRecipe, Patches
 from mammoshift.imaging.breast import Box, BreastRegion
 from mammoshift.imaging.decoded import DecodedImage
+from mammoshift.imaging.levels import breast_counts
 from mammoshift.imaging.patches import place_patches, preprocess_patches
+from mammoshift.imaging.tones import _protocol
 
 
 def placed(
@@ -118,6 +121,25 @@ def test_patches_are_toned_by_the_range_of_their_whole_image() -> None:
     dark, bright, *_ = preprocess_patches(image, recipe, Patches(size_mm=5.0), regions, "one")
     assert np.unique(dark.array).tolist() == [8192]
     assert np.unique(bright.array).tolist() == [16384]
+
+
+def test_the_breast_of_an_image_is_counted_once_for_all_its_patches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counted = []
+
+    def counting(*given: Any) -> np.ndarray:
+        counted.append(given)
+        return breast_counts(*given)
+
+    monkeypatch.setattr(_protocol, "breast_counts", counting)
+    pixels = np.zeros((400, 300), np.uint16)
+    pixels[20:380, :240] = np.arange(1000, 1000 + 360 * 8, 8, dtype=np.uint16)[:, None]
+    image = DecodedImage(pixels, 16, pixel_spacing_mm=(0.1, 0.1))
+    recipe = InputRecipe(size=(100, 100), tone="percentile")
+    made = list(preprocess_patches(image, recipe, Patches(step_mm=5.0), [], "image"))
+    assert len(made) > 4
+    assert len(counted) == 1
 
 
 @pytest.mark.parametrize("tone", ["percentile", "dicom_voi"])

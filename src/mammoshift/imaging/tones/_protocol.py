@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import cv2
@@ -18,6 +19,37 @@ from mammoshift.imaging.tone import percentile_range, to_uint16
 
 
 @dataclass(frozen=True, eq=False)
+class Levels:
+    """What of an image sets its tone: counted when it is first asked for, and once.
+
+    Attributes
+    ----------
+    image, box, region
+        The image, what of it counts, and where the breast is, if known.
+    """
+
+    image: DecodedImage
+    box: Box
+    region: BreastRegion | None
+
+    @cached_property
+    def counts(self) -> NDArray[np.int64]:
+        """How often each stored value of the breast occurs in `box`, from 0."""
+        return breast_counts(self.image.pixels, self.region, self.box, self.image.bits)
+
+    @cached_property
+    def breast_range(self) -> tuple[float, float]:
+        """The 0.5 and 99.5 percentiles of the breast's stored values."""
+        return percentile_range(self.counts)
+
+    @cached_property
+    def extremes(self) -> tuple[float, float]:
+        """The smallest and the largest stored value in `box`."""
+        part = self.box.of(self.image.pixels)
+        return float(part.min()), float(part.max())
+
+
+@dataclass(frozen=True, eq=False)
 class ShownCrop:
     """A crop of an image that is to be toned.
 
@@ -26,16 +58,15 @@ class ShownCrop:
     resized
         The crop as it was resized, uint16, shifted up to fill sixteen bits: the fractions that
         averaging makes of 8 to 14 bit pixels are kept.
-    image, box, region
-        The image that it comes from, what of it sets the tone, and where the breast is, if known.
+    image, levels
+        The image that it comes from, and what of it sets the tone.
     recipe
         Whose tone is applied.
     """
 
     resized: NDArray[np.uint16]
     image: DecodedImage
-    box: Box
-    region: BreastRegion | None
+    levels: Levels
     recipe: InputRecipe
 
     @property
@@ -50,14 +81,6 @@ class ShownCrop:
     def shown(self, intensities: NDArray[np.float32]) -> NDArray[np.uint16]:
         """Return the crop, 0 to 65535, by the intensities in [0, 1] of each of `values`."""
         return np.asarray(cv2.LUT(self.resized, to_uint16(intensities)), np.uint16)
-
-    def counts(self) -> NDArray[np.int64]:
-        """Count the stored values of the breast in `box`, from 0."""
-        return breast_counts(self.image.pixels, self.region, self.box, self.image.bits)
-
-    def breast_range(self) -> tuple[float, float]:
-        """Return the 0.5 and 99.5 percentiles of the breast's stored values."""
-        return percentile_range(self.counts())
 
 
 class ToneModule(Protocol):

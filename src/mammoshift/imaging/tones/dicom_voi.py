@@ -23,7 +23,7 @@ def needs_range(image: DecodedImage) -> bool:
 
 def tone(crop: ShownCrop) -> NDArray[np.uint16]:
     """Return intensities 0 to 65535."""
-    breast = crop.breast_range() if needs_range(crop.image) else (0.0, 0.0)
+    breast = crop.levels.breast_range if needs_range(crop.image) else (0.0, 0.0)
     return crop.shown(curve(crop.values, crop.image, breast))
 
 

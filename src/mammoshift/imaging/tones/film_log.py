@@ -17,4 +17,4 @@ def needs_range(_image: DecodedImage) -> bool:
 
 def tone(crop: ShownCrop) -> NDArray[np.uint16]:
     """Return intensities 0 to 65535."""
-    return crop.shown(film_log(crop.values, *crop.breast_range()))
+    return crop.shown(film_log(crop.values, *crop.levels.breast_range))

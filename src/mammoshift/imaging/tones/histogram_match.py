@@ -22,4 +22,4 @@ def tone(crop: ShownCrop) -> NDArray[np.uint16]:
     reference = crop.recipe.reference_quantiles
     if reference is None:
         raise ConfigurationError("the tone histogram_match needs reference_quantiles")
-    return crop.shown(look_up(crop.values, matching_table(crop.counts(), reference)))
+    return crop.shown(look_up(crop.values, matching_table(crop.levels.counts, reference)))

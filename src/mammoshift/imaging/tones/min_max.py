@@ -17,5 +17,4 @@ def needs_range(_image: DecodedImage) -> bool:
 
 def tone(crop: ShownCrop) -> NDArray[np.uint16]:
     """Return intensities 0 to 65535."""
-    part = crop.box.of(crop.image.pixels)
-    return crop.shown(linear_range(crop.values, float(part.min()), float(part.max())))
+    return crop.shown(linear_range(crop.values, *crop.levels.extremes))

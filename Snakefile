@@ -27,7 +27,6 @@ include: "rules/evaluate.smk"
 include: "rules/compare.smk"
 include: "rules/combine.smk"
 include: "rules/report.smk"
-include: "rules/accepted.smk"
 include: "rules/plan.smk"
 
 

@@ -200,7 +200,7 @@ class Edit:
 
 
 def harmless_edits(library: Path, files: list[Path]) -> list[Edit]:
-    """Return fifty edits without numeric effect, ten kinds with five files each.
+    """Return sixty edits without numeric effect, twelve kinds with five files each.
 
     The files are those, of all that offer the kind, that lie evenly over `files`.
     """
@@ -293,6 +293,23 @@ def _renamed_function(text: str) -> tuple[str, str] | None:
     return None
 
 
+def _renamed_variable(text: str) -> tuple[str, str] | None:
+    for node in _nodes(text):
+        for part in ast.walk(node) if isinstance(node, ast.FunctionDef) else ():
+            if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
+                own = sum(isinstance(n, ast.Name) and n.id == part.id for n in ast.walk(node))
+                if own == text.count(part.id) > 1:
+                    return part.id, f"{part.id}_renamed"
+    return None
+
+
+def _unused_import(text: str) -> tuple[str, str] | None:
+    part = "from __future__ import annotations\n"
+    if not _unique(text, part) or "sched" in text:
+        return None
+    return part, f"{part}\nimport sched\n"
+
+
 def _reordered(text: str) -> tuple[str, str] | None:
     nodes = _nodes(text)
     for first, second in itertools.pairwise(nodes):
@@ -333,6 +350,8 @@ _KINDS = {
     "new class and constant": _new_class,
     "annotation": _annotation,
     "private function renamed": _renamed_function,
+    "local variable renamed": _renamed_variable,
+    "unused import": _unused_import,
     "order of functions": _reordered,
     "comment": _comment,
     "docstring": _docstring,

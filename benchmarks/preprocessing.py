@@ -8,11 +8,12 @@ time is processor time with one OpenCV thread and memory kept as a job keeps it,
 repetitions that alternate with those of the floor; the ratio, not the time, is what carries over to
 other machines. Only the gain of a second thread is wall time.
 
-On an idle machine of two virtual cores (AMD EPYC): uncompressed 1.69 (`dicom_voi` with a window) to
-1.80 (percentiles of the breast), RLE 1.44; a second thread makes a shard 1.37, 1.46 and 1.88
-times as fast in three runs. Beside other work JPEG lossless 1.2, JPEG-LS 1.1, JPEG 2000 1.0,
-HTJ2K 1.3; 44 times as fast as the usual way. Of the 25 ms above the floor of uncompressed files 13
-go into finding the breast, 6 into its histogram and 5 into hashes.
+With the two virtual cores (AMD EPYC) nearly to itself, other small commands could not be kept away:
+uncompressed 1.69 (`dicom_voi` with a window) to 1.80 (percentiles of the breast), RLE 1.44; a
+second thread makes a shard 1.37, 1.46 and 1.88 times as fast in three runs. Beside other work JPEG
+lossless 1.2, JPEG-LS 1.1, JPEG 2000 1.0, HTJ2K 1.3; 44 times as fast as the usual way. Of the 25 ms
+above the floor of uncompressed files 13 go into finding the breast, 6 into its histogram and 5 into
+hashes.
 """
 
 from __future__ import annotations

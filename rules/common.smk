@@ -50,6 +50,8 @@ gc.freeze()
 
 try:
     PROJECT = load_project(config, Path(workflow.basedir), HOME)
+    # Changes that were declared to be without effect (`mammoshift accept`).
+    ACCEPTED = read_accepted(Path(RESULTS))
 except MammoshiftError as error:
     raise WorkflowError(str(error))
 
@@ -148,7 +150,8 @@ def weights_module(wildcards):
 
 def check_planned():
     """Raise an error that lists what the planned jobs need and is absent or wrong."""
-    from mammoshift.project.findings import Planned, check_inputs
+    from mammoshift.project import SAMPLE
+    from mammoshift.project.findings import Planned, errors_of
 
     planned = [(job.rule.name, job.wildcards) for job in workflow.dag.needrun_jobs()]
 
@@ -160,8 +163,9 @@ def check_planned():
         datasets=[dataset for (dataset,) in chosen("ingest_dataset", "dataset")],
         weights=[backbone for (backbone,) in chosen("convert_weights", "backbone")],
         arms=chosen("train_arm", "study", "arm"),
+        domains=chosen("make_cases", "study", "domain"),
     )
-    errors = [str(found) for found in check_inputs(PROJECT, needed) if found.level == "error"]
+    errors = errors_of(PROJECT, needed, SAMPLE)
     if errors:
         raise WorkflowError("Nothing was started. " + "\n".join(errors))
 
@@ -171,7 +175,7 @@ def accepted_changes(study):
     resolved = PROJECT.studies[study]
     arms = (getattr(arm, "backbone", None) for arm in resolved.arms.values())
     own = {"study": {study}, "dataset": {*resolved.datasets}, "backbone": {*arms}}
-    return described_changes(read_accepted(Path(RESULTS)), own)
+    return described_changes(ACCEPTED, own)
 
 
 def study_reports(wildcards=None):

@@ -10,10 +10,13 @@ import os
 import snakemake.workflow as host
 from snakemake.logging import logger
 from snakemake.persistence import MetadataRecord
+from snakemake_interface_executor_plugins.executors.real import RealExecutor
 
+from mammoshift.provenance.accepted import Accepted
 from mammoshift.provenance.bookkeeping import is_known, with_keys
 from mammoshift.provenance.fingerprint import definitions_of
 from mammoshift.provenance.planned import PLAN_FILE, write_plan
+from mammoshift.provenance.planned_parameters import tell_jobs
 
 
 def definitions(code):
@@ -25,12 +28,18 @@ def definitions(code):
 if workflow.is_main_process:
     if is_known(host.FilePersistence):
         host.FilePersistence = with_keys(
-            host.FilePersistence, MetadataRecord, Path(RESULTS), definitions
+            host.FilePersistence, MetadataRecord, Path(RESULTS), definitions, Accepted(ACCEPTED)
         )
     else:
         logger.warning(
             "This version of Snakemake keeps its records in a way that this project does not know: "
             "edits are seen as long as the folder .snakemake is there (docs/decisions/0005)"
+        )
+
+    if not tell_jobs(RealExecutor):
+        logger.warning(
+            "This version of Snakemake starts jobs in a way that this project does not know: do "
+            "not edit the configuration while jobs of a cluster run (docs/decisions/0005)"
         )
 
     if plan_file := os.environ.get(PLAN_FILE):

@@ -50,3 +50,7 @@ class DamagedFileError(MammoshiftError):
 
 class CodeChangedError(MammoshiftError):
     """The code of a job is no longer the one that the job was planned with."""
+
+
+class ParametersChangedError(MammoshiftError):
+    """The parameters of a job are no longer those that the job was planned with."""

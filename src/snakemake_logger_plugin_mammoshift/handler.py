@@ -32,6 +32,7 @@ CHATTER = (
 
 _SUBMITTED = "has been submitted with SLURM jobid"
 _SAID_BY_SUMMARY = "Exiting because a job execution failed"
+_STOPPED_BY_HAND = "Terminating processes on user request"
 _SUMMED_UP = "At least one job did not complete"
 _SHORT_REASONS = (
     ("Missing output files", "its output is not there"),
@@ -110,10 +111,15 @@ class LogHandler(LogHandlerBase):
             self._say("Nothing was planned: see the error above.")
         elif self.dry_run:
             self._say(self._counts("would run", "This was a dry run"))
-        elif self.run.total and (self.run.failed or self.run.finished == self.run.total):
+        elif self.run.total and self._has_an_end():
             for line in self.run.summary(now):
                 self._say(line, always=bool(self.run.failed))
         super().close()
+
+    def _has_an_end(self) -> bool:
+        """Tell whether how the run ended can be said: all is done, some failed, or a person did."""
+        run = self.run
+        return bool(run.failed or run.stopped or run.stopping or run.finished == run.total)
 
     def _take(self, record: logging.LogRecord) -> None:
         event = getattr(record, "event", None)
@@ -168,7 +174,9 @@ class LogHandler(LogHandlerBase):
     def _error(self, event: dict[str, Any]) -> None:
         self.broken = True
         text = str(event["msg"])
-        if "CalledProcessError" in text or (self.run.failed and _SUMMED_UP in text):
+        if "CalledProcessError" in text or (
+            (self.run.failed or self.run.stopped) and _SUMMED_UP in text
+        ):
             return
         self._say(text, always=not self.as_snakemake)
 
@@ -176,6 +184,7 @@ class LogHandler(LogHandlerBase):
         text = record.getMessage() if record.msg else ""
         mild = record.levelno <= logging.INFO
         self.broken |= record.levelno >= logging.ERROR
+        self.run.stopping |= text.startswith(_STOPPED_BY_HAND)
         if not text.strip() or (mild and is_chatter(text)) or text.startswith(_SAID_BY_SUMMARY):
             return
         if text.startswith("Nothing to be done"):

@@ -12,6 +12,9 @@ from snakemake_logger_plugin_mammoshift.merging import Finished
 FAILURES_SHOWN = 3
 LONGEST_LINE = 300
 _WITHOUT_WORK = frozenset({"all"})
+_STOPPED = ("stopped by signal 2 ", "KeyboardInterrupt")
+"""What the log of a job says that ended with the run, at Ctrl-C."""
+_SAVED = "its state is saved"
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,10 @@ class Run:
         Job id -> job.
     failed
         Job id -> failure; a job that is started again is none.
+    stopped
+        Names of the jobs that ended because a person stopped the run.
+    stopping
+        Whether a person has stopped the run.
     """
 
     began: float
@@ -44,6 +51,8 @@ class Run:
     done: dict[str, list[float]] = field(default_factory=dict)
     running: dict[int, RunningJob] = field(default_factory=dict)
     failed: dict[int, Failure] = field(default_factory=dict)
+    stopped: list[str] = field(default_factory=list)
+    stopping: bool = False
 
     @property
     def total(self) -> int:
@@ -77,10 +86,13 @@ class Run:
         return Finished(job, took)
 
     def fail(self, number: int, rule: str, logs: Sequence[str], message: str | None) -> str:
-        """Note a job that failed, and return its line."""
+        """Note a job that failed, or that a person stopped, and return its line."""
         job = self.running.pop(number, None)
         name = job.name if job is not None else rule.replace("_", " ")
         said = cause(tail(logs)) or ([message] if message else ["its log says nothing"])
+        if self.stopping or any(sign in said[0] for sign in _STOPPED):
+            self.stopped.append(name)
+            return shorter(f"stopped {name}{': its state is saved' if _SAVED in said[0] else ''}")
         self.failed[number] = Failure(name, tuple(said), next(iter(logs), ""))
         return shorter(f"FAILED {name}: {said[0]}")
 
@@ -138,10 +150,12 @@ class Run:
 
     def summary(self, now: float) -> list[str]:
         """Return how the run ended; after failures what failed, why, and what to do."""
+        if not self.failed and (self.stopped or self.stopping):
+            return self._stopped_by_hand()
         if not self.failed:
             done = "The 1 job is" if self.finished == 1 else f"All {self.finished} jobs are"
             return [f"{done} done, in {duration(now - self.began)}."]
-        kept = self.total - self.finished - len(self.failed)
+        kept = self.total - self.finished - len(self.failed) - len(self.stopped)
         were = "was" if kept == 1 else "were"
         waiting = f"; {kept} {were} not run, for want of what failed" if kept > 0 else ""
         done = f"{self.finished} {'is' if self.finished == 1 else 'are'} done"
@@ -159,6 +173,15 @@ class Run:
             "Mend what the message names and give the same command again: what is done stays done."
         )
         return lines
+
+    def _stopped_by_hand(self) -> list[str]:
+        """Return the end of a run that a person stopped."""
+        running = f", {len(self.stopped)} were running" if self.stopped else ""
+        return [
+            f"Stopped by you: {self.finished} of {self.total} jobs are done{running}.",
+            "Give the same command again: what is done stays done, and a training goes on from "
+            "where it was.",
+        ]
 
 
 def shorter(line: str) -> str:

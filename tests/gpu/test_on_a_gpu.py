@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from argparse import Namespace
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,13 +26,15 @@ sys.path.append(str(Path(__file__).parents[1] / "unit" / "training"))
 sys.path.append(str(Path(__file__).parents[2]))
 
 from benchmarks import training as benchmark
-from toy_training import request_for
+from toy_training import ToyImages, request_for
 
 from mammoshift.configuration.model import Backbone
+from mammoshift.errors import ConfigurationError
 from mammoshift.execution.determinism import deterministic_torch
 from mammoshift.execution.gpu_claim import claim_gpu, local_gpu_identifiers
 from mammoshift.execution.precision import computed_in
 from mammoshift.models.classifier import build_classifier, prepared
+from mammoshift.scoring.score import score_closely
 from mammoshift.training.loop import train_arm
 
 pytestmark = [
@@ -87,6 +90,47 @@ def test_exact_repeats_to_the_bit_and_fast_trains(tmp_path: Path, architecture: 
     assert all(torch.equal(tensor, two[name]) for name, tensor in one.items())
     fast = trained("fast", "fast")
     assert all(torch.isfinite(t).all() for t in fast.values() if t.is_floating_point())
+
+
+def test_compiled_trainings_repeat_to_the_bit(tmp_path: Path) -> None:
+    def trained(name: str) -> dict[str, torch.Tensor]:
+        request = request_for(tmp_path / name, compile=True, ema={"decay": 0.7})
+        execution = replace(request.execution, device="cuda", readers=2)
+        return train_arm(replace(request, execution=execution)).state
+
+    one, two = trained("one"), trained("two")
+    assert not any("_orig_mod" in name for name in one)
+    assert all(torch.equal(tensor, two[name]) for name, tensor in one.items())
+
+
+@pytest.fixture
+def crowded() -> Iterator[None]:
+    """Leave half a GiB of the GPU."""
+    torch.cuda.empty_cache()
+    total = torch.cuda.get_device_properties(0).total_memory
+    torch.cuda.set_per_process_memory_fraction(2**29 / total)
+    yield
+    torch.cuda.set_per_process_memory_fraction(1.0)
+
+
+@pytest.mark.usefixtures("crowded")
+def test_a_batch_that_does_not_fit_is_scored_in_halves() -> None:
+    device, size = torch.device("cuda"), (224, 224)
+    backbone = Backbone(architecture="resnet50", channels=1, mean=(0.25,), std=(0.25,))
+    model = prepared(build_classifier(backbone, size), device)
+    ids = [f"toy-{number}" for number in range(256)]
+    scored = score_closely([model], size, ToyImages(size), ids, len(ids), device)
+    assert scored.batch_size < len(ids)
+    few = score_closely([model], size, ToyImages(size), ids[:8], 8, device)
+    assert scored.logits[:, :8] == pytest.approx(few.logits, abs=1e-4)
+
+
+@pytest.mark.usefixtures("crowded")
+def test_a_training_that_does_not_fit_says_what_to_do(tmp_path: Path) -> None:
+    settings = {"architecture": "resnet50", "size": (512, 512), "batch_size": 32, "images": 64}
+    arguments = benchmark.argument_parser().parse_args([])
+    with pytest.raises(ConfigurationError, match=r"32 images of 512 x 512 .*batch_size"):
+        train_arm(benchmark.make_request(Namespace(**{**vars(arguments), **settings}), tmp_path))
 
 
 def test_a_killed_training_goes_on_and_ends_as_one_that_was_not(tmp_path: Path) -> None:

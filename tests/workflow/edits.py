@@ -50,6 +50,14 @@ def private_function_renamed(project: Project) -> None:
     path.write_text(text.replace("_repeated_permutations", "_again_and_again"), encoding="utf-8")
 
 
+def local_variable_renamed(project: Project) -> None:
+    """Give a local variable another name."""
+    path = project.folder / LIBRARY / "training" / "sampler.py"
+    text = path.read_text(encoding="utf-8")
+    assert text.count("rounds") == 2
+    path.write_text(text.replace("rounds", "turns"), encoding="utf-8")
+
+
 def new_module(what: str) -> Edit:
     """Add what the project may grow by."""
     file, text = MODULES[what]

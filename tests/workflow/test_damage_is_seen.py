@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -135,18 +136,34 @@ def test_a_flipped_bit_in_what_is_beside_the_results_is_named(results: Path, pat
         file.write_bytes(sound)
 
 
-def test_the_command_names_the_file_and_what_mends_it(project: Project) -> None:
+def test_commands_that_verify_and_why_print_mend_as_they_are(project: Project) -> None:
     sound = project.mammoshift("verify", "--raw")
     assert sound.returncode == 0, sound.stderr
     assert sound.stdout.endswith("files are what was written.\n")
+    model = project.folder / "results/small/plain/seed-0/fold-0/model.safetensors"
+    model.unlink()
+    given = ("--configfile", "config/config.yaml")
+    (said,) = project.mammoshift("why", *given).stdout.splitlines()
+    path = model.relative_to(project.folder)
+    command = f"snakemake {path} --force --configfile config/config.yaml"
+    assert f"{path}; `{command}` makes it again" in said
+    _execute(project, command)
+    assert model.is_file()
     table = project.folder / "results" / "small" / "tables" / "metrics.csv"
     table.write_bytes(table.read_bytes().replace(b"auc", b"auk", 1))
-    done = project.mammoshift("verify", "results/small/tables")
+    done = project.mammoshift("verify", "results/small/tables", *given)
     assert done.returncode == 1
-    name = "results/small/tables/metrics.csv"
-    assert done.stdout == (
-        f"{name}: is not what was written. To mend it: delete it (`rm {name}`) and run again\n"
-    )
+    name = table.relative_to(project.folder)
+    found = re.fullmatch(rf"{name}: is not what was written. To mend it: `(.+)`\n", done.stdout)
+    assert found is not None
     assert re.fullmatch(
         r"Error: 1 of \d+ files are not as they should be; see above\n", done.stderr
     )
+    _execute(project, found[1])
+    again = project.mammoshift("verify")
+    assert again.returncode == 0, again.stdout
+
+
+def _execute(project: Project, command: str) -> None:
+    environment = project.environment()
+    subprocess.run(command, shell=True, cwd=project.folder, env=environment, check=True)

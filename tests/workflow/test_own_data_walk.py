@@ -50,6 +50,10 @@ def test_from_a_folder_to_the_report(tmp_path: Path) -> None:
     console = said[-1].splitlines()
     assert len(console) <= 150
     assert max(map(len, console)) <= 160
+    for command in blocks()[2].splitlines():
+        assert "Cases of the study clinic: clinic (test, by image" in follow(
+            command, project, clinic
+        )
 
 
 @pytest.mark.slow
@@ -65,10 +69,16 @@ def test_real_films_as_a_hospital_of_ones_own(tmp_path: Path, shared_data: Path)
 
 def commands() -> list[str]:
     """Return the commands of the page's second block; the first prepares the shell."""
-    prepared, walk = re.findall(r"^```bash\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    assert FOLDER in prepared
+    assert FOLDER in blocks()[0]
     assert f"`{REPORT}`" in PAGE
-    return walk.splitlines()
+    return blocks()[1].splitlines()
+
+
+def blocks() -> list[str]:
+    """Return the shell blocks of the page; the third asks more of the results."""
+    found = re.findall(r"^```bash\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    assert len(found) == 3
+    return found
 
 
 def assert_what_is_wrong_is_said_before_the_first_job(
@@ -152,7 +162,7 @@ def write_mias_clinic(archive: Path, folder: Path) -> Path:
     for text in (archive / "Info.txt").read_text(encoding="latin-1").splitlines():
         if found := line.match(text):
             number, severity = int(found[1]), found[2] or "N"
-            worst[number] = max(worst.get(number, ""), severity, key="NBM".find)
+            worst[number] = max(worst.get(number, "N"), severity, key="NBM".find)
     rows = ["file,patient,side,severity"]
     for number, severity in sorted(worst.items()):
         name = f"mdb{number:03}.pgm"

@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import edits
 import pytest
@@ -131,3 +132,38 @@ def test_a_job_whose_code_was_edited_after_planning_writes_nothing(project: Proj
     (log,) = project.folder.glob("logs/small/plain/seed-0/fold-0/train_arm.log")
     assert "the code of train_arm.py changed while the study ran" in log.read_text()
     assert not model.exists()
+
+
+def test_a_job_elsewhere_whose_parameters_were_edited_after_planning_writes_nothing(
+    project: Project,
+) -> None:
+    """Jobs on a cluster read the configuration anew, and others of it may change no result."""
+    plain, started = (
+        f"results/small/{arm}/seed-0/fold-0/model.json" for arm in ("plain", "started")
+    )
+    before = (project.folder / plain).read_bytes()
+    for record in (plain, started):
+        (project.folder / record).unlink()
+    kept = sorted(project.folder.glob("results/kept/??/*"))
+    study = project.folder / "config/studies/small.yaml"
+    planned = study.read_text()
+    edits.study(title="Another title")(project)
+    edits.arm("started", training={"batch_size": 4})(project)
+    study.rename(project.folder / "edited.yaml")
+    study.write_text(planned)
+    # Called when all is planned and nothing has started.
+    edit = 'Path("edited.yaml").replace("config/studies/small.yaml")'
+    before_all = "def check_planned():\n"
+    project.edit("rules/common.smk", before_all, f"{before_all}    {edit}\n")
+    library = project.environment()["PYTHONPATH"]
+    path = os.pathsep.join([library, str(Path(__file__).with_name("executors"))])
+    apart = ("--executor", "apart", "--jobs", "2", "--seconds-between-status-checks", "1")
+    done = project.snakemake(
+        *apart, "--keep-going", plain, started, extra={"PYTHONPATH": path}, check=False
+    )
+    assert done.returncode
+    log = project.folder / "logs/small/started/seed-0/fold-0/train_arm.log"
+    assert "train_arm: arm: not what was planned" in log.read_text()
+    assert not (project.folder / started).exists()
+    assert sorted(project.folder.glob("results/kept/??/*")) == kept
+    assert (project.folder / plain).read_bytes() == before

@@ -99,7 +99,16 @@ TEXTS = Part(
             ),
         ),
         _row("a private function renamed", e.private_function_renamed),
+        _row("a local variable renamed", e.local_variable_renamed),
         _row("functions in another order", e.order_of_functions),
+        _row(
+            "an unused import of Python's own",
+            e.replaced("statistics/auc.py", "from dataclasses", "import json\nfrom dataclasses"),
+        ),
+        _row(
+            "how far ahead images are read",
+            e.replaced("execution/readers.py", "AHEAD = 2", "AHEAD = 3"),
+        ),
         _row(
             "a new function where training errors are",
             e.replaced("errors.py", "class A", "def new():\n    pass\n\n\nclass A"),

@@ -13,7 +13,8 @@ def paths(files):
     return tuple(Path(file) for file in files)
 
 
-with running(snakemake, also=[Path(snakemake.output[0]).parent]):
+templates = {Path(snakemake.params.assets): snakemake.params.templates}
+with running(snakemake, also=[Path(snakemake.output[0]).parent], read=templates):
     files = snakemake.input
     records = {Run.of_path(path.parent): path for path in paths(files.records)}
     runs = {Run.of_path(path.parent): path for path in paths(files.histories)}

@@ -16,10 +16,12 @@ from mammoshift.application.pictures import overlay, write_picture
 from mammoshift.application.preparing import Prepared, prepare
 from mammoshift.application.scores import Score, Scoring, file_text, read_logit
 from mammoshift.execution.determinism import deterministic_torch
+from mammoshift.execution.device import enough_memory
 from mammoshift.execution.readers import BatchLoader
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
 _LONGEST = 100
+LESS_MEMORY = "give a smaller --batch-size, or --device cpu"
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,10 @@ def explain_files(
         arrays = [one.array for one in usable if one.array is not None]
         drawn: dict[int, Explained] = {}
         if arrays:
-            with deterministic_torch(scoring.device, training.threads, "fast"):
+            with (
+                deterministic_torch(scoring.device, training.threads, "fast"),
+                enough_memory("heat maps", len(arrays), scoring.recipe.size, LESS_MEMORY),
+            ):
                 found = [heat_maps(m, s, arrays) for m, s in zip(models, sources, strict=True)]
             heat = np.stack([one for one, _ in found]).mean(axis=0)
             logits = np.stack([one for _, one in found]).mean(axis=0)

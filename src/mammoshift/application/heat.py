@@ -8,7 +8,8 @@ channels, at the last map, or at the tokens that the last block normalises.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 
 from mammoshift.application.attention import has_open_attention, token_relevance
 from mammoshift.errors import ConfigurationError
-from mammoshift.models.classifier import Classifier, unit_intensities
+from mammoshift.models.classifier import FLIPPED_AXES, Classifier, unit_intensities
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,20 +85,43 @@ def heat_maps(
     -------
     heat
         [N, rows, columns], each map from 0 to 1, its largest value; all 0 where nothing speaks
-        for the positive class.
+        for the positive class. Of a model that is applied to flips of an image, the mean of their
+        maps, each laid back on the image.
     logits
         [N].
     """
-    from captum.attr import LayerGradCam, LayerGradientXActivation
-
     device = classifier.mean.device
     images = unit_intensities(torch.from_numpy(np.stack(arrays))).to(device)
+    with torch.no_grad():
+        logits = classifier(images).logit.double().cpu().numpy()
+    with _one_by_one(classifier) as flips:
+        # Images have an axis of channels, and maps have none.
+        maps = [
+            _maps(classifier, source, images.flip(axes)).flip([axis - 1 for axis in axes])
+            for axes in flips
+        ]
+    mean = torch.stack(maps).mean(dim=0)
+    return _spread(mean.float().cpu().numpy(), arrays[0].shape), logits
+
+
+@contextmanager
+def _one_by_one(classifier: Classifier) -> Iterator[tuple[tuple[int, ...], ...]]:
+    """Have a classifier take images as they are; give the axes that it flips them along."""
+    flips = classifier.flips
+    classifier.flips = None
+    try:
+        yield ((),) if flips is None else FLIPPED_AXES[flips]
+    finally:
+        classifier.flips = flips
+
+
+def _maps(classifier: Classifier, source: HeatSource, images: Tensor) -> Tensor:
+    """Return the maps (N, rows, columns) of images, in the grid of the source."""
+    from captum.attr import LayerGradCam, LayerGradientXActivation
 
     def logit(inputs: Tensor) -> Tensor:
         return classifier(inputs).logit
 
-    with torch.no_grad():
-        logits = logit(images).double().cpu().numpy()
     if source.attention:
         # The attention of one block is tokens by tokens; images one by one keep it small.
         maps = torch.cat([token_relevance(classifier, one) for one in images.split(1)])
@@ -110,7 +134,7 @@ def heat_maps(
         maps = _tensor(found).sum(dim=-1)
         if source.grid is not None:
             maps = _on_grid(maps, source, classifier)
-    return _spread(maps.detach().float().cpu().numpy(), arrays[0].shape), logits
+    return maps.detach()
 
 
 def _on_grid(values: Tensor, source: HeatSource, classifier: Classifier) -> Tensor:

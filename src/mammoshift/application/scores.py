@@ -118,32 +118,20 @@ def score_files(files: Iterable[Path], scoring: Scoring) -> Iterator[Score]:
 
 
 def logits_of(arrays: Sequence[NDArray[np.uint16]], scoring: Scoring) -> Scored:
-    """Return the logits of the models, (K, N), for N arrays of their input size.
-
-    Raises
-    ------
-    ConfigurationError
-        If the batch does not fit into the memory of the GPU.
-    """
+    """Return the logits of the models, (K, N), for N arrays; errors as in `score_closely`."""
     training = scoring.applied.record.arm.training
     classifiers = [model.classifier for model in scoring.applied.models]
     names = [str(place) for place in range(len(arrays))]
-    try:
-        with deterministic_torch(scoring.device, training.threads, training.determinism):
-            return score_closely(
-                classifiers,
-                scoring.recipe.size,
-                _Arrays(arrays),
-                names,
-                max(1, len(arrays)),
-                scoring.device,
-                readers=0,
-            )
-    except torch.OutOfMemoryError:
-        raise ConfigurationError(
-            f"a batch of {len(arrays)} images does not fit into the GPU's memory; give a smaller "
-            "--batch-size"
-        ) from None
+    with deterministic_torch(scoring.device, training.threads, training.determinism):
+        return score_closely(
+            classifiers,
+            scoring.recipe.size,
+            _Arrays(arrays),
+            names,
+            max(1, len(arrays)),
+            scoring.device,
+            readers=0,
+        )
 
 
 def _scores(batch: Sequence[Prepared], scoring: Scoring) -> Iterator[Score]:

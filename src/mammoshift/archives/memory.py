@@ -10,14 +10,16 @@ and times alone decide whether a file is looked at:
 
 The state of a file that nobody changed is thus the same before and after the ingest job hashed
 it, and touching changes nothing, while a change of content is seen whatever the size. The memory
-lies beside the results that it belongs to: without it, results would be compared by path and
-size alone.
+lies beside the results that it belongs to and carries a checksum. Without it results would be
+compared by path and size alone, so that an archive that was ingested and whose memory is gone or
+damaged has a state of its own, and is ingested again.
 
 Standard library only: this is imported while Snakemake parses.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
@@ -77,7 +79,8 @@ class ContentMemory:
             }
             looks = _read(file) | news
             rows = {p: [k.size, k.mtime_ns, k.key, k.first] for p, k in sorted(looks.items())}
-            write_text_atomically(file, json.dumps({"files": rows}))
+            text = json.dumps({"files": rows})
+            write_text_atomically(file, f"{_checksum(text)}\n{text}")
 
     def key(self, root: Path, path: str) -> str:
         """Return the content key of a file, which is read only when it looks changed.
@@ -189,7 +192,14 @@ def changed_files(
 
 def _read(file: Path) -> dict[str, Look]:
     try:
-        content: Any = json.loads(file.read_text(encoding="utf-8"))
+        checksum, _, text = file.read_text(encoding="utf-8").partition("\n")
+        if checksum != _checksum(text):
+            return {}
+        content: Any = json.loads(text)
         return {path: Look(*row) for path, row in content["files"].items()}
     except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         return {}
+
+
+def _checksum(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -12,6 +12,10 @@ from mammoshift.archives.memory import NAME, ContentMemory
 from mammoshift.configuration.load import Project
 from mammoshift.files import sha256_of_file, write_text_atomically
 
+MANIFEST = "manifest.parquet"
+"""What lies beside the memory of an archive that was ingested."""
+FORGOTTEN = "forgotten"
+"""State of such an archive whose memory is gone: nobody knows what its files were."""
 CACHE = Path(".snakemake") / "mammoshift"
 
 
@@ -58,6 +62,8 @@ def listing_state(root: Path, memory_file: Path, links_may_leave: bool = True) -
         return "absent"
     files = list(iterate_files(root, links_may_leave))
     memory = ContentMemory.read(memory_file)
+    if not memory.looks and memory_file.with_name(MANIFEST).is_file():
+        return FORGOTTEN
     memory.catch_up(root, files)
     digest = hashlib.sha256()
     for file in files:

@@ -66,13 +66,13 @@ def _is_meant(one: Reasons, target: str) -> bool:
 
 def _acceptance(one: Reasons, because: str) -> Acceptance | None:
     """Return what stands for what, None where no parameter of a finished result changed."""
-    from mammoshift.provenance.accepted import Acceptance, Standing, now, value_digest
+    from mammoshift.provenance.accepted import Acceptance, Standing, now
 
     if one.key is None:
         return None
     before = one.key.parameters
     standing = {
-        name: Standing(value_digest(value), before[name])
+        name: Standing(value, before[name])
         for name, value in one.job.parameters.items()
         if name in before and repr(before[name]) != repr(value)
     }

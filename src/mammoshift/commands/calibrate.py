@@ -27,8 +27,8 @@ def calibrate(
     fit_on: Annotated[
         Path | None,
         typer.Option(
-            help="Fit on this table (the source's validation cases) and apply to TABLE. "
-            "Cross-fitted maps of TABLE itself are reported in any case."
+            help="Fit on this table (the source's validation cases; of a study's folder they are "
+            "taken) and apply to TABLE. Cross-fitted maps of TABLE itself are reported in any case."
         ),
     ] = None,
     scores: Annotated[
@@ -69,7 +69,7 @@ def calibrate(
     reported = as_logits(read_curves(table, cluster, arm, seed), scores)
     source = None
     if fit_on is not None:
-        source = as_logits(read_curves(fit_on, cluster, arm, seed), scores)
+        source = as_logits(read_curves(fit_on, cluster, arm, seed, validation=True), scores)
         refuse_shared_cases(reported, source, "--fit-on", other_patients)
     report = calibrate_table(reported, source, wishes)
     report.settings["scores"] = scores or "logit"

@@ -121,7 +121,7 @@ def calibrate_table(
     Raises
     ------
     TableError
-        If a source's temperature or Platt map cannot be fitted.
+        If a source's temperature or Platt map cannot be fitted; of a study it is a row instead.
     """
     report = CalibrationReport(
         {
@@ -156,7 +156,7 @@ def _from_source(
     """Apply the maps that the source's cases give, and keep their rows in the report."""
     given = source.curve_like(part, "--fit-on")
     fitted: dict[str, FittedMap | str] = source_maps(
-        given, str(source.path), wishes.maps, wishes.prevalence
+        given, str(source.path), wishes.maps, wishes.prevalence, own_labels=source.log_odds
     )
     try:
         shift = estimate_prior_shift(
@@ -183,7 +183,12 @@ def _from_source(
 
 
 def source_maps(
-    source: Curve, where: str, maps: Sequence[str], prevalence: float | None = None
+    source: Curve,
+    where: str,
+    maps: Sequence[str],
+    prevalence: float | None = None,
+    *,
+    own_labels: bool = False,
 ) -> dict[str, FittedMap | str]:
     """Fit the maps `<map>_source`, and `prior_shift` where the prevalence is known.
 
@@ -197,6 +202,8 @@ def source_maps(
         Names in `FITS`; one of `NEED_MANY` that cannot be fitted is the reason instead.
     prevalence
         Share of positives at the target.
+    own_labels
+        Whether the labels cannot be reversed; what cannot be fitted is then the reason instead.
 
     Raises
     ------
@@ -212,7 +219,7 @@ def source_maps(
         try:
             found[f"{name}_source"] = FITS[name](source.scores, source.labels)
         except StatisticsError as error:
-            if name not in NEED_MANY:
+            if name not in NEED_MANY and not own_labels:
                 raise TableError(f"{where}: columns label and score: {error}") from error
             found[f"{name}_source"] = str(error)
     if prevalence is not None:

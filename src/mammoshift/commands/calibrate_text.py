@@ -21,6 +21,8 @@ from mammoshift.commands.text_tables import (
 
 MEASURED = ("auc", "nll", "brier", "in_the_large", "slope", "ece", "ece_null_mean", "ece_null_high")
 """Columns that are averaged where every seed would not fit on a screen."""
+NAMED = 3
+"""So many rows are named before a note that they share; of more only their number."""
 OF_LABELS = (
     "Probabilities are those of label 1 as this table defines it, at its share of positives: where "
     "positives were sampled or mean something else, calibration does not carry over"
@@ -60,17 +62,23 @@ def print_report(report: CalibrationReport, console: Console) -> None:
         note = "; ".join(filter(None, (note, f"--json FILE writes the {len(report.maps)} maps")))
     if report.budget:
         _print_budget(report, console, percent)
-    missing = [
-        f"{titled(row, 'variant', report.measures)}: {row['note']}"
-        for row in report.measures
-        if row["note"]
-    ]
-    maps = [
-        f"{titled(row, 'variant', report.maps)}: {row['note']}"
-        for row in report.maps
-        if row["note"]
-    ]
-    print_notes(console, [*missing, *maps, note, OF_LABELS, report.settings["note"]])
+    said = [*_notes_of(report.measures), *_notes_of(report.maps)]
+    print_notes(console, [*said, note, OF_LABELS, report.settings["note"]])
+
+
+def _notes_of(rows: Sequence[Row]) -> list[str]:
+    """Return each note of some rows once, with the rows that it is of."""
+    owners: dict[str, list[str]] = {}
+    for row in rows:
+        if row["note"]:
+            owners.setdefault(row["note"], []).append(titled(row, "variant", rows))
+    return [f"{_listed(names, len(rows))}: {note}" for note, names in owners.items()]
+
+
+def _listed(names: Sequence[str], of: int) -> str:
+    if len(names) <= NAMED:
+        return ", ".join(names)
+    return f"{len(names)} of {of} rows, {names[0]} the first"
 
 
 def _measured(row: Row, rows: Sequence[Row]) -> tuple[str | None, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,12 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mammoshift.commands.options import SettingsOption, read_project
+from mammoshift.project import SAMPLE
 
 if TYPE_CHECKING:
     from mammoshift.configuration.load import Project
     from mammoshift.project.findings import Finding
-
-SAMPLE = 8
 
 
 def check(
@@ -53,7 +51,7 @@ def _findings(project: Project, names: list[str], sample: int, time: bool) -> It
     from mammoshift.configuration.remarks import remarks_on
     from mammoshift.configuration.result_leaves import report_settings
     from mammoshift.project.findings import Finding, check_inputs, everything
-    from mammoshift.project.sample import check_cases, check_images, check_patients
+    from mammoshift.project.sample import check_contents, check_patients
 
     planned = everything(project, names)
     failed = False
@@ -63,10 +61,8 @@ def _findings(project: Project, names: list[str], sample: int, time: bool) -> It
     for study in names:
         for said in remarks_on(report_settings(project, study)):
             yield Finding("warning", f"study {study}", said)
-    for dataset in planned.datasets:
-        yield from check_images(project, dataset, sample)
+    yield from check_contents(project, planned, sample)
     for study in names:
-        yield from check_cases(project, study)
         yield from check_patients(project, study)
     yield from _costs(project, names, time and not failed)
 
@@ -75,7 +71,7 @@ def _costs(project: Project, names: list[str], measure: bool) -> Iterator[Findin
     """Yield what the studies will take of the disk, and of this machine's time."""
     from mammoshift.planning.plan import plan_study
     from mammoshift.planning.throughput import THROUGHPUT
-    from mammoshift.project.findings import Finding
+    from mammoshift.project.findings import Finding, results_folder
 
     throughput = dict(THROUGHPUT)
     if measure:
@@ -84,17 +80,13 @@ def _costs(project: Project, names: list[str], measure: bool) -> Iterator[Findin
         throughput = measured(project, names)
     plans = [plan_study(project, name, throughput) for name in names]
     needed = sum((plan.pixel_bytes or 0) + (plan.model_bytes or 0) for plan in plans)
-    results = Path(project.settings.pathvars.get("results", "results"))
-    there = next(path for path in (results.resolve(), *results.resolve().parents) if path.exists())
-    free = shutil.disk_usage(there).free
-    if not os.access(there, os.W_OK):
-        said = f"{there}: you may not write here; set `pathvars: results` to another folder"
-        yield Finding("error", "disk", said)
-    level = "error" if needed > free else "ok"
+    results = project.settings.pathvars.get("results", "results")
+    free = shutil.disk_usage(results_folder(project)).free
     unknown = any(plan.pixel_bytes is None for plan in plans)
-    at_least = "at least " if unknown else ""
+    said = f"{'at least ' if unknown else ''}{_size(needed)} for {results}"
+    short = "; enough only if most of it is there already" if needed > free else ""
     yield Finding(
-        level, "disk", f"{at_least}{_size(needed)} for {results}, where {_size(free)} are free"
+        "warning" if short else "ok", "disk", f"{said}, where {_size(free)} are free{short}"
     )
     for plan in plans:
         if plan.training_hours is None or plan.scoring_hours is None:

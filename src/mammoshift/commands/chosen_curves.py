@@ -15,8 +15,9 @@ import typer
 from numpy.typing import NDArray
 from scipy.special import logit
 
-from mammoshift.commands.options import INDEPENDENCE, Row
-from mammoshift.contracts.external_predictions import DatasetScores, read_external_predictions
+from mammoshift.commands.options import Row, note_of
+from mammoshift.commands.scores_of_a_study import read_scores, refuse_other_scale
+from mammoshift.contracts.external_predictions import DatasetScores
 from mammoshift.contracts.prediction_file import quoted
 from mammoshift.contracts.shared_cases import IdentifiedScores, overlap
 from mammoshift.errors import TableError
@@ -89,6 +90,8 @@ class CurveTable:
     parts: tuple[Curve, ...]
     cluster_column: str | None
     warning: str = ""
+    log_odds: bool = False
+    note: str = ""
 
     @property
     def curves(self) -> tuple[tuple[str, str | None], ...]:
@@ -106,7 +109,7 @@ class CurveTable:
             "cluster": self.cluster_column,
             "level": level,
             "warning": self.warning,
-            "note": "" if self.cluster_column else INDEPENDENCE,
+            "note": note_of(self.note, self.cluster_column),
         }
 
     def where(self, part: Curve) -> str:
@@ -123,17 +126,15 @@ class CurveTable:
         TableError
             If the table has several datasets, or lacks the arm and seed; it names `option`.
         """
-        names = list(dict.fromkeys(part.dataset for part in self.parts))
+        own = [part for part in self.parts if (part.arm, part.seed) == (other.arm, other.seed)]
+        names = list(dict.fromkeys(part.dataset for part in own or self.parts))
         if len(names) > 1:
             raise TableError(
                 f"{self.path}: column dataset: {len(names)} datasets "
                 f"({', '.join(str(name) for name in names)}); {option} needs a table with one"
             )
-        if len(self.curves) == 1:
-            return self.parts[0]
-        for part in self.parts:
-            if (part.arm, part.seed) == (other.arm, other.seed):
-                return part
+        if own or len(self.curves) == 1:
+            return (own or self.parts)[0]
         raise TableError(
             f"{self.path}: {option} has no scores of {curve_text(other.arm, other.seed)}; it has "
             f"{', '.join(curve_text(*curve) for curve in self.curves)}. Choose with --arm, or add "
@@ -197,16 +198,24 @@ def refuse_shared_cases(
 
 
 def read_curves(
-    path: Path, cluster: str | None = None, arm: str | None = None, seed: str | None = None
+    path: Path,
+    cluster: str | None = None,
+    arm: str | None = None,
+    seed: str | None = None,
+    *,
+    validation: bool = False,
 ) -> CurveTable:
     """Read a table and choose its curves: all of them, or those of one arm, of one seed.
+
+    Of a study's folder `validation` takes the validation cases in the place of those that are
+    reported.
 
     Raises
     ------
     TableError
-        If the table cannot be used (see `read_external_predictions`), or has no such arm or seed.
+        If the table cannot be used (see `read_scores`), or has no such arm or seed.
     """
-    predictions = read_external_predictions(path, cluster, single_arm=True)
+    predictions = read_scores(path, cluster, single_arm=True, validation=validation)
     curves = dict.fromkeys(curve for part in predictions.datasets for curve in part.curves)
     _check_there(path, "arm", arm, dict.fromkeys(name for name, _ in curves))
     curves = [curve for curve in curves if arm is None or curve[0] == arm]
@@ -218,7 +227,13 @@ def read_curves(
         for curve in curves
         if curve in part.curves
     )
-    return CurveTable(path, parts, predictions.cluster_column)
+    return CurveTable(
+        path,
+        parts,
+        predictions.cluster_column,
+        log_odds=predictions.log_odds,
+        note=predictions.note,
+    )
 
 
 def as_logits(table: CurveTable, scores: str | None) -> CurveTable:
@@ -246,6 +261,9 @@ def as_logits(table: CurveTable, scores: str | None) -> CurveTable:
         )
     if scores is not None and scores not in SCALES:
         raise typer.BadParameter(f"{scores!r}: the scores are one of {', '.join(SCALES)}")
+    if table.log_odds:
+        refuse_other_scale(scores)
+        return table
     if scores != "probability":
         low, high = -LARGEST_LOGIT, LARGEST_LOGIT
         wrong = f"is beyond {high:g} and no log-odds; divide the scores by a constant"

@@ -43,8 +43,8 @@ def compare(
     table: Annotated[
         Path,
         typer.Argument(
-            help="CSV or Parquet with case_id, label, arm, score "
-            "and optionally seed, patient_id, dataset."
+            help="CSV or Parquet with case_id, label, arm, score and optionally seed, "
+            "patient_id, dataset; or the folder of a study's results."
         ),
     ],
     reference: Annotated[
@@ -92,8 +92,8 @@ def compare(
     from mammoshift.commands.compare_report import Wishes
     from mammoshift.commands.compare_rows import compare_predictions
     from mammoshift.commands.compare_text import print_everything, print_headline
+    from mammoshift.commands.scores_of_a_study import read_scores
     from mammoshift.commands.text_tables import result_console
-    from mammoshift.contracts.external_predictions import read_external_predictions
 
     if margin is not None and not 0.0 < margin < 1.0:
         raise typer.BadParameter(f"{margin}: the margin is a loss between 0 and 1")
@@ -120,7 +120,7 @@ def compare(
         roc,
     )
     predictions, warning = _on_scale(
-        read_external_predictions(table, cluster), scores, table.name, metric in NEED_LOGITS
+        read_scores(table, cluster), scores, table.name, metric in NEED_LOGITS
     )
     report = compare_predictions(predictions, wishes, table.name)
     report.settings["warning"] = warning
@@ -180,9 +180,13 @@ def _on_scale(
         as_probable_logits,
         look_like_probabilities,
     )
+    from mammoshift.commands.scores_of_a_study import refuse_other_scale
 
     if scores is not None and scores not in SCORES:
         raise typer.BadParameter(f"{scores!r}: the scores are one of {', '.join(SCORES)}")
+    if predictions.log_odds:
+        refuse_other_scale(scores)
+        return predictions, ""
     if scores == "probability":
         parts = tuple(
             replace(part, scores=as_probable_logits(part.scores, f"{table}, column score"))

@@ -22,7 +22,7 @@ from mammoshift.commands.compare_report import (
     with_verdicts,
 )
 from mammoshift.commands.compare_roc import roc_rows
-from mammoshift.commands.options import FEW_PATIENTS, INDEPENDENCE, Row
+from mammoshift.commands.options import FEW_PATIENTS, Row, note_of
 from mammoshift.contracts.external_predictions import DatasetScores, ExternalPredictions
 from mammoshift.contracts.shared_cases import overlap
 from mammoshift.errors import StatisticsError, TableError
@@ -41,12 +41,14 @@ from mammoshift.statistics.curve_values import (
     difference_of_arms,
     mean_of_arm,
     mean_over_datasets,
+    share_of_arm,
 )
 from mammoshift.statistics.distributions import critical_value
 from mammoshift.statistics.estimates import FEW_CLUSTERS
 from mammoshift.statistics.intervals import logit_interval
 from mammoshift.statistics.meta_analysis import equal_weights, random_effects, weighted_stouffer
 from mammoshift.statistics.multiplicity import Correction, adjust
+from mammoshift.statistics.shares import Share
 
 NO_VARIANCE = "no interval: the variance estimate is zero"
 
@@ -72,7 +74,7 @@ def compare_predictions(predictions: ExternalPredictions, wishes: Wishes, table:
             **wishes.described,
             "cluster": predictions.cluster_column,
             "warning": "",
-            "note": "; ".join([*([] if predictions.cluster_column else [INDEPENDENCE]), *alike]),
+            "note": note_of(predictions.note, predictions.cluster_column, *alike),
         },
         *([] for _ in range(8)),
     )
@@ -137,7 +139,7 @@ def _add_metric(report: Report, part: DatasetScores, values: CurveValues, wishes
     few = FEW_PATIENTS if fewest < FEW_CLUSTERS else ""
     for arm, own in arms.items():
         test = mean_of_arm(values, own, wishes.level)
-        low, high = _limits(test, metric.bounded, wishes.level)
+        low, high = _limits(test, share_of_arm(values, own), metric.bounded, wishes.level)
         several = len(own) > 1 and test.estimate is not None
         sd = float(values.values[own].std(ddof=1)) if several else None
         row = {"dataset": part.dataset, "arm": arm, "seeds": len(own), "value": test.estimate}
@@ -146,7 +148,7 @@ def _add_metric(report: Report, part: DatasetScores, values: CurveValues, wishes
         report.arms.append({**row, **limits, "note": note, **sizes})
     for k, (arm, seed) in enumerate(part.curves):
         test = mean_of_arm(values, [k], wishes.level, seeds_random=False)
-        low, high = _limits(test, metric.bounded, wishes.level)
+        low, high = _limits(test, share_of_arm(values, [k]), metric.bounded, wishes.level)
         row = {
             "dataset": part.dataset,
             "arm": arm,
@@ -179,8 +181,12 @@ def _of_a_mean(note: str) -> str:
     return "; ".join(dict.fromkeys(parts))
 
 
-def _limits(test: Combined, bounded: bool, level: float) -> tuple[float | None, float | None]:
-    """Return the interval of a mean: of a share on the logit scale, none at 0 and 1."""
+def _limits(
+    test: Combined, share: Share | None, bounded: bool, level: float
+) -> tuple[float | None, float | None]:
+    """Return the interval of a mean, of a bounded one that is no share on the logit scale."""
+    if share is not None:
+        return share.interval(level)
     if not bounded or test.estimate is None or test.se is None:
         return test.ci_low, test.ci_high
     if test.se == 0.0:

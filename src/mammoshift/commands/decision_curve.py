@@ -26,7 +26,7 @@ def decision_curve(
         list[Path],
         typer.Argument(
             help="CSV or Parquet tables with case_id, label, score and optionally arm, seed, "
-            "patient_id, dataset; each is reported by itself."
+            "patient_id, dataset, or folders of a study's results; each is reported by itself."
         ),
     ],
     thresholds: Annotated[

@@ -27,7 +27,10 @@ def operating_point(
     table: TableArgument,
     threshold_from: Annotated[
         Path | None,
-        typer.Option(help="Choose the threshold on this table (source validation cases)."),
+        typer.Option(
+            help="Choose the threshold on this table (source validation cases; of a study's "
+            "folder they are taken)."
+        ),
     ] = None,
     threshold: Annotated[
         float | None, typer.Option(help="Use this threshold, on the scale of the scores.")
@@ -64,7 +67,7 @@ def operating_point(
     reported = read_curves(table, cluster, arm, seed)
     validation = None
     if threshold_from is not None:
-        validation = read_curves(threshold_from, cluster, arm, seed)
+        validation = read_curves(threshold_from, cluster, arm, seed, validation=True)
         refuse_shared_cases(reported, validation, "--threshold-from", other_patients)
     report = operating_points_of_table(
         reported,

@@ -27,7 +27,10 @@ Row = dict[str, Any]
 
 TableArgument = Annotated[
     Path,
-    typer.Argument(help="CSV or Parquet with case_id, label, score and optionally patient_id."),
+    typer.Argument(
+        help="CSV or Parquet with case_id, label, score and optionally patient_id; or the folder "
+        "of a study's results."
+    ),
 ]
 ClusterOption = Annotated[
     str | None,
@@ -67,6 +70,12 @@ SettingsOption = Annotated[
 ]
 FolderOption = Annotated[Path, typer.Option(help="Folder of the workflow.")]
 LevelOption = Annotated[float, typer.Option(help="Level of the confidence intervals.")]
+
+
+def note_of(cases: str, cluster: str | None, *more: str) -> str:
+    """Return in one text where cases are from, whether patients group them, and what else."""
+    independent = "" if cluster else INDEPENDENCE
+    return "; ".join(filter(None, (cases, independent, *more)))
 
 
 def checked_level(level: float) -> float:

@@ -22,8 +22,8 @@ def sample_size(
     pilot: Annotated[
         Path | None,
         typer.Argument(
-            help="A pilot table as for `compare`: AUCs, prevalence, correlation, images of a "
-            "patient and spread of seeds are taken from it."
+            help="A pilot table or study as for `compare`: AUCs, prevalence, correlation, images "
+            "of a patient and spread of seeds are taken from it."
         ),
     ] = None,
     reference: Annotated[
@@ -70,8 +70,8 @@ def sample_size(
     """Plan a study: from numbers, or from a pilot table."""
     from mammoshift.commands.sample_size_rows import Numbers, plan_from_numbers, plan_from_pilot
     from mammoshift.commands.sample_size_text import print_report
+    from mammoshift.commands.scores_of_a_study import read_scores
     from mammoshift.commands.text_tables import result_console
-    from mammoshift.contracts.external_predictions import read_external_predictions
 
     checked_level(level)
     if model not in MODELS:
@@ -79,7 +79,7 @@ def sample_size(
     if pilot is not None:
         if auc is not None or sensitivity is not None:
             raise typer.BadParameter("give a pilot table or --auc and --sensitivity, not both")
-        predictions = read_external_predictions(pilot, cluster)
+        predictions = read_scores(pilot, cluster)
         report = plan_from_pilot(predictions, pilot.name, reference, difference, power, level)
     else:
         if auc is None and sensitivity is None:

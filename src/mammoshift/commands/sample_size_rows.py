@@ -9,7 +9,7 @@ from typing import cast
 
 import numpy as np
 
-from mammoshift.commands.options import INDEPENDENCE, Row
+from mammoshift.commands.options import Row, note_of
 from mammoshift.contracts.external_predictions import DatasetScores, ExternalPredictions
 from mammoshift.errors import StatisticsError, TableError
 from mammoshift.statistics.arm_comparison import arm_pairs
@@ -152,7 +152,7 @@ def plan_from_pilot(
         "difference": difference,
         "power": power,
         "level": level,
-        "note": "" if predictions.cluster_column else INDEPENDENCE,
+        "note": note_of(predictions.note, predictions.cluster_column),
     }
     report = PlanReport(settings, [], [])
     for part in predictions.datasets:

@@ -65,6 +65,7 @@ def _all(
     configfile: Sequence[Path],
     settings: Sequence[str],
 ) -> Iterator[Checked]:
+    from mammoshift.provenance.inputs import Again
     from mammoshift.provenance.planned import ask
     from mammoshift.provenance.reuse import Store
     from mammoshift.provenance.verify import (
@@ -75,7 +76,7 @@ def _all(
         verify_twins,
     )
 
-    yield from verify_results(results, chosen)
+    yield from verify_results(results, chosen, Again(folder, configfile, settings))
     plan = ask(folder, configfile, settings=settings)
     yield from verify_origins(results, chosen, [folder / path for path in plan.wanted])
     if chosen == results:

@@ -98,6 +98,7 @@ class DomainSettings(Strict):
     same_patients_as: tuple[Name, ...] = ()
     patches: Patches | None = None
     balance: Literal["classes"] | None = None
+    expected_patches: Annotated[int, Field(ge=1)] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -121,6 +122,8 @@ class DomainSettings(Strict):
     def _patches_are_placed(self) -> DomainSettings:
         if (self.unit == "patch") != (self.patches is not None):
             raise ValueError("the unit patch and the section patches belong together")
+        if self.expected_patches is not None and self.patches is None:
+            raise ValueError("expected_patches is for a domain with the section patches")
         if self.leak == "by_patch" and self.unit != "patch":
             raise ValueError("split: by_patch divides patches; give the unit patch, or by_row")
         if self.balance is not None and self.unit not in ("image", "patch"):

@@ -150,7 +150,7 @@ def recipe_leaves(project: Project, dataset: str, name: str) -> Leaves:
 def cases_leaves(project: Project, study: str, domain: str) -> Leaves:
     """Return what the cases of a domain are made by."""
     record = project.studies[study].domains[domain]
-    return {"domain": plain(record, ["same_patients_as"])}
+    return {"domain": plain(record, ["same_patients_as", "expected_patches"])}
 
 
 def lineage_leaves(project: Project, study: str, run: Run) -> Leaves:

@@ -39,8 +39,9 @@ class Patches(Strict):
     `region_scan: four_corners` lays that grid from each corner of a region, as a window does that
     runs over it left and right, down and up; windows that coincide are taken once.
     Windows that touch a region are taken around regions only. A window counts as breast where at
-    least `breast_share` of it is. Of one image at most `maximum_of_image` windows without a region
-    are kept, drawn by a hash of the image's name.
+    least `breast_share` of it is; `black: left_out` also drops each window without a region that
+    holds a pixel of the image's darkest value, the air of a processed image. Of one image at most
+    `maximum_of_image` windows without a region are kept, drawn by a hash of the image's name.
     """
 
     size_mm: Positive = 10.0
@@ -48,6 +49,7 @@ class Patches(Strict):
     region_step_mm: Positive | None = None
     region_scan: Literal["one_corner", "four_corners"] | None = None
     breast_share: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    black: Literal["left_out"] | None = None
     maximum_of_image: Annotated[int, Field(ge=0)] | None = None
 
     @model_validator(mode="after")

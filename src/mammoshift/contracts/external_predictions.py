@@ -113,10 +113,16 @@ class DatasetScores:
 
 @dataclass(frozen=True)
 class ExternalPredictions:
-    """A checked table: its datasets in order, and the column that groups dependent cases."""
+    """A checked table: its datasets in order, and the column that groups dependent cases.
+
+    `log_odds` is whether the scores are known to be that; `note` says where the cases are from,
+    if they were chosen from more.
+    """
 
     datasets: tuple[DatasetScores, ...]
     cluster_column: str | None
+    log_odds: bool = False
+    note: str = ""
 
 
 def read_external_predictions(

@@ -60,7 +60,7 @@ labelled_patients  how many labelled patients of the judged domain were given to
                    was fitted, or the threshold that was chosen, on them; 0 before any
 reference          the arm that a difference is taken to
 value, se, ci_low, ci_high   empty (null) when undefined, and then `note` gives the reason
-method             how the interval was made, e.g. `logit_t_obuchowski`, `patient_bootstrap_2000`
+method             how the interval was made, e.g. `score_obuchowski`, `patient_bootstrap_2000`
 """
 
 COMPARISON_COLUMNS = (

@@ -223,7 +223,7 @@ def _measured(job: CardJob, grid: Grid, place: int) -> Iterator[Measured]:
     unit = grid.study.domains[0].unit
     for cell in grid.reported:
         estimate = auc_covariance(cell.labels, cell.of(job.run.arm), cell.clusters)
-        limits = auc_intervals(estimate)
+        limits = auc_intervals(estimate, method="auto")
         yield Measured(
             domain=cell.domain,
             subset=cell.subset,

@@ -7,7 +7,7 @@ import gc
 import os
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +15,10 @@ from typing import Any
 
 from mammoshift.errors import MammoshiftError
 from mammoshift.execution.allocator import keep_freed_memory
-from mammoshift.provenance.inputs import check_inputs, note_outputs
+from mammoshift.provenance.inputs import check_inputs, check_still_there, drop_note, note_outputs
 from mammoshift.provenance.keys import CODE
 from mammoshift.provenance.planned_code import check_code, watch
+from mammoshift.provenance.planned_parameters import check_folders, check_parameters
 
 YOUNG_OBJECTS = 50_000
 """Objects that a job makes before the collector looks at the youngest; Python's default is 700."""
@@ -31,11 +32,14 @@ def prepare_jobs(library: Path) -> None:
 
 
 @contextmanager
-def running(job: Any, also: Iterable[Path] = ()) -> Iterator[None]:
+def running(
+    job: Any, also: Iterable[Path] = (), read: Mapping[Path, Mapping[str, str]] | None = None
+) -> Iterator[None]:
     """Run a job of the workflow: with its log, on inputs that are what was written.
 
     At its end the sums of its outputs and the versions that made them are noted beside them. A
-    job whose code is not what was planned, before its work or after it, ends with an error.
+    job whose code is not what was planned, before its work or after it, ends with an error, and
+    so does one with other parameters.
 
     Parameters
     ----------
@@ -43,13 +47,21 @@ def running(job: Any, also: Iterable[Path] = ()) -> Iterator[None]:
         The `snakemake` object of a script.
     also
         Folders of files that the job writes beside its declared outputs.
+    read
+        Folders of files that it reads beside its inputs, with the planned hash of each file.
     """
+    outputs = [Path(path) for path in job.output]
     with job_log(job.log[0]):
+        drop_note(outputs)
         watch(Path(str(sys.modules["__main__"].__file__)), job.params.get(CODE))
-        check_inputs([Path(path) for path in job.input])
+        check_parameters(job)
+        check_folders(read or {})
+        sums = check_inputs([Path(path) for path in job.input])
         yield
         check_code()
-        note_outputs([Path(path) for path in job.output], also)
+        check_folders(read or {})
+        check_still_there(sums)
+        note_outputs(outputs, also, sums)
 
 
 @contextmanager

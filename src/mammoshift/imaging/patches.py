@@ -92,6 +92,8 @@ def place_patches(
         for left in range(0, columns - width + 1, steps[1])
     ]
     inside = _breast_share(grid, breast, (rows, columns)) >= patches.breast_share
+    if patches.black == "left_out":
+        inside &= ~_hold_darkest(grid, image.pixels)
     bare = [
         box
         for box, kept in zip(grid, inside, strict=True)
@@ -141,6 +143,14 @@ def _breast_share(
         inside = sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left]
         shares[position] = inside / ((bottom - top) * (right - left))
     return shares
+
+
+def _hold_darkest(boxes: Sequence[Box], pixels: NDArray[np.generic]) -> NDArray[np.bool_]:
+    """Return which windows hold a pixel of the image's darkest value."""
+    sums = cv2.integral((pixels == pixels.min()).astype(np.uint8))
+    edges = np.array([(b.top, b.left, b.bottom, b.right) for b in boxes], np.intp).reshape(-1, 4)
+    top, left, bottom, right = edges.T
+    return sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left] > 0
 
 
 def _reduced(first: int, last: int, scale: float, limit: int) -> tuple[int, int]:

@@ -89,6 +89,7 @@ def score(request: ScoreRequest) -> NDArray[np.float64]:
 
 
 def _scored(request: ScoreRequest) -> NDArray[np.float64]:
+    from mammoshift.execution.compilation import compile_in_place, compiler_named
     from mammoshift.execution.determinism import deterministic_torch
     from mammoshift.execution.device import choose_device
     from mammoshift.models.saved_model import load_model, read_record
@@ -98,14 +99,25 @@ def _scored(request: ScoreRequest) -> NDArray[np.float64]:
         raise TrainingError("a network needs images")
     device = choose_device("auto")
     arm = read_record(request.models[0]).arm
-    with deterministic_torch(device, arm.training.threads, arm.training.determinism):
+    training = arm.training
+    with (
+        deterministic_torch(device, training.threads, training.determinism),
+        compiler_named(f"arm {arm.name}"),
+    ):
         models = [load_model(folder, device)[0] for folder in request.models]
+        if training.compile:
+            compile_in_place(models, training.determinism)
         case_ids = request.cases["case_id"].tolist()
         scored = score_closely(models, arm.input.size, request.pixels, case_ids, BATCH_SIZE, device)
     if scored.again.any():
         print(
             f"{int(scored.again.sum())} of {scored.again.size} logits were not finite in "
             f"{arm.applied_precision} and were computed again in float32"
+        )
+    if scored.batch_size < BATCH_SIZE:
+        print(
+            f"{BATCH_SIZE} images at once do not fit into the memory of the GPU; "
+            f"{scored.batch_size} were scored at once, which changes logits by rounding"
         )
     return scored.logits
 

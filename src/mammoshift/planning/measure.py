@@ -13,14 +13,11 @@ from mammoshift.configuration.model import Arm, Backbone
 from mammoshift.configuration.resolved import network_arms
 from mammoshift.execution.device import choose_device
 from mammoshift.models.classifier import build_classifier, prepared
-from mammoshift.planning.throughput import Throughput
+from mammoshift.planning.throughput import TRAINING_PER_SCORING, Throughput
 
 BATCHES = 3
 LONGEST_SCORING_SECONDS = 5.0
 """An image that takes longer than this is not trained on, only to measure it."""
-
-TRAINING_PER_SCORING = 3.0
-"""Forward and backward pass by the forward pass alone, where training is not measured."""
 
 
 def measured(project: Project, studies: Iterable[str]) -> dict[str, Throughput]:
@@ -46,7 +43,6 @@ def _measure(backbone: Backbone, arm: Arm) -> Throughput:
     torch.set_num_threads(arm.training.threads)
     backbone = backbone.normalised(arm.normalisation)
     model = prepared(build_classifier(backbone, arm.input.size, head=arm.head), device)
-    parameters = sum(parameter.numel() for parameter in model.parameters())
     pixels = math.prod(arm.input.size)
     one = _noise(1, arm.input.size, device)
     model.eval()
@@ -54,7 +50,7 @@ def _measure(backbone: Backbone, arm: Arm) -> Throughput:
         model(one)
         first = _seconds(lambda: model(one), device)
     if first > LONGEST_SCORING_SECONDS:
-        return Throughput(1 / first / TRAINING_PER_SCORING, 1 / first, pixels, parameters)
+        return Throughput(1 / first / TRAINING_PER_SCORING, 1 / first, pixels)
     batch = _noise(arm.training.batch_size, arm.input.size, device)
     with torch.inference_mode():
         scoring = min(_seconds(lambda: model(batch), device) for _ in range(BATCHES))
@@ -67,7 +63,7 @@ def _measure(backbone: Backbone, arm: Arm) -> Throughput:
         optimiser.step()
 
     training = min(_seconds(step, device) for _ in range(BATCHES))
-    return Throughput(len(batch) / training, len(batch) / scoring, pixels, parameters)
+    return Throughput(len(batch) / training, len(batch) / scoring, pixels)
 
 
 def _noise(count: int, size: tuple[int, int], device: torch.device) -> torch.Tensor:

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from mammoshift.configuration.audit_leaves import lineage_name
+from mammoshift.configuration.domain import DomainSettings
 from mammoshift.configuration.gallery import gallery_arms
 from mammoshift.configuration.leaves import bundles, input_name, sheet_inputs
 from mammoshift.configuration.load import Project
 from mammoshift.configuration.model import Arm
 from mammoshift.configuration.resolved import ResolvedStudy, network_arms
+from mammoshift.errors import ConfigurationError
 from mammoshift.planning.images import image_count
+from mammoshift.planning.parameters import parameter_count
 from mammoshift.planning.throughput import THROUGHPUT, Throughput
 
 BYTES_PER_PIXEL = 2
@@ -29,12 +32,16 @@ class StudyPlan:
     jobs
         Rule -> number of jobs, in the order of the data.
     training_hours, scoring_hours, trial_hours
-        GPU-hours; None when an image count or an architecture's throughput is unknown. Those of the
-        trials of searches are the most that they can be: none is given up, each is the longest.
+        GPU-hours; None when a count of images or patches or an architecture's throughput is
+        unknown. Those of the trials of searches are the most that they can be: none is given up,
+        each is the longest.
     pixel_bytes, model_bytes
-        Storage of the pixel stores and of the trained models; None when unknown.
+        Storage of the pixel stores and of the trained models; None when unknown. Stores of patches
+        hold those that `balance` leaves out too, which are not counted here.
     images
         Dataset -> number of images, None when unknown.
+    estimated
+        Architecture -> what its rates were estimated from, in words, where they were.
     unknown
         What had to be left out, in words.
     """
@@ -47,6 +54,7 @@ class StudyPlan:
     pixel_bytes: int | None
     model_bytes: int | None
     images: Mapping[str, int | None]
+    estimated: Mapping[str, str]
     unknown: tuple[str, ...]
 
 
@@ -64,10 +72,11 @@ def plan_study(
     unknown += [
         f"number of patches of {name}"
         for name, domain in resolved.domains.items()
-        if domain.patches is not None
+        if domain.patches is not None and domain.expected_patches is None
     ]
+    counts = {name: _arrays(domain, images) for name, domain in resolved.domains.items()}
     costs = {
-        name: _arm_hours(project, resolved, arm, images, throughput) for name, arm in arms.items()
+        name: _arm_hours(project, resolved, arm, counts, throughput) for name, arm in arms.items()
     }
     unknown += sorted(
         {
@@ -77,9 +86,10 @@ def plan_study(
         }
     )
     known = all(cost is not None for cost in costs.values())
-    trials = [_trial_hours(project, resolved, arm, images, throughput) for arm in arms.values()]
-    parameters = {name: _parameters(project, arm, throughput) for name, arm in arms.items()}
+    trials = [_trial_hours(project, resolved, arm, counts, throughput) for arm in arms.values()]
+    architectures = {project.backbones[arm.backbone].architecture for arm in arms.values()}
     trained = [name for name, arm in arms.items() if arm.learns]
+    parameters = {name: _parameters(project, arms[name]) for name in trained}
     return StudyPlan(
         study=study,
         jobs=_jobs(project, resolved),
@@ -88,12 +98,17 @@ def plan_study(
         trial_hours=sum(hours or 0.0 for hours in trials) if known else None,
         pixel_bytes=_pixel_bytes(project, resolved, images),
         model_bytes=None
-        if any(parameters[name] is None for name in trained)
+        if any(count is None for count in parameters.values())
         else sum(
-            len(resolved.runs(name)) * BYTES_PER_PARAMETER * (parameters[name] or 0)
-            for name in trained
+            len(resolved.runs(name)) * BYTES_PER_PARAMETER * (count or 0)
+            for name, count in parameters.items()
         ),
         images=images,
+        estimated={
+            name: throughput[name].estimated
+            for name in sorted(architectures & throughput.keys())
+            if throughput[name].estimated
+        },
         unknown=tuple(unknown),
     )
 
@@ -108,7 +123,7 @@ def _hours_of(
 
 
 def _jobs(project: Project, study: ResolvedStudy) -> dict[str, int]:
-    stores = {(dataset, name) for dataset, name, _ in _stores(project, study)}
+    stores = _stores(project, study)
     arms = study.arms.values()
     pretrained = {getattr(a, "backbone", None) for a in arms if a.initialisation == "pretrained"}
     searches = [
@@ -164,33 +179,51 @@ def _jobs(project: Project, study: ResolvedStudy) -> dict[str, int]:
     return {rule: count for rule, count in jobs.items() if count}
 
 
-def _stores(project: Project, study: ResolvedStudy) -> set[tuple[str, str, int]]:
-    """Return (dataset, input, pixels of an array) of every pixel store of a study."""
-    return {
-        (dataset, input_name(recipe), math.prod(recipe.size))
-        for arm in study.arms
-        for domain in study.applied_to(arm)
-        if (recipe := project.recipe(study.name, arm, domain)) is not None
-        for dataset in study.domains[domain].datasets
-    }
+def _arrays(domain: DomainSettings, images: Mapping[str, int | None]) -> int | None:
+    """Return how many images or patches a domain has, None where that is unknown."""
+    if domain.patches is not None:
+        return domain.expected_patches
+    return _total({name: images[name] for name in domain.datasets})
+
+
+def _stores(
+    project: Project, study: ResolvedStudy
+) -> dict[tuple[str, str], tuple[int, tuple[str, ...]]]:
+    """Return (dataset, input) -> (pixels of an array, domains) of every pixel store of a study."""
+    stores: dict[tuple[str, str], tuple[int, tuple[str, ...]]] = {}
+    for arm in study.arms:
+        for domain in study.applied_to(arm):
+            if (recipe := project.recipe(study.name, arm, domain)) is None:
+                continue
+            for dataset in study.domains[domain].datasets:
+                key = dataset, input_name(recipe)
+                _, known = stores.get(key, (0, ()))
+                stores[key] = math.prod(recipe.size), (*known, domain)
+    return stores
 
 
 def _pixel_bytes(
     project: Project, study: ResolvedStudy, images: Mapping[str, int | None]
 ) -> int | None:
-    """Return the size of all stores; unknown where patches are cut, whose number is unknown."""
-    patches = any(domain.patches is not None for domain in study.domains.values())
-    if patches or None in images.values():
-        return None
-    stores = _stores(project, study)
-    return sum((images[dataset] or 0) * pixels * BYTES_PER_PIXEL for dataset, _, pixels in stores)
+    """Return the size of all stores; one of patches has those of the largest of its domains."""
+    total = 0
+    for (dataset, _), (pixels, domains) in _stores(project, study).items():
+        one = {dataset: images[dataset]}
+        counts = [
+            _arrays(study.domains[name].model_copy(update={"datasets": (dataset,)}), one)
+            for name in domains
+        ]
+        if None in counts:
+            return None
+        total += max(count or 0 for count in counts) * pixels
+    return total * BYTES_PER_PIXEL
 
 
 def _trial_hours(
     project: Project,
     study: ResolvedStudy,
     arm: Arm,
-    images: Mapping[str, int | None],
+    counts: Mapping[str, int | None],
     throughput: Mapping[str, Throughput],
 ) -> float | None:
     """Return the GPU-hours of all trials of an arm's search, None when unknown or there is none."""
@@ -203,7 +236,7 @@ def _trial_hours(
         and (ends := [end for end in values.ends if isinstance(end, int | float)])
     }
     inner = arm.search.inner_folds
-    cost = _arm_hours(project, study, arm.with_chosen(longest), images, throughput, inner)
+    cost = _arm_hours(project, study, arm.with_chosen(longest), counts, throughput, inner)
     folds = study.folds(study.own_domain(arm.name))
     return None if cost is None else cost[0] * arm.search.trials * folds
 
@@ -212,31 +245,33 @@ def _arm_hours(
     project: Project,
     study: ResolvedStudy,
     arm: Arm,
-    images: Mapping[str, int | None],
+    counts: Mapping[str, int | None],
     throughput: Mapping[str, Throughput],
     inner_folds: int | None = None,
 ) -> tuple[float, float] | None:
     """Return (training, scoring) GPU-hours of one run of an arm, None when unknown.
 
-    With `inner_folds` the training is one for each of them.
+    With `inner_folds` the training is one for each of them. A stage that trains the head alone
+    takes the features as scoring does.
     """
     cost = throughput.get(project.backbones[arm.backbone].architecture)
     own = study.own_domain(arm.name)
-    learned = _total({name: images[name] for name in study.domains[own].datasets})
-    judged = {d for domain in study.judged_on(arm.name) for d in study.domains[domain].datasets}
-    total = _total({name: images[name] for name in judged})
-    if any(study.domains[name].patches for name in (own, *study.judged_on(arm.name))):
-        return None
-    if cost is None or total is None or learned is None:
+    learned, applied_to = counts[own], study.applied_to(arm.name)
+    if cost is None or learned is None or any(counts[name] is None for name in applied_to):
         return None
     pixels = math.prod(arm.input.size)
-    epochs = sum(stage.epochs for stage in arm.training.stages)
     train, validation = _learned_shares(study.domains[own].split)
+    scored = sum(
+        (counts[name] or 0) * (1.0 - train if study.share_split(own, name) else 1.0)
+        for name in applied_to
+    )
     if inner_folds is not None:
         train, validation = (inner_folds - 1) * (train + validation), train + validation
-    seconds = cost.training_seconds(learned * train * epochs, pixels)
-    seconds += cost.scoring_seconds(learned * validation * epochs, pixels)
-    scored = total - learned * train
+    seconds = 0.0
+    for stage in arm.training.stages:
+        step = cost.scoring_seconds if stage.train == "head" else cost.training_seconds
+        seconds += step(learned * train * stage.epochs, pixels)
+        seconds += cost.scoring_seconds(learned * validation * stage.epochs, pixels)
     return seconds / 3600, cost.scoring_seconds(scored, pixels) / 3600
 
 
@@ -251,9 +286,14 @@ def _learned_shares(split: Any) -> tuple[float, float]:
     return rest - validation, validation
 
 
-def _parameters(project: Project, arm: Arm, throughput: Mapping[str, Throughput]) -> int | None:
-    cost = throughput.get(project.backbones[arm.backbone].architecture)
-    return None if cost is None else cost.parameters
+def _parameters(project: Project, arm: Arm) -> int | None:
+    """Return the parameters of an arm's model, None where it cannot be built."""
+    backbone = project.backbones[arm.backbone]
+    # Frozen models are hashed by their fields, which pyright does not see.
+    try:
+        return parameter_count(backbone, arm.input.size, arm.head)  # pyright: ignore[reportArgumentType]
+    except ConfigurationError:
+        return None
 
 
 def _total(images: Mapping[str, int | None]) -> int | None:

@@ -8,29 +8,7 @@ from dataclasses import dataclass
 
 from mammoshift.archives.adapters._csv_cells import MEANINGS
 from mammoshift.project.folder import Table
-
-NAMES: Mapping[str, tuple[str, ...]] = {
-    "patient_id": (
-        "patient", "patientid", "pid", "subject", "subjectid", "person", "personid", "client",
-        "clientid", "patientidentifier", "participant", "participantid", "mrn",
-    ),
-    "label": (
-        "label", "pathology", "diagnosis", "outcome", "result", "class", "cancer", "malignant",
-        "malignancy", "finding", "target", "status", "severity", "histology", "groundtruth",
-    ),
-    "exam_id": ("exam", "examid", "study", "studyid", "accession", "accessionnumber", "visit"),
-    "pair_id": ("pair", "pairid", "match", "matchid", "matchedpair"),
-    "site": ("site", "hospital", "centre", "center", "institution", "clinic"),
-    "laterality": ("side", "laterality", "imagelaterality", "breast", "leftorright", "breastside"),
-    "view": ("view", "projection", "viewposition", "imageview"),
-    "density": ("density", "breastdensity", "acr", "acrdensity", "densitybirads", "biradsdensity"),
-    "birads": ("birads", "biradscategory", "assessment", "biradsassessment"),
-    "age": ("age", "patientage", "ageatexam", "ageyears"),
-    "official_split": ("split", "subset", "partition", "set"),
-    "manufacturer": ("manufacturer", "vendor", "maker", "make"),
-    "pixel_spacing_mm": ("pixelspacing", "pixelspacingmm", "spacingmm", "pitch", "pitchmm"),
-}  # fmt: skip
-"""Meaning -> names of columns, in small letters and without anything but letters and digits."""
+from mammoshift.project.words import COLUMNS, plain_word
 
 
 @dataclass(frozen=True)
@@ -52,8 +30,8 @@ def guess_columns(table: Table, taken: Mapping[str, str]) -> Guess:
     """
     columns = dict(taken)
     left_out = []
-    plain = {column: re.sub(r"[\W_]+", "", column.lower()) for column in table.columns}
-    for meaning, names in NAMES.items():
+    plain = {column: re.sub(r"[\W_]+", "", plain_word(column)) for column in table.columns}
+    for meaning, names in COLUMNS.items():
         if meaning in columns:
             continue
         candidates = [column for name in names for column in table.columns if plain[column] == name]

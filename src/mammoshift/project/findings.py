@@ -6,6 +6,7 @@ or the name of an image never.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -48,11 +49,14 @@ class Planned:
         Backbones whose weights are converted.
     arms
         (study, arm) of each network that is built.
+    domains
+        (study, domain) of each table of cases.
     """
 
     datasets: Collection[str]
     weights: Collection[str]
     arms: Collection[tuple[str, str]]
+    domains: Collection[tuple[str, str]]
 
 
 def everything(project: Project, studies: Iterable[str]) -> Planned:
@@ -69,16 +73,57 @@ def everything(project: Project, studies: Iterable[str]) -> Planned:
             dict.fromkeys(a.backbone for a in networks.values() if a.initialisation == "pretrained")
         ),
         arms=tuple(networks),
+        domains=tuple((study, name) for study, own in chosen.items() for name in own.domains),
     )
 
 
 def check_inputs(project: Project, planned: Planned) -> Iterator[Finding]:
-    """Yield what is found of everything that jobs will need."""
+    """Yield what is found of everything that jobs will need, without a look at images."""
+    yield from check_results_folder(project)
     for dataset in planned.datasets:
         yield from check_archive(project, dataset)
     for backbone in planned.weights:
         yield check_weights(project, backbone)
     yield from check_networks(project, planned.arms)
+
+
+def errors_of(project: Project, planned: Planned, sample: int) -> list[str]:
+    """Return the errors of all that jobs will need; a run with one of them shall not start.
+
+    `sample` is how many images of each dataset are decoded. Packages that take long to load are
+    loaded only where a real archive is read.
+    """
+    found = list(check_inputs(project, planned))
+    if any(_is_real(project, dataset) for dataset in _datasets_of(project, planned)):
+        from mammoshift.project.sample import check_contents
+
+        found += check_contents(project, planned, sample)
+    return [str(finding) for finding in found if finding.level == "error"]
+
+
+def _is_real(project: Project, dataset: str) -> bool:
+    return project.datasets[dataset].twin is None
+
+
+def _datasets_of(project: Project, planned: Planned) -> Iterator[str]:
+    """Yield the datasets whose images or tables are looked at."""
+    yield from planned.datasets
+    for study, domain in planned.domains:
+        yield from project.studies[study].domains[domain].datasets
+
+
+def results_folder(project: Project) -> Path:
+    """Return the folder of the results, or the one above it that is there already."""
+    results = Path(project.settings.pathvars.get("results", "results")).resolve()
+    return next(path for path in (results, *results.parents) if path.exists())
+
+
+def check_results_folder(project: Project) -> Iterator[Finding]:
+    """Yield an error where the results cannot be written."""
+    there = results_folder(project)
+    if not os.access(there, os.W_OK):
+        said = f"{there}: you may not write here; set `pathvars: results` to another folder"
+        yield Finding("error", "disk", said)
 
 
 def check_archive(project: Project, dataset: str) -> Iterator[Finding]:

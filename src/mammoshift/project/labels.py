@@ -8,29 +8,16 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from mammoshift.errors import ArchiveError
+from mammoshift.project.words import BENIGN, CANCER, NORMAL, POSITIVE, plain_word
 
 Pathology = Literal["normal", "benign", "malignant"]
 
-CANCER = (
-    "malignant", "malign", "maligne", "cancer", "carcinoma", "karzinom", "carcinom", "bösartig",
-    "boesartig",
-)  # fmt: skip
-"""Words that can mean nothing else, whatever is said of the other values."""
-
 WORDS: Mapping[str, Pathology] = {
-    **dict.fromkeys(
-        ("normal", "negative", "neg", "healthy", "clear", "none", "control", "no", "n", "false",
-         "0", "no cancer", "no finding", "o.b.", "o. b.", "ohne befund", "unauffällig",
-         "unauffaellig", "gesund", "negativ", "nein"),
-        "normal",
-    ),
-    **dict.fromkeys(("benign", "b", "benign_without_callback", "gutartig", "benigne"), "benign"),
-    **dict.fromkeys(
-        ("positive", "pos", "m", "yes", "y", "true", "1", "case", "positiv", "ja"), "malignant"
-    ),
-    **dict.fromkeys(CANCER, "malignant"),
-}  # fmt: skip
-"""Values that say by themselves what they mean, in small letters."""
+    **dict.fromkeys(NORMAL, "normal"),
+    **dict.fromkeys(BENIGN, "benign"),
+    **dict.fromkeys((*POSITIVE, *CANCER), "malignant"),
+}
+"""Values that say by themselves what they mean."""
 
 MOST_VALUES = 12
 """A column with more different values is no label, and its values may name persons."""
@@ -96,7 +83,7 @@ def label_values(
             f"each with --positive, as in --positive {quoted(strange[-1])}"
         )
     for value in counts:
-        known = WORDS.get(_plain(value), "normal")
+        known = WORDS.get(plain_word(value), "normal")
         if positive and known == "malignant":
             known = "normal"
         given: Pathology | None = "malignant" if value in positive else None
@@ -119,7 +106,7 @@ def _check_left_out(
         if value in positive or value in benign:
             continue
         twin = alike.get("".join(_plain(value).split()))
-        if twin is None and _plain(value) not in CANCER:
+        if twin is None and plain_word(value) not in CANCER:
             continue
         why = (
             "means cancer by itself"
@@ -133,7 +120,7 @@ def _check_left_out(
 
 
 def _strange(value: str, positive: Sequence[str], benign: Sequence[str]) -> bool:
-    return not positive and value not in benign and _plain(value) not in WORDS
+    return not positive and value not in benign and plain_word(value) not in WORDS
 
 
 def _plain(value: str) -> str:

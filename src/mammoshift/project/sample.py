@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict
@@ -14,29 +15,42 @@ import pyarrow as pa
 from mammoshift.archives.adapters.csv import Entry, Options, is_there, pathology_of_image
 from mammoshift.archives.listing import iterate_files
 from mammoshift.cases.make import make_cases
-from mammoshift.configuration.domain import same_patient_groups
+from mammoshift.cases.tasks import TASKS, AnnotationTask
+from mammoshift.configuration.domain import DomainSettings, same_patient_groups
 from mammoshift.configuration.load import Project
 from mammoshift.contracts.cases import ALL_SUBSETS
 from mammoshift.contracts.manifest import MANIFEST_SCHEMA
-from mammoshift.errors import (
-    ArchiveError,
-    ConfigurationError,
-    MammoshiftError,
-    UnreadableImageError,
-)
+from mammoshift.errors import ArchiveError, MammoshiftError, UnreadableImageError
 from mammoshift.imaging.decode import decode_image
 from mammoshift.imaging.header import DICOM_SUFFIXES, RASTER_SUFFIXES
 from mammoshift.project.columns import nearly_equal
-from mammoshift.project.findings import Finding, table_entries
+from mammoshift.project.findings import Finding, Planned, table_entries
 
 FEW_POSITIVE = 10
 """Fewer patients of a class than this leave a subset's intervals too wide to say much."""
+
+MOST = 0.5
+"""A record that lets this share of its images be lost expects a sample without a readable one."""
+
+_OF_HEADERS = frozenset({"laterality", "view", "age", "manufacturer", "detector", "lesion_types"})
+"""Columns of cases that are filled, where the table does not, from headers or marked lesions."""
 
 _FEW = {
     "train": "so few that little can be learned",
     "validation": "so few that the epoch and the thresholds chosen on them are left to chance",
 }
 _FEW_JUDGED = "so few that its intervals will be wide"
+
+
+def check_contents(project: Project, planned: Planned, sample: int) -> Iterator[Finding]:
+    """Yield what a look at images, and at the cases of users' own tables, has shown.
+
+    `sample` is how many images of each dataset are decoded.
+    """
+    for dataset in planned.datasets:
+        yield from check_images(project, dataset, sample)
+    for study, domain in planned.domains:
+        yield from check_cases(project, study, domain)
 
 
 def check_images(project: Project, dataset: str, count: int) -> Iterator[Finding]:
@@ -68,7 +82,7 @@ def check_images(project: Project, dataset: str, count: int) -> Iterator[Finding
     what = f"images {dataset}"
     shown = ", ".join(size for size, _ in sizes.most_common(3))
     for reason, number in refused.items():
-        level = "error" if not sizes else "warning"
+        level = "error" if not sizes and record.maximum_lost_share < MOST else "warning"
         yield Finding(level, what, f"{number} of a sample of {len(sample)}: {reason}")
     if sizes and refused.total() > record.maximum_lost_share * len(paths):
         yield Finding(
@@ -85,36 +99,65 @@ def check_images(project: Project, dataset: str, count: int) -> Iterator[Finding
         )
 
 
-def check_cases(project: Project, study: str) -> Iterator[Finding]:
-    """Yield the cases of each domain of users' own tables: classes, patients, subsets.
+def check_cases(project: Project, study: str, name: str) -> Iterator[Finding]:
+    """Yield the cases of a domain of users' own tables: classes, patients, subsets.
 
-    The split is made as the run makes it; a domain with a filter or with patches, which may hang
-    on what headers say, is left to the run.
+    The split is made as the run makes it. A domain with a filter, patches, marked lesions or
+    another domain's split is left to the run; where headers may say what the split hangs on, what
+    stops it is a warning.
     """
-    for name, domain in project.studies[study].domains.items():
-        own = [isinstance(project.datasets[d].options, Options) for d in domain.datasets]
-        if not all(own) or domain.patches is not None or domain.filter or domain.needs:
-            continue
-        what = f"domain {study}.{name}"
-        try:
-            manifests = {d: _manifest(project, d) for d in domain.datasets}
-            lost = [d for d, table in manifests.items() if table["official_split"].isna().all()]
-            if lost and getattr(domain.split, "method", None) == "official":
-                said = f"{lost[0]} gives no official split; use the split patient_stratified"
-                yield Finding("error", what, said)
-                continue
-            cases, notes = make_cases(name, domain, manifests, {}, None, {})
-        except (FileNotFoundError, ArchiveError):
-            continue  # the check of the table or of its folder says it
-        except ConfigurationError as error:
-            yield Finding("error", what, str(error).removeprefix(f"domain {name}: "))
-            continue
-        except MammoshiftError:
-            said = "its cases cannot be made; the log of the job make_cases names the row"
+    domain = project.studies[study].domains[name]
+    records = [project.datasets[dataset] for dataset in domain.datasets]
+    if not all(isinstance(r.options, Options) and r.twin is None for r in records):
+        return
+    marked = isinstance(TASKS[domain.task], AnnotationTask)
+    if domain.patches is not None or domain.filter or domain.needs or marked:
+        return
+    what = f"domain {study}.{name}"
+    try:
+        manifests = {d: _manifest(project, d) for d in domain.datasets}
+    except (FileNotFoundError, ArchiveError):
+        return  # the check of the table or of its folder says it
+    lost = [d for d, table in manifests.items() if table["official_split"].isna().all()]
+    if lost and getattr(domain.split, "method", None) == "official":
+        said = f"{lost[0]} gives no official split; use the split patient_stratified"
+        yield Finding("error", what, said)
+        return
+    try:
+        cases, notes = make_cases(name, domain, manifests, {}, None, {})
+    except MammoshiftError as error:
+        said = _without_names(str(error).removeprefix(f"domain {name}: "), manifests.values())
+        if _headers_may_say_more(domain, manifests.values()):
+            said += "; as far as the table says: headers may say more"
+            yield Finding("warning", what, said)
+        else:
             yield Finding("error", what, said)
-            continue
-        yield from _classes(what, cases)
-        yield from (Finding("warning", what, said) for said in _unnamed(notes, domain.datasets))
+        return
+    yield from _classes(what, cases)
+    yield from (Finding("warning", what, said) for said in _unnamed(notes, domain.datasets))
+
+
+def _headers_may_say_more(domain: DomainSettings, manifests: Iterable[pd.DataFrame]) -> bool:
+    """Whether labels, units or strata hang on what headers of images may say."""
+    hanging = {*getattr(domain.split, "stratify_by", ())} & _OF_HEADERS
+    for table in manifests:
+        sides_needed = domain.unit == "breast" or table["patient_pathology"].notna().any()
+        needed = hanging | ({"laterality"} if sides_needed else set())
+        if any(column not in table or table[column].isna().any() for column in needed):
+            return True
+    return False
+
+
+def _without_names(text: str, manifests: Iterable[pd.DataFrame]) -> str:
+    """Return a message without the names of patients and images."""
+    names = {
+        str(value)
+        for table in manifests
+        for column in ("patient_id", "image_id")
+        for value in table[column].dropna()
+    }
+    words = re.split(r"(\s|[,:;'\"]\s?)", text)
+    return "".join("..." if word in names else word for word in words)
 
 
 def check_patients(project: Project, study: str) -> Iterator[Finding]:
@@ -201,7 +244,7 @@ def _classes(what: str, cases: pd.DataFrame) -> Iterator[Finding]:
         )
     for count, name in ((int(positive.sum()), "positive"), (int((~positive).sum()), "negative")):
         if not count:
-            yield Finding("error", what, f"has no {name} case: no AUC can be computed")
+            yield Finding("warning", what, f"has no {name} case: no AUC of it can be computed")
     subset = pd.Series([subsets[0] for subsets in cases["subsets"]], index=cases.index)
     for name in (name for name in ALL_SUBSETS if (subset == name).any()):
         own = patients[positive & (subset == name)].nunique()

@@ -1,21 +1,20 @@
 """Changes that a person has declared to be without effect on some results.
 
-An acceptance says that a parameter of a job, as it is now, stands for what it was when the result
-was made: the fingerprint of an edited file for the earlier one. Where it holds, the job is given
-the earlier value, so that planning sees no change and the keys under which parts of the result
-are kept stay what they were. Another edit of the same code is another value, and not accepted.
+An acceptance says that a parameter of a job, as it is now, may stand in the place of what it was
+when the result was made: the fingerprint of an edited file in that of the earlier one. Where it
+holds, planning is told the present value of a result that was made with the earlier one, and sees
+no change. Nothing else is told: a job that runs for any other reason has the present values, and
+its key says them. Another edit of the same code is another value, and not accepted.
 
 Standard library only: this is imported while Snakemake parses.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +27,9 @@ FILE = "accepted.json"
 
 @dataclass(frozen=True)
 class Standing:
-    """What a parameter stands for: the digest of its value now, and the value that is taken."""
+    """A parameter's value now, and the one that it was when the result was made."""
 
-    now: str
+    now: Any
     stands_for: Any
 
 
@@ -66,11 +65,6 @@ class Acceptance:
 def now() -> str:
     """Return the present time as it is written into an acceptance."""
     return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def value_digest(value: Any) -> str:
-    """Return what tells a parameter's value from others."""
-    return hashlib.sha256(repr(value).encode()).hexdigest()[:32]
 
 
 def read_accepted(results: Path) -> list[Acceptance]:
@@ -141,44 +135,23 @@ def write_accepted(results: Path, accepted: Sequence[Acceptance]) -> None:
     write_text_atomically(file, json.dumps(content, indent=1) + "\n")
 
 
-def take_accepted(rules: Sequence[Any], accepted: Sequence[Acceptance]) -> None:
-    """Let the rules of a workflow give accepted values for the parameters that stand for them.
+class Accepted:
+    """All acceptances of a folder of results, the later ones before the earlier ones of a job."""
 
-    Parameters
-    ----------
-    rules
-        Snakemake's rules, with all that they declare.
-    accepted
-        Later ones replace earlier ones of the same job and parameter.
-    """
-    by_rule: dict[str, dict[str, dict[tuple[tuple[str, str], ...], Standing]]] = {}
-    for acceptance in accepted:
-        for name, standing in acceptance.parameters.items():
-            jobs = by_rule.setdefault(acceptance.rule, {}).setdefault(name, {})
-            jobs[_job(acceptance.wildcards)] = standing
-    for rule in rules:
-        for name, (place, _) in dict(rule.params._get_names()).items():
-            if jobs := by_rule.get(rule.name, {}).get(name):
-                rule.params[place] = _accepting(rule.params[place], jobs)
-                setattr(rule.params, name, rule.params[place])
+    def __init__(self, accepted: Sequence[Acceptance] = ()) -> None:
+        self._standing = {
+            (one.rule, _wildcards(one.wildcards), name): standing
+            for one in accepted
+            for name, standing in one.parameters.items()
+        }
+
+    def now(self, rule: str, wildcards: Mapping[str, str], name: str, value: Any) -> Any:
+        """Return what stands in the place of the value that a result was made with, or that."""
+        standing = self._standing.get((rule, _wildcards(wildcards), name))
+        if standing is None or repr(standing.stands_for) != repr(value):
+            return value
+        return standing.now
 
 
-def _accepting(
-    given: Any, jobs: Mapping[tuple[tuple[str, str], ...], Standing]
-) -> Callable[[Any], Any]:
-    if callable(given) and list(signature(given).parameters) != ["wildcards"]:
-        # It is no parameter that decides whether a job runs.
-        return given
-
-    def value(wildcards: Any) -> Any:
-        present = given(wildcards) if callable(given) else given
-        standing = jobs.get(_job(dict(wildcards.items())))
-        if standing is None or value_digest(present) != standing.now:
-            return present
-        return standing.stands_for
-
-    return value
-
-
-def _job(wildcards: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+def _wildcards(wildcards: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((name, str(value)) for name, value in wildcards.items()))

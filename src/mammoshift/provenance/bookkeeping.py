@@ -13,10 +13,13 @@ The class is passed in, since this library imports no part of Snakemake.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+import time
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from mammoshift.provenance.accepted import Accepted
 from mammoshift.provenance.keys import (
     CODE,
     Key,
@@ -32,6 +35,7 @@ from mammoshift.provenance.versions import differing, must_be_the_same
 
 NEEDED = ("_read_record", "_write_record", "_delete_record", "_clear_cache", "finished")
 """What of Snakemake's class is extended."""
+_PAUSE = 0.5
 
 Definitions = Callable[[Mapping[str, str]], Mapping[str, str] | None]
 """Gives the definitions behind a fingerprint of code, None where they are not known any more."""
@@ -43,7 +47,11 @@ def is_known(persistence: type) -> bool:
 
 
 def with_keys(
-    persistence: type, record_type: Callable[..., Any], results: Path, definitions: Definitions
+    persistence: type,
+    record_type: Callable[..., Any],
+    results: Path,
+    definitions: Definitions,
+    accepted: Accepted,
 ) -> type:
     """Return the class that keeps Snakemake's records, with keys beside the results.
 
@@ -55,6 +63,8 @@ def with_keys(
         The folder of the results as outputs name it.
     definitions
         What a fingerprint of code stands for.
+    accepted
+        Changes that make nothing invalid.
     """
     base: Any = getattr(persistence, "without_keys", persistence)
     keys = Keys(results)
@@ -88,14 +98,16 @@ def with_keys(
             whole = found if found is not None and found.rule else None
             if whole is None or whole.outputs[path.name].mtime != modified:
                 other = super()._read_record(key)
-                if other is not None and other.endtime == modified:
+                # A job whose end Snakemake's process did not note has half a key, and runs again.
+                noted = found is None or bool(found.rule)
+                if other is not None and other.endtime == modified and noted:
                     return other
                 if whole is None and (modified is None or not path.is_relative_to(results)):
                     return other
             if whole is None:
                 return _unknown(record_type)
             if whole.file not in self.records_of_keys:
-                self.records_of_keys[whole.file] = _record(record_type, whole, keys)
+                self.records_of_keys[whole.file] = _record(record_type, whole, keys, accepted)
             return self.records_of_keys[whole.file]
 
         def _delete_record(self, key: str) -> Any:
@@ -117,12 +129,18 @@ def with_keys(
             settings = self.dag.workflow.execution_settings
             if not self.dag.workflow.is_main_process or not settings.keep_metadata:
                 return
-            # Snakemake calls this for failed jobs too, before it removes what they left.
-            if not len(job.output) or not all(Path(str(out)).exists() for out in job.output):
+            if not len(job.output):
                 return
             first = Path(str(job.output[0]))
             self._clear_cache()
-            sums = _input_sums(job, self.largest)
+            # Snakemake calls this for failed jobs too, before it removes what they left.
+            if not await self._has_ended_well(job, first):
+                for output in job.output:
+                    self._delete_record(str(output))
+                return
+            made = keys.of(first)
+            read = dict(made.inputs) if made is not None and not made.rule else {}
+            sums = {**_input_sums(job, self.largest, read), **read}
             for output in job.output:
                 if (record := super()._read_record(str(output))) is not None:
                     record.input_checksums = sums
@@ -139,6 +157,26 @@ def with_keys(
             write_key(key, results)
             keys.forget(first.parent)
 
+        async def _has_ended_well(self, job: Any, first: Path) -> bool:
+            """Tell whether a job wrote all that it should, and said so at its end.
+
+            A job of another workflow that uses this one as a module says nothing.
+            """
+            workflow = self.dag.workflow
+            if not all(Path(str(output)).exists() for output in job.output):
+                return False
+            if workflow.touch or CODE not in job.params.keys():  # noqa: SIM118 - no mapping
+                return True
+            # On a network file system what another node wrote last may be seen late.
+            deadline = time.monotonic() + workflow.execution_settings.latency_wait
+            while True:
+                keys.forget(first.parent)
+                if (made := keys.of(first)) is not None and not made.rule:
+                    return True
+                if time.monotonic() > deadline:
+                    return False
+                await asyncio.sleep(_PAUSE)
+
     return Keyed
 
 
@@ -154,16 +192,16 @@ def named_parameters(job: Any) -> dict[str, Any]:
     return found
 
 
-def _input_sums(job: Any, largest: int) -> dict[str, str]:
+def _input_sums(job: Any, largest: int, read: Collection[str]) -> dict[str, str]:
     """Return the checksum of each input as Snakemake writes it; none of a folder or a larger file.
 
-    What the job itself hashed and noted is not read again.
+    Those in `read` are known from the job, which hashed what it read: they may be others by now.
     """
     files = {str(path): Path(str(path)) for path in job.input}
     return {
         name: f"sha256:{remembered_sha256(path)}"
         for name, path in files.items()
-        if path.is_file() and path.stat().st_size <= largest
+        if name not in read and path.is_file() and path.stat().st_size <= largest
     }
 
 
@@ -196,13 +234,16 @@ def _finished_key(job: Any, first: Path, record: Any, keys: Keys) -> Key:
     )
 
 
-def _record(record_type: Callable[..., Any], key: Key, keys: Keys) -> Any:
+def _record(record_type: Callable[..., Any], key: Key, keys: Keys, accepted: Accepted) -> Any:
     """Return a key in the words of Snakemake.
 
     Snakemake compares parameters whatever the times of files are: what makes a result another than
     the job's own is one parameter more, which no job has.
     """
-    parameters = [*map(repr, key.parameters.values())]
+    parameters = [
+        repr(accepted.now(key.rule, key.wildcards, name, value))
+        for name, value in key.parameters.items()
+    ]
     if not key.is_in_place:
         parameters.append(f"written as: {key.place}")
     parameters += [f"made from another: {path}" for path, _ in keys.foreign_inputs(key)]

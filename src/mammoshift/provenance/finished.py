@@ -17,6 +17,7 @@ from mammoshift.provenance.fingerprint import code_key
 from mammoshift.provenance.planned_code import (
     DEFINITIONS,
     PlannedCode,
+    declared_in,
     file_states,
     state_of,
     use_of,
@@ -60,6 +61,7 @@ class Fingerprints:
             library=str(self._library),
             memory=str(self._parsed.absolute()),
             state=self._state,
+            declared=self._declared,
             found={use: found[DEFINITIONS] for use, found in self._known.items()},
         )
 
@@ -67,6 +69,10 @@ class Fingerprints:
     def _state(self) -> str:
         """A hash of the name, the size and the times of every file of the code."""
         return state_of(file_states(self._library, self._scripts))
+
+    @cached_property
+    def _declared(self) -> str:
+        return declared_in(self._library)
 
     @cached_property
     def _known(self) -> dict[str, dict[str, str]]:

@@ -19,7 +19,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -112,13 +112,29 @@ def relative_path(output: Path, folder: Path) -> str:
     return Path(os.path.relpath(output, folder)).as_posix()
 
 
-def write_made(
-    first: Path,
-    sums: Mapping[str, str],
-    versions: Mapping[str, str],
-    seconds: float,
-    machines: Sequence[str] = (),
-) -> None:
+@dataclass(frozen=True)
+class Made:
+    """What a job knows of its work.
+
+    Attributes
+    ----------
+    versions
+        Library -> version.
+    seconds
+        Of work.
+    machines
+        What computed (`mammoshift.provenance.machine`).
+    inputs
+        SHA-256 of what it read, by path.
+    """
+
+    versions: Mapping[str, str]
+    seconds: float
+    machines: Sequence[str] = ()
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
+
+def write_made(first: Path, sums: Mapping[str, str], made: Made) -> None:
     """Write what a job knows of its results.
 
     Parameters
@@ -127,19 +143,15 @@ def write_made(
         The first of them.
     sums
         SHA-256 of each, by its path relative to the folder of the first.
-    versions
-        Library -> version.
-    seconds
-        Of work that they took.
-    machines
-        What computed them (`mammoshift.provenance.machine`).
+    made
+        What it knows of its work.
     """
-    made = {name: {"sha256": digest} for name, digest in sums.items()}
     content = {
-        "outputs": made,
-        "versions": dict(versions),
-        "seconds": round(seconds, 3),
-        "machines": list(machines),
+        "outputs": {name: {"sha256": digest} for name, digest in sums.items()},
+        "inputs": [[path, f"sha256:{digest}"] for path, digest in made.inputs.items()],
+        "versions": dict(made.versions),
+        "seconds": round(made.seconds, 3),
+        "machines": list(made.machines),
     }
     write_sealed(key_file(first), content)
 
@@ -167,7 +179,7 @@ def write_key(key: Key, results: Path) -> None:
 
 
 def read_key(file: Path, results: Path) -> Key | None:
-    """Read a key; None where there is none.
+    """Read a key; None where there is none, or one of a format that did not say its place.
 
     Raises
     ------
@@ -175,7 +187,7 @@ def read_key(file: Path, results: Path) -> Key | None:
         If it is not what was written.
     """
     content = read_sealed(file)
-    if content is None:
+    if content is None or (content.get("rule") and content.get("format") != FORMAT):
         return None
     try:
         return Key(

@@ -11,6 +11,10 @@ from mammoshift.provenance.scopes import Scope, bound_by, is_ours
 _READS_ANNOTATIONS = frozenset(
     ("get_type_hints", "get_annotations", "__annotations__", "signature", "getfullargspec")
 )
+_SHOWS_LOCALS = frozenset(
+    ("locals", "vars", "dir", "exec", "_getframe", "currentframe", "f_locals", "f_back")
+)
+_TAKE_EXPRESSIONS = frozenset(("query", "eval"))
 
 
 class Names:
@@ -28,6 +32,8 @@ class Names:
         Names that are bound more than once.
     keeps_annotations
         Whether something here may read annotations.
+    shows_locals
+        Whether something here may read the names of local variables.
     """
 
     def __init__(self, tree: ast.Module, module: str, package: str, is_script: bool) -> None:
@@ -42,6 +48,11 @@ class Names:
         }
         attributes = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
         self.keeps_annotations = bool(_READS_ANNOTATIONS & (self.used | attributes))
+        self.shows_locals = (
+            bool(_SHOWS_LOCALS & (self.used | attributes))
+            or "eval" in self.used
+            or any(map(_takes_an_expression, nodes))
+        )
         self.functions = {n.name for n in nodes if isinstance(n, ast.FunctionDef)}
         self._loggers = set(self._named_loggers())
 
@@ -167,6 +178,13 @@ class Names:
         elif not isinstance(node, ast.Lambda):
             for part in ast.iter_child_nodes(node):
                 yield from self.doing(part, scope)
+
+
+def _takes_an_expression(node: ast.AST) -> bool:
+    """Tell whether a call is handed a text that may name local variables, as pandas takes it."""
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+        return False
+    return node.func.attr in _TAKE_EXPRESSIONS and bool(node.args or node.keywords)
 
 
 def _never_runs(statement: ast.stmt) -> bool:

@@ -1,9 +1,9 @@
 """The normal form of a top-level statement: what it does, and which definitions it names.
 
-Two statements that differ in comments, formatting, docstrings, annotations that nothing reads or
-texts for people have the same normal form. The name of anything that the library defines is not
-part of the text but a reference, which `mammoshift.provenance.reach` resolves, so that the name
-of a private definition does not count.
+Two statements that differ in comments, formatting, docstrings, annotations that nothing reads,
+texts for people or the names of local variables have the same normal form. The name of anything
+that the library defines is not part of the text but a reference, which
+`mammoshift.provenance.reach` resolves, so that the name of a private definition does not count.
 
 The file is long since it holds one visitor: a case for each kind of node that has one of its own.
 """
@@ -56,6 +56,7 @@ class NormalForm:
         self.has_effect = False
         self._out: list[str] = []
         self._depth = 0
+        self._variables = 0
         self._handlers = {
             ast.Name: self._name,
             ast.Attribute: self._attribute,
@@ -173,7 +174,7 @@ class NormalForm:
         rest = "".join(f".{part}" for part in chain)
         if meaning in ("local", "builtin"):
             self._note_reflection(name, chain, meaning)
-            self._out.append(f"{meaning} {name}{rest}")
+            self._out.append(f"{meaning} {self._local(name, scope)}{rest}")
         elif meaning == "own":
             if is_read and not self._depth:
                 self.read_at_import.add(name)
@@ -189,6 +190,20 @@ class NormalForm:
                 full = ".".join(filter(None, [module, imported]))
                 self._note_foreign(full + rest)
                 self._out.append(f"foreign {full}{rest}")
+
+    def _local(self, name: str, scope: Scope) -> str:
+        """Return what stands for a name of a function, or of Python: a variable's number.
+
+        Every variable of the statement has another number, in the order in which they appear.
+        What is bound by more than assignments, such as a parameter, keeps its name.
+        """
+        bound = scope.binding(name)
+        if bound is None or self.names.shows_locals or bound.assigned[name] != bound.counts[name]:
+            return name
+        if name not in bound.numbers:
+            bound.numbers[name] = self._variables
+            self._variables += 1
+        return f"#{bound.numbers[name]}"
 
     def _refer(self, module: str, path: str, prefix: str = "") -> None:
         reference = f"{prefix}{module}:{path}"

@@ -14,13 +14,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mammoshift.errors import ConfigurationError, MammoshiftError
 from mammoshift.files import write_text_atomically
 from mammoshift.provenance.bookkeeping import Definitions, named_parameters
+from mammoshift.provenance.inputs import Again
 from mammoshift.provenance.keys import CODE, code_name
 from mammoshift.provenance.versions import must_be_the_same
 
@@ -84,6 +85,8 @@ class Plan:
         Name of a fingerprint of code -> the definitions that it is of, `module:name` -> hash.
     same_versions
         Whether the configuration makes results of other versions of libraries again.
+    again
+        How a result is made again under the configuration that was planned.
     """
 
     folder: Path
@@ -92,6 +95,7 @@ class Plan:
     codes: Mapping[str, Mapping[str, str]]
     wanted: Sequence[str] = ()
     same_versions: bool = False
+    again: Again = field(default_factory=Again)
 
 
 def write_plan(dag: Any, results: Path, definitions: Definitions, file: Path) -> None:
@@ -149,7 +153,7 @@ def ask(
         )
         if done.returncode or not file.is_file():
             raise _failure(done.stdout + done.stderr, targets)
-        return _read(file, folder)
+        return _read(file, folder, Again(folder, configfiles, settings))
 
 
 def _planned(job: Any, reason: Any) -> PlannedJob:
@@ -170,7 +174,7 @@ def _planned(job: Any, reason: Any) -> PlannedJob:
     )
 
 
-def _read(file: Path, folder: Path) -> Plan:
+def _read(file: Path, folder: Path, again: Again) -> Plan:
     content = json.loads(file.read_text(encoding="utf-8"))
     jobs = tuple(PlannedJob(**job) for job in content["jobs"])
     return Plan(
@@ -180,6 +184,7 @@ def _read(file: Path, folder: Path) -> Plan:
         content["codes"],
         content["wanted"],
         content["same_versions"],
+        again,
     )
 
 

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from mammoshift.errors import CodeChangedError
+from mammoshift.provenance.outside import METHODS_ONLY
 from mammoshift.provenance.scopes import FIRST_PARTY
 
 VARIABLE = "MAMMOSHIFT_CODE"
@@ -45,6 +46,8 @@ class PlannedCode:
         A file that remembers what parsing gave.
     state
         Of the files of the library and of the scripts (`state_of`).
+    declared
+        Hash of what the library declares outside of every fingerprint (`declared_in`).
     found
         A use of a script (`use_of`) -> its fingerprint.
     """
@@ -52,6 +55,7 @@ class PlannedCode:
     library: str
     memory: str
     state: str
+    declared: str
     found: Mapping[str, str]
 
 
@@ -76,6 +80,19 @@ def state_of(states: Mapping[str, str]) -> str:
     digest = hashlib.sha256()
     for path, found in sorted(states.items()):
         digest.update(f"{path}\0{found}\0".encode())
+    return digest.hexdigest()
+
+
+def declared_in(library: Path) -> str:
+    """Return a hash of the modules whose fields and defaults no fingerprint holds.
+
+    A job validates its parameters anew: a default that was edited since planning would be what it
+    works with. Any edit counts, since what it declares cannot be told from what it says.
+    """
+    digest = hashlib.sha256()
+    for package in METHODS_ONLY:
+        for file in sorted(Path(library, *package.split(".")).rglob("*.py")):
+            digest.update(file.read_bytes() + b"\0")
     return digest.hexdigest()
 
 
@@ -171,7 +188,7 @@ class _Watched(MetaPathFinder):
 
         library, memory = Path(self.planned.library), Path(self.planned.memory)
         try:
-            return all(
+            return declared_in(library) == self.planned.declared and all(
                 code_key(self.script, library, memory, json.loads(use)[1]) == key
                 for use, key in self.uses.items()
             )
@@ -185,7 +202,7 @@ _watched: _Watched | None = None
 def _uses(script: str, found: Mapping[str, str], code: Mapping[str, str]) -> dict[str, str]:
     """Return the uses of a script that have a fingerprint.
 
-    They are all uses where none has: the fingerprint is then one that an accepted edit stands for.
+    They are all uses where none has: then a job on another node found edited code.
     """
     own = {use: key for use, key in found.items() if json.loads(use)[0] == script}
     return {use: key for use, key in own.items() if key == code.get(DEFINITIONS)} or own

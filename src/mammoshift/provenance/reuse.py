@@ -35,11 +35,9 @@ from mammoshift.provenance.sealed import read_sealed, write_sealed
 from mammoshift.provenance.sums import remembered_sha256
 from mammoshift.provenance.versions import (
     differing,
-    loaded_versions,
-    machines_of_work,
+    made_here,
     must_be_the_same,
     note_restored,
-    seconds_of_work,
 )
 
 ENTRY = "entry.json"
@@ -148,11 +146,19 @@ class Store:
             print(f"restored the finished {of}, {key}; its own log:")
             print(self.text(key, LOG))
             return True
+        began = time.monotonic()
         make()
         sys.stdout.flush()
-        return self.keep(key, outputs if log is None else {**outputs, LOG: log}, of)
+        made = made_here(time.monotonic() - began)
+        return self.keep(key, outputs if log is None else {**outputs, LOG: log}, of, made)
 
-    def keep(self, key: str, outputs: Mapping[str, Path], of: str = "") -> bool:
+    def keep(
+        self,
+        key: str,
+        outputs: Mapping[str, Path],
+        of: str = "",
+        made: Mapping[str, Any] | None = None,
+    ) -> bool:
         """Keep the files of a finished result under `key`, and drop what the size does not allow.
 
         A store that cannot be written to ends no job: it says so. On a full disk what was not used
@@ -164,6 +170,9 @@ class Store:
             Name in the store -> file.
         of
             What it is, for people.
+        made
+            What made it (`mammoshift.provenance.versions.made_here`), whatever else this process
+            made or restored; None for this process, in no time.
 
         Returns
         -------
@@ -179,20 +188,21 @@ class Store:
         size = sum(path.stat().st_size for path in outputs.values())
         if size > self.gigabytes * GIGABYTE:
             return True
+        made = made or made_here(0.0)
         try:
-            self._put(key, outputs, of)
+            self._put(key, outputs, of, made)
         except OSError as error:
             if error.errno not in _FULL or not self._make_room(size):
                 return self._could_not(of, key, error)
             try:
-                self._put(key, outputs, of)
+                self._put(key, outputs, of, made)
             except OSError as again:
                 return self._could_not(of, key, again)
         if size > _ASKED_FROM:
             self.shrink(self.gigabytes, spared=key)
         return True
 
-    def _put(self, key: str, outputs: Mapping[str, Path], of: str) -> None:
+    def _put(self, key: str, outputs: Mapping[str, Path], of: str, made: Mapping[str, Any]) -> None:
         final = self._place(key)
         staging = final.with_name(f".{key}-{os.getpid()}-{socket.gethostname()}")
         _drop_abandoned(final.parent)
@@ -203,9 +213,7 @@ class Store:
             entry = {
                 "of": of,
                 "files": {name: sha256_of_file(staging / name) for name in outputs},
-                "versions": loaded_versions(),
-                "seconds": round(seconds_of_work(), 3),
-                "machines": machines_of_work(),
+                **made,
                 "kept": time.time(),
             }
             write_sealed(staging / ENTRY, entry)

@@ -21,6 +21,10 @@ class Bound:
     ----------
     counts
         Name -> number of places that bind it.
+    assigned
+        Name -> how many of those assign to it, and do not define, import, catch or pass it.
+    numbers
+        Name of a local variable -> the number that its normal form has for it.
     imports
         Name -> what an import binds it to, as `module:name`, or `module:` for a module itself.
     from_elsewhere
@@ -28,6 +32,8 @@ class Bound:
     """
 
     counts: Counter[str] = field(default_factory=Counter)
+    assigned: Counter[str] = field(default_factory=Counter)
+    numbers: dict[str, int] = field(default_factory=dict)
     imports: dict[str, str] = field(default_factory=dict)
     global_names: set[str] = field(default_factory=set)
     from_elsewhere: set[str] = field(default_factory=set)
@@ -53,6 +59,11 @@ class Scope:
         str or None
             ``local``; an import as in `Bound.imports`; or None, for a name of the module.
         """
+        bound = self.binding(name)
+        return None if bound is None else bound.single_import(name) or "local"
+
+    def binding(self, name: str) -> Bound | None:
+        """Return what binds `name` here, if that is a function or what is like one."""
         scope: Scope | None = self
         while scope is not None and scope.kind != "module":
             bound = scope.bound
@@ -60,9 +71,7 @@ class Scope:
             if visible and name in bound.global_names:
                 return None
             if visible and name in bound.counts and name not in bound.from_elsewhere:
-                if scope.kind == "class":
-                    return None
-                return bound.single_import(name) or "local"
+                return None if scope.kind == "class" else bound
             scope = scope.parent
         return None
 
@@ -135,6 +144,7 @@ def _own_nodes(node: ast.AST) -> Iterator[ast.AST]:
 def _note(node: ast.AST, bound: Bound, package: str) -> None:
     if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
         bound.counts[node.id] += 1
+        bound.assigned[node.id] += 1
     elif isinstance(node, (*FUNCTIONS, ast.ClassDef)):
         bound.counts[node.name] += 1
     elif isinstance(node, (ast.Import, ast.ImportFrom)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -199,9 +200,19 @@ class _File:
         names = list(_imported_names(node))
         if any(name in self.names.rebound for name in names):
             return True
-        # An import that nothing uses is there for what it does.
+        # An import that nothing uses is there for what it does, unless it is of Python's own.
         foreign = not any(modules_of(node, self.names.package))
-        return foreign and any(name not in self.names.used for name in names)
+        unused = foreign and any(name not in self.names.used for name in names)
+        return unused and not _is_of_python(node)
+
+
+def _is_of_python(node: ast.Import | ast.ImportFrom) -> bool:
+    """Tell whether everything that is imported is of the standard library."""
+    if isinstance(node, ast.ImportFrom):
+        modules = [node.module or ""] if not node.level else [""]
+    else:
+        modules = [alias.name for alias in node.names]
+    return all(module.partition(".")[0] in sys.stdlib_module_names for module in modules)
 
 
 def _imported_names(node: ast.Import | ast.ImportFrom) -> Iterator[str]:

@@ -13,11 +13,12 @@ from pathlib import Path
 from mammoshift.archives.listing import content_key
 from mammoshift.archives.memory import NAME as MEMORY
 from mammoshift.archives.memory import ContentMemory
+from mammoshift.archives.state import MANIFEST
 from mammoshift.contracts.parquet import read_table
 from mammoshift.errors import DamagedFileError, MammoshiftError
 from mammoshift.files import sha256_of_file
 from mammoshift.pixelstore.receipt import Receipt, mending_of_shard, read_receipt
-from mammoshift.provenance.inputs import making, mending, written_elsewhere
+from mammoshift.provenance.inputs import Again, mending, written_elsewhere
 from mammoshift.provenance.keys import Key, Keys, all_keys
 from mammoshift.provenance.reuse import Store
 from mammoshift.provenance.sealed import read_sealed
@@ -37,8 +38,11 @@ class Checked:
     mend: str = ""
 
 
-def verify_results(results: Path, target: Path) -> Iterator[Checked]:
-    """Yield every file below `target` that jobs wrote into the folder `results`."""
+def verify_results(results: Path, target: Path, again: Again | None = None) -> Iterator[Checked]:
+    """Yield every file below `target` that jobs wrote into the folder `results`.
+
+    `again` is how they are made again; None for the configuration of the Snakefile, here.
+    """
     known: set[Path] = set()
     for key in all_keys(results):
         if isinstance(key, DamagedFileError):
@@ -48,7 +52,7 @@ def verify_results(results: Path, target: Path) -> Iterator[Checked]:
             continue
         known.update(key.paths)
         if any(_is_below(path, target) for path in key.paths):
-            yield from _outputs(key)
+            yield from _outputs(key, again or Again())
     for receipt in sorted(results.glob(f"pixels/*/*/{STORE_RECEIPT}")):
         if _is_below(receipt.parent, target) or _is_below(target, receipt.parent):
             yield from _shards(receipt, target)
@@ -106,7 +110,11 @@ def verify_twins(results: Path) -> Iterator[Checked]:
 
 def verify_archive(results: Path, dataset: str, root: Path) -> Iterator[Checked]:
     """Yield every file of a raw archive that was read, against its content at that time."""
-    memory = ContentMemory.read(results / "datasets" / dataset / MEMORY)
+    remembered = results / "datasets" / dataset / MEMORY
+    memory = ContentMemory.read(remembered)
+    if not memory.looks and remembered.with_name(MANIFEST).is_file():
+        problem = f"is gone or damaged, so that no file of {root} can be compared"
+        yield Checked(remembered, problem, "run again: the archive is read anew")
     mend = "restore it from its source, or run again if the change is wanted"
     for path, look in sorted(memory.looks.items()):
         file = root / path
@@ -123,14 +131,15 @@ def problems(checked: Iterable[Checked]) -> Iterator[Checked]:
     return (one for one in checked if one.problem)
 
 
-def _outputs(key: Key) -> Iterator[Checked]:
+def _outputs(key: Key, again: Again) -> Iterator[Checked]:
     for path, output in zip(key.paths, key.outputs.values(), strict=True):
         if not key.is_in_place:
             yield Checked(path, written_elsewhere(path, key), mending(path))
             continue
         found = _compared(path, output.sha256, mending(path))
-        anew = f"`{making(key.paths[0])}`, your configuration in the place of FILE"
-        yield replace(found, mend=anew) if found.problem == MISSING else found
+        # No job may wait for it: then another run alone would not make it.
+        anew = f"`{again.command(key.paths[0])}`"
+        yield replace(found, mend=anew) if found.problem in (MISSING, CHANGED) else found
 
 
 def _shards(file: Path, target: Path) -> Iterator[Checked]:

@@ -39,17 +39,19 @@ RERUN = "rerun"
 """Value of the setting under which a result of other versions is not valid."""
 
 _STARTED = time.monotonic()
-_restored: list[tuple[Mapping[str, str], float, Sequence[str]]] = []
+_parts: list[tuple[Mapping[str, str], float, Sequence[str]]] = []
+"""Of each part that this process restored or made: versions, seconds beside its own, machines."""
 
 
 def loaded_versions() -> dict[str, str]:
     """Return the versions that shaped what this process made, by distribution.
 
-    They are those of the libraries that it loaded and those that went into what it restored; both
-    are named where they differ.
+    They are those that made its parts, several where they differ; of a process that restored no
+    part and noted none, those of the libraries that it loaded. A process that restores everything
+    is not among those that shaped it.
     """
     found: dict[str, set[str]] = {}
-    for versions in (_own_versions(), *(versions for versions, _, _ in _restored)):
+    for versions in [versions for versions, _, _ in _parts] or [_own_versions()]:
         for name, version in versions.items():
             if version:
                 found.setdefault(name, set()).update(version.split(", "))
@@ -62,26 +64,19 @@ def _own_versions() -> dict[str, str]:
 
 def seconds_of_work() -> float:
     """Return the seconds that this process has run, and those that what it restored had taken."""
-    return time.monotonic() - _STARTED + sum(seconds for _, seconds, _ in _restored)
+    return time.monotonic() - _STARTED + sum(seconds for _, seconds, _ in _parts)
 
 
 def machines_of_work() -> list[str]:
-    """Return the machines that computed what this process made, each once.
-
-    They are this one and those of what it restored; this one is left out where it restored
-    something and loaded no torch, as a process does that restores everything.
-    """
-    found = {name for _, _, machines in _restored for name in machines}
-    if not _restored or "torch" in sys.modules:
-        found.add(machine())
-    return sorted(found)
+    """Return the machines that computed what this process made, each once; as `loaded_versions`."""
+    return sorted({name for _, _, machines in _parts for name in machines} or {machine()})
 
 
 def made_here(seconds: float) -> dict[str, Any]:
-    """Return what is noted of a part that this process made in `seconds`, for `may_be_kept`."""
-    # So that this machine counts although other parts were kept.
-    _restored.append(({}, 0.0, (machine(),)))
-    return {"versions": _own_versions(), "seconds": round(seconds, 3), "machines": [machine()]}
+    """Note that this process made a part in `seconds`; return what is noted of that part."""
+    own = _own_versions()
+    _parts.append((own, 0.0, (machine(),)))
+    return {"versions": own, "seconds": round(seconds, 3), "machines": [machine()]}
 
 
 def made_in_all() -> dict[str, Any]:
@@ -111,7 +106,7 @@ def note_restored(
     versions: Mapping[str, str], seconds: float, machines: Sequence[str] = ()
 ) -> None:
     """Take in the versions of a kept result that this process restored, its time and machines."""
-    _restored.append((dict(versions), seconds, tuple(machines)))
+    _parts.append((dict(versions), seconds, tuple(machines)))
 
 
 @cache

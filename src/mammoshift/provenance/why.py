@@ -16,7 +16,7 @@ from mammoshift.archives.listing import iterate_files
 from mammoshift.archives.memory import NAME as MEMORY
 from mammoshift.archives.memory import ContentMemory, changed_files
 from mammoshift.provenance.differences import STATE, changed_parameters
-from mammoshift.provenance.inputs import making, written_elsewhere
+from mammoshift.provenance.inputs import written_elsewhere
 from mammoshift.provenance.keys import (
     CODE,
     CODE_FOLDER,
@@ -76,7 +76,7 @@ def _nothing(plan: Plan) -> str:
         return "Nothing would run: everything is present and up to date."
     return (
         "Nothing would run: what the targets need is up to date. No job waits for what is missing "
-        f"meanwhile: {_files(gone)}; `{making(Path(gone[0]))}` makes it again."
+        f"meanwhile: {_files(gone)}; `{plan.again.command(plan.folder / gone[0])}` makes it again."
     )
 
 

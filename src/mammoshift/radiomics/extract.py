@@ -24,7 +24,7 @@ from mammoshift.pixelstore.reader import PixelStore
 from mammoshift.pixelstore.receipt import checked_folders, read_receipt
 from mammoshift.provenance.planned_code import check_code
 from mammoshift.provenance.sealed import read_sealed, write_sealed
-from mammoshift.provenance.versions import made_in_all, may_be_kept, note_kept
+from mammoshift.provenance.versions import made_here, made_in_all, may_be_kept, note_kept
 from mammoshift.radiomics.breast import breast_region
 from mammoshift.radiomics.openbreast.region import Region
 from mammoshift.radiomics.settings import SETS
@@ -100,6 +100,8 @@ def extract_features(
             print(f"{dataset}: {len(rows)} of {len(index)} images")
     table = pd.DataFrame(rows, columns=[*IDENTITY, *features.NAMES])
     write_features(table, features.NAMES, dataset, output)
+    if computed:
+        made_here(0.0)
     _keep(kept, code, output)
     print(
         f"{dataset}, {feature_set}: {computed} images computed, {len(rows) - computed} kept, "

@@ -31,6 +31,8 @@ Outcome = Literal["non-inferior", "inferior", "undecided", "not judgeable", "no 
 NO_ARM_BEATS_CHANCE = "No arm beats chance on held-out patients of the domain it was trained on"
 OF_MODELS = "auc_of_models"
 THESE_MODELS = "these models alone"
+NO_INTERVAL = f"no interval of {THESE_MODELS} lies above 0.5"
+"""Their limits are left to the tables: the summary figure beside it has those for other seeds."""
 ALONE = "This is about these models alone: the arm has one run."
 
 
@@ -108,20 +110,28 @@ def verdicts(data: ReportData, arm: str | None = None) -> tuple[Verdict, ...]:
 
 
 def verdict_findings(data: ReportData) -> list[Finding]:
-    """Return what the answer leads with: the verdicts, or that no arm can be judged."""
+    """Return what the answer leads with: the verdicts, or that no arm can be judged.
+
+    That a study does not ask for transfer is no answer: it stands among what is to be known.
+    """
     found = verdicts(data)
     own = judged_at_home(data)
     if len(own) and not beating_chance(own):
+        of_models = bool((own["metric"] == OF_MODELS).all())
         cells = [f"{row['arm']} {_auc(row)}" for _, row in own.iterrows()]
         cannot = (
             "transfer cannot be judged"
             if found
             else "that one is better than another does not make it of use"
         )
-        whose = f" of {THESE_MODELS}" if (own["metric"] == OF_MODELS).all() else ""
-        text = f"{NO_ARM_BEATS_CHANCE}; {cannot}. The AUC{whose} (95% CI) is {joined(cells)}."
+        text = f"{NO_ARM_BEATS_CHANCE}; {cannot}. "
+        if of_models:
+            text += f"The AUC is {joined(cells)}; {NO_INTERVAL}."
+        else:
+            text += f"The AUC (95% CI) is {joined(cells)}."
         return [Finding("verdict", text)]
-    return [Finding("verdict", text) for text in _said(found) or _no_transfer(data)]
+    said = [Finding("verdict", text) for text in _said(found)]
+    return said or [Finding("caution", text) for text in _no_transfer(data)]
 
 
 def _said(found: tuple[Verdict, ...]) -> list[str]:
@@ -227,8 +237,8 @@ def _why_not_judgeable(data: ReportData, row: pd.Series, own_domain: str) -> str
     own = own[own["arm"] == row["arm"]]
     if not beating_chance(own):
         auc = _auc(own.iloc[0]) if len(own) else "which is undefined"
-        whose = f" of {THESE_MODELS}" if (own["metric"] == OF_MODELS).any() else ""
-        return f"on held-out patients of {own_domain} its AUC{whose}, {auc}, does not exceed chance"
+        why = f"; {NO_INTERVAL}" if (own["metric"] == OF_MODELS).any() else ""
+        return f"on held-out patients of {own_domain} its AUC, {auc}, does not exceed chance{why}"
     return ""
 
 
@@ -276,4 +286,7 @@ def _not_judged(targets: list[str], arm: str, reason: str) -> str:
 
 
 def _auc(row: pd.Series) -> str:
+    """Return an AUC, with its interval where that is the one that the summary figure has."""
+    if row["metric"] == OF_MODELS:
+        return format_number(row["value"])
     return format_estimate(row["value"], row["ci_low"], row["ci_high"])

@@ -7,6 +7,7 @@ that a new seed computes its own runs alone, and a changed label none.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ from mammoshift.files import atomic_path
 from mammoshift.kinds._inputs import CaseInputs, InputFiles
 from mammoshift.kinds._protocol import ScoreRequest, kind_of
 from mammoshift.provenance.reuse import Store, result_key
+from mammoshift.provenance.versions import made_here
 
 LOGITS = "logits.npy"
 SCORED_ON_OWN = (VALIDATION, *JUDGED_SUBSETS)
@@ -124,9 +126,13 @@ def _logits(
             missing.setdefault(tuple(cases["case_id"]), []).append(run)
     for runs in missing.values():
         cases = wanted[runs[0]]
-        for run, row in zip(runs, _scored(job, runs, cases, inputs), strict=True):
+        began = time.monotonic()
+        scored = _scored(job, runs, cases, inputs)
+        made = made_here((time.monotonic() - began) / len(runs))
+        for run, row in zip(runs, scored, strict=True):
             logits[run] = row
-            _keep(store, keys[run], row, output, f"logits of {run} on {job.settings['domain']}")
+            of = f"logits of {run} on {job.settings['domain']}"
+            _keep(store, keys[run], row, output, of, made)
             print(f"{job.settings['domain']}, {run}: scored {len(row)} cases")
     return logits
 
@@ -230,9 +236,16 @@ def _restored(store: Store, key: str, output: Path) -> NDArray[np.float64] | Non
     return values
 
 
-def _keep(store: Store, key: str, logits: NDArray[np.float64], output: Path, of: str) -> None:
+def _keep(
+    store: Store,
+    key: str,
+    logits: NDArray[np.float64],
+    output: Path,
+    of: str,
+    made: Mapping[str, Any],
+) -> None:
     path = output.with_name(f"new-{key}.npy")
     with atomic_path(path) as temporary:
         np.save(temporary, logits)
-    store.keep(key, {LOGITS: path}, of)
+    store.keep(key, {LOGITS: path}, of, made)
     path.unlink()

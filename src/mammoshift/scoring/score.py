@@ -16,10 +16,13 @@ from torch import Tensor
 
 from mammoshift.configuration.model import Precision
 from mammoshift.execution.determinism import deterministic_torch
+from mammoshift.execution.device import enough_memory
 from mammoshift.execution.precision import computed_in
 from mammoshift.execution.readers import BatchLoader, PixelSource
 from mammoshift.models.classifier import Classifier
 from mammoshift.models.saved_model import load_model, read_record
+
+LESS_MEMORY = "score with scoring_precision: bfloat16, or on a GPU with more memory"
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,10 +36,14 @@ class Scored:
     again
         (K, N) bool: those that were computed again in float32, since the model's own precision gave
         none.
+    batch_size
+        Most images that were in the memory of the device at once: as many as were asked for, or
+        fewer where they did not fit into a GPU.
     """
 
     logits: NDArray[np.float64]
     again: NDArray[np.bool_]
+    batch_size: int
 
 
 def score_images(
@@ -108,18 +115,26 @@ def score_closely(
     """Score images with K models of one input size that are already loaded; see `score_images`.
 
     Each image is read once for all models; each model computes in its own precision. Logits that
-    are not finite are computed again in float32, and whatever that gives is kept.
+    are not finite are computed again in float32, and whatever that gives is kept. A batch that does
+    not fit into the memory of a GPU is taken in halves, which changes logits by rounding only.
+
+    Raises
+    ------
+    ConfigurationError
+        If an image does not have the size of the models' input, or not even one fits into the
+        memory of the GPU.
     """
     places = np.arange(len(image_ids))
     for classifier in classifiers:
         classifier.eval()
-    with torch.inference_mode():
+    fitting = _Fitting(batch_size)
+    with torch.inference_mode(), enough_memory("scoring", 1, size, LESS_MEMORY):
         loader = BatchLoader(pixels, image_ids, size, readers, device)
         # One transfer at the end: each would make the CPU wait for a GPU.
         logits = [
             torch.empty((len(classifiers), 0), device=device),
             *(
-                torch.stack([_applied(c, images, c.precision) for c in classifiers])
+                torch.stack([fitting.applied(c, images, c.precision) for c in classifiers])
                 for images in loader.batches(_batches(places, batch_size))
             ),
         ]
@@ -129,8 +144,27 @@ def score_closely(
             wrong &= classifier.precision != "float32"
             plan = _batches(np.flatnonzero(wrong), batch_size)
             for own, images in zip(plan, loader.batches(plan), strict=True):
-                row[own] = _applied(classifier, images, "float32").to("cpu").double().numpy()
-    return Scored(found, again)
+                logits_of_row = fitting.applied(classifier, images, "float32")
+                row[own] = logits_of_row.to("cpu").double().numpy()
+    return Scored(found, again, fitting.batch_size)
+
+
+class _Fitting:
+    """Applies models to as many images at once as fit into the memory of the device."""
+
+    def __init__(self, batch_size: int) -> None:
+        self.batch_size = batch_size
+
+    def applied(self, classifier: Classifier, images: Tensor, precision: Precision) -> Tensor:
+        while True:
+            try:
+                parts = images.split(self.batch_size)
+                return torch.cat([_applied(classifier, part, precision) for part in parts])
+            except torch.OutOfMemoryError:
+                if self.batch_size == 1:
+                    raise
+            # Out of the handler, which keeps what was computed so far.
+            self.batch_size = max(1, min(self.batch_size, len(images)) // 2)
 
 
 def _batches(places: np.ndarray, batch_size: int) -> list[np.ndarray]:

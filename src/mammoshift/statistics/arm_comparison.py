@@ -29,16 +29,15 @@ from mammoshift.statistics.comparisons import (
     omnibus,
     paired,
 )
-from mammoshift.statistics.curve_values import aucs, mean_of_arm
-from mammoshift.statistics.distributions import critical_value
-from mammoshift.statistics.intervals import IntervalMethod, auc_intervals, logit_interval
+from mammoshift.statistics.curve_values import aucs, mean_of_arm, share_of_arm
+from mammoshift.statistics.estimates import Flag
+from mammoshift.statistics.intervals import IntervalMethod, auc_intervals
 from mammoshift.statistics.multireader import (
     CROSSED,
     mean_over_seeds,
     obuchowski_rockette_crossed,
     obuchowski_rockette_nested,
 )
-from mammoshift.statistics.score_interval import score_interval
 from mammoshift.statistics.seeds import exact_fixed, seed_correlation, stouffer_naive, strube
 
 
@@ -172,7 +171,7 @@ def arm_mean(
         se, note = float(estimate.se[own[0]]), estimate.notes[own[0]]
         return _arm_mean(estimate, arm, own, se, limits, single.method, note)
     test = mean_over_seeds(estimate.auc, estimate.covariance, own, level, estimate.parts)
-    return _mean_of_seeds(estimate, arm, own, test, level)
+    return _mean_of_seeds(estimate, arm, own, test, level, seeds_random=True)
 
 
 def fixed_mean(
@@ -181,30 +180,27 @@ def fixed_mean(
     """Return the mean AUC of some curves with an interval for these checkpoints alone."""
     values = aucs(estimate)
     test = mean_of_arm(values, curves, level, seeds_random=False)
-    return _mean_of_seeds(estimate, arm, list(curves), test, level)
+    return _mean_of_seeds(estimate, arm, list(curves), test, level, seeds_random=False)
 
 
 def _mean_of_seeds(
-    estimate: AucEstimate, arm: str, own: list[int], test: Combined, level: float
+    estimate: AucEstimate,
+    arm: str,
+    own: list[int],
+    test: Combined,
+    level: float,
+    seeds_random: bool,
 ) -> ArmMean:
-    patients = float(estimate.covariance[np.ix_(own, own)].mean())
     se = math.nan if test.se is None else test.se
-    known = se if patients > 0.0 and se > 0.0 else math.nan
-    mean = float(estimate.auc[own].mean())
-    perfect = se == 0.0 and mean in (0.0, 1.0)
-    if estimate.few or perfect:
-        sizes, kind = (estimate.patients_pos, estimate.patients_neg), "score"
-        variance = 0.0 if perfect else known**2
-        limits = score_interval(mean, variance, sizes, test.df, level)
-    else:
-        c, kind = critical_value(level, test.df), "logit_t"
-        (low,), (high,) = logit_interval(np.array([mean]), np.array([known]), c)
-        limits = float(low), float(high)
+    share = share_of_arm(aucs(estimate), own, seeds_random)
+    limits = (math.nan, math.nan) if share is None else share.interval(level)
+    if share is not None and all(Flag.CONSTANT_SCORES in estimate.flags[k] for k in own):
+        limits = share.value, share.value
     flagged = dict.fromkeys(flag for k in own for flag in estimate.flags[k])
     # That a mean has no variance is among the flags; the test's own words are about a difference.
     of_test = "" if test.note in (IDENTICAL, DEGENERATE) else test.note
     note = "; ".join(dict.fromkeys(filter(None, (of_test, *flagged))))
-    return _arm_mean(estimate, arm, own, se, limits, f"{test.method}_{kind}", note)
+    return _arm_mean(estimate, arm, own, se, limits, f"{test.method}_score", note)
 
 
 def _arm_mean(

@@ -16,13 +16,19 @@ Obuchowski 1997, Biometrics 53:567 (clustered covariance).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mammoshift.statistics.estimates import CurveEstimates, describe_curves, undefined_flags
+from mammoshift.statistics.estimates import (
+    CurveEstimates,
+    Flag,
+    describe_curves,
+    undefined_flags,
+)
 from mammoshift.statistics.inputs import FloatArray, IntArray, checked_cases, cluster_codes
+from mammoshift.statistics.shares import ENOUGH_MISTAKES, mistakes
 from mammoshift.statistics.variance_parts import VariancePart, effective_number, unit_variance
 
 
@@ -108,7 +114,18 @@ def auc_covariance(
             parts = two_class_parts(placed.positives, placed.negatives, positive, codes)
             covariance = sum_of_parts(parts)
     described = describe_curves(auc, covariance, constant, positive, codes, parts)
+    if not described.few:
+        described = replace(described, flags=_with_few_mistakes(described.flags, auc, parts))
     return AucEstimate(auc=auc, **vars(described))
+
+
+def _with_few_mistakes(
+    flags: tuple[tuple[Flag, ...], ...], auc: FloatArray, parts: tuple[VariancePart, ...]
+) -> tuple[tuple[Flag, ...], ...]:
+    few = (mistakes(parts, value) < ENOUGH_MISTAKES for value in auc.tolist())
+    return tuple(
+        (*own, Flag.FEW_MISTAKES) if one else own for own, one in zip(flags, few, strict=True)
+    )
 
 
 def placements(positive: NDArray[np.bool_], scores: FloatArray) -> Placements:

@@ -27,8 +27,8 @@ from mammoshift.errors import StatisticsError
 from mammoshift.statistics.auc import AucEstimate, sum_of_parts, sums_by_cluster
 from mammoshift.statistics.comparisons import Combined, combined, difference_test
 from mammoshift.statistics.inputs import FloatArray, IntArray, cluster_codes
-from mammoshift.statistics.loss_interval import AREA
 from mammoshift.statistics.multireader import mean_over_seeds, mean_weights, nested_contrast
+from mammoshift.statistics.shares import Share, areas_beforehand, seed_variance, share_of
 from mammoshift.statistics.variance_parts import VariancePart, degrees_of_freedom, effective_number
 
 FIXED = "checkpoints_fixed"
@@ -50,7 +50,7 @@ class CurveValues:
         Its independent parts; empty where their degrees of freedom are not known.
     beforehand
         Of shares in [0, 1]: each part's variance / (value (1 - value)) as it is before the scores
-        are seen, see `loss_interval`; None for what is no share.
+        are seen, see `shares`; None for what is no share.
     """
 
     values: FloatArray
@@ -74,11 +74,6 @@ def aucs(estimate: AucEstimate) -> CurveValues:
     return CurveValues(
         estimate.auc, estimate.covariance, estimate.parts, areas_beforehand(estimate.parts)
     )
-
-
-def areas_beforehand(parts: Sequence[VariancePart]) -> tuple[float, ...]:
-    """Return what is known beforehand of each part of the variance of an AUC."""
-    return tuple(AREA * part.unit_variance for part in parts)
 
 
 def means_over_patients(terms: ArrayLike, patients: ArrayLike | None = None) -> CurveValues:
@@ -184,6 +179,22 @@ def mean_over_datasets(datasets: Sequence[CurveValues]) -> CurveValues:
             for part in dataset.parts
         ),
     )
+
+
+def share_of_arm(
+    estimate: CurveValues, curves: Sequence[int], seeds_random: bool = True
+) -> Share | None:
+    """Return the mean of one arm's curves as a share; None where it is none or is undefined.
+
+    Parameters as in `mean_of_arm`.
+    """
+    if estimate.beforehand is None or not curves:
+        return None
+    values, covariance = estimate.values, estimate.covariance
+    share = share_of(values, covariance, estimate.parts, estimate.beforehand, curves)
+    if share is None or not seeds_random or len(curves) == 1:
+        return share
+    return share.with_seeds(*seed_variance(values, covariance, curves), len(curves))
 
 
 def patients_df(codes: IntArray) -> float:

@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mammoshift.statistics.inputs import FloatArray, IntArray
+from mammoshift.statistics.shares import FEW_MISTAKES
 from mammoshift.statistics.variance_parts import VariancePart
 
 FEW_CASES = 20
 FEW_CLUSTERS = 20
-ONLY_SCORE = (
-    "for an AUC itself only the score interval holds (it covers 94 to 99 % where it claims 95 %)"
+FEW = (
+    "limits of an AUC and of its loss rest in part on what is assumed beforehand (they cover 93 to "
+    "99 % where they claim 95), those of an average precision are too narrow"
 )
 
 
@@ -32,8 +34,9 @@ class Flag(StrEnum):
         "degenerate: the classes are separated perfectly, so the variance estimate is zero"
     )
     ZERO_VARIANCE = "degenerate: the variance estimate is zero"
-    FEW_CASES = f"fewer than {FEW_CASES} cases of one class: {ONLY_SCORE}"
-    FEW_CLUSTERS = f"fewer than {FEW_CLUSTERS} patients of one class: {ONLY_SCORE}"
+    FEW_CASES = f"fewer than {FEW_CASES} cases of one class: {FEW}"
+    FEW_CLUSTERS = f"fewer than {FEW_CLUSTERS} patients of one class: {FEW}"
+    FEW_MISTAKES = FEW_MISTAKES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +81,7 @@ class CurveEstimates:
 
     @property
     def few(self) -> bool:
-        """Whether one class has so few patients that only the score interval holds."""
+        """Whether one class has few patients."""
         return min(self.patients_pos, self.patients_neg) < FEW_CLUSTERS
 
     @property

@@ -1,4 +1,4 @@
-"""Confidence intervals of areas under curves: logit, with Student's t, by the score, and Wald's."""
+"""Confidence intervals of areas under curves: by the score, logit, with Student's t, and Wald's."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Literal
 import numpy as np
 
 from mammoshift.statistics.auc import AucEstimate
+from mammoshift.statistics.curve_values import aucs, share_of_arm
 from mammoshift.statistics.distributions import critical_value
 from mammoshift.statistics.estimates import CurveEstimates, Flag
 from mammoshift.statistics.inputs import FloatArray
-from mammoshift.statistics.score_interval import score_interval
 from mammoshift.statistics.variance_parts import degrees_of_freedom
 
 IntervalMethod = Literal["auto", "score", "logit_t", "logit", "wald"]
@@ -36,34 +36,22 @@ def auc_intervals(
 ) -> Intervals:
     """Return an interval for each AUC.
 
-    `logit` is symmetric in log(A / (1 - A)) with standard error se / (A (1 - A)); it stays within
-    (0, 1). `logit_t` is the same with Student's t and the degrees of freedom of the variance.
-    `score` (see `score_interval`) is the one for fewer than 20 patients of a class. `auto` is
-    `score` there, and for perfect separation, and `logit_t` elsewhere. `wald` is A +- c se, cut at
-    0 and 1, for comparison with other software. A curve with constant scores has the interval
-    [0.5, 0.5]; any other curve whose variance estimate is zero has none (NaN), but for `score`.
+    `score`, which is `auto`, is that of `shares`: it holds with few patients, few misplaced cases
+    and perfect separation. `logit` is symmetric in log(A / (1 - A)) with standard error
+    se / (A (1 - A)); `logit_t` is the same with Student's t and the degrees of freedom of the
+    variance. `wald` is A +- c se, cut at 0 and 1. These three are for comparison with other
+    software: a variance estimated as zero gives none (NaN). A curve with constant scores has the
+    interval [0.5, 0.5].
     """
-    used = method if method != "auto" else "score" if estimate.few else "logit_t"
-    if used != "score":
-        found = intervals(estimate.auc, estimate, level, used)
-        perfect = [Flag.PERFECT_SEPARATION in flags for flags in estimate.flags]
-        if method != "auto" or not any(perfect):
-            return found
-        score = auc_intervals(estimate, level, "score")
-        low, high = (
-            np.where(perfect, of_score, own)
-            for of_score, own in ((score.low, found.low), (score.high, found.high))
-        )
-        return Intervals(low, high, level, found.method)
-    patients = estimate.patients_pos, estimate.patients_neg
-    low, high = np.empty_like(estimate.auc), np.empty_like(estimate.auc)
-    dfs = _degrees_of_freedom(estimate)
-    for k, (value, variance) in enumerate(
-        zip(estimate.auc, np.diag(estimate.covariance), strict=True)
-    ):
-        low[k], high[k] = score_interval(value, variance, patients, dfs[k], level)
-        if Flag.CONSTANT_SCORES in estimate.flags[k] and np.isfinite(variance):
-            low[k] = high[k] = value
+    if method not in ("auto", "score"):
+        return intervals(estimate.auc, estimate, level, method)
+    values = aucs(estimate)
+    low, high = np.full_like(estimate.auc, np.nan), np.full_like(estimate.auc, np.nan)
+    for k, flags in enumerate(estimate.flags):
+        share = share_of_arm(values, [k])
+        if share is not None:
+            point = share.value, share.value
+            low[k], high[k] = point if Flag.CONSTANT_SCORES in flags else share.interval(level)
     return Intervals(low, high, level, "score")
 
 

@@ -78,9 +78,11 @@ def temperatures_of(
         # A step that leaves the bracket is replaced by bisection on the logarithm of the slope.
         inside = (step > low[active]) & (step < high[active])
         moved = np.where(inside, step, np.sqrt(low[active] * high[active]))
-        moved = np.where(gradient == 0.0, b, moved)
+        # At the root a step may be lost in rounding, and then end on the bracket.
+        there = (gradient == 0.0) | (np.abs(step - b) <= _TOLERANCE * b)
+        moved = np.where(there, b, moved)
         # A row that leaves it, or is slow, may have its root beyond a limit; it is asked once.
-        slow = ~inside | (gradient == 0.0) | (number >= _QUICK_STEPS)
+        slow = (~inside & ~there) | (gradient == 0.0) | (number >= _QUICK_STEPS)
         asked = np.flatnonzero(slow & unasked[active])
         for sign, limit in ((1.0, highest), (-1.0, lowest)):
             rows = asked[sign * gradient[asked] <= 0.0]

@@ -35,6 +35,7 @@ import numpy as np
 from mammoshift.errors import StatisticsError
 from mammoshift.statistics.comparisons import UNDEFINED, Combined, combined, difference_test
 from mammoshift.statistics.inputs import FloatArray
+from mammoshift.statistics.shares import NO_SEED_VARIANCE, cautious_factor
 from mammoshift.statistics.variance_parts import VariancePart, degrees_of_freedom
 
 NESTED = "obuchowski_rockette_nested"
@@ -44,8 +45,6 @@ TOO_FEW = "undefined: seeds as random need two seeds of each arm at least"
 TOO_FEW_OF_ONE = "undefined: seeds as random need two seeds at least"
 TWO_SEEDS = "two seeds only: a test at 5 % may reject up to 11 % of true nulls; train three"
 THREE_SEEDS = "three seeds: on the cautious side, a test at 5 % rejects 3 to 6 % of true nulls"
-NO_SEED_VARIANCE = 1e-28
-"""Rounding of equal AUCs leaves about 1e-33; one swapped pair of a million cases 1e-24."""
 UNEQUAL_SEEDS = "the arms have {} seeds; each has a seed variance of its own"
 
 
@@ -69,8 +68,7 @@ def obuchowski_rockette_nested(
     and Rockette. The degrees of freedom are Satterthwaite's, since one architecture may vary more
     from seed to seed than another, with v instead of s^2 / S: where two or three seeds happen to
     agree, the plain formula trusts them (it rejects 7.5 % of true nulls with three seeds, this one
-    6.4 % at most). With two seeds of an arm up to 11 % are rejected, and the note says so; of
-    losses of three seeds whose spread is most of the variance up to 7 %.
+    6.4 % at most). With two seeds of an arm up to 11 % are rejected, and the note says so.
 
     Parameters
     ----------
@@ -228,11 +226,6 @@ def obuchowski_rockette_crossed(
         level,
         cautious=False,
     )
-
-
-def cautious_factor(seeds: float) -> float:
-    """Return (S + 1) / (S - 1), by which the seeds' part counts in the degrees of freedom."""
-    return (seeds + 1.0) / (seeds - 1.0)
 
 
 def _finish(

@@ -192,14 +192,12 @@ def _standard_error(
     information = (design * (p * (1.0 - p))[:, None]).T @ design
     of_line = np.linalg.solve(information, (design * (positive - p)[:, None]).T)
     influences = np.vstack([of_line, (positive - theta[2]) / x.size])
-    slopes = []
-    for k, size in enumerate(np.sqrt((influences**2).sum(axis=1))):
-        step = np.zeros(3)
-        step[k] = 0.01 * size
-        ends = (_share_of(z, theta + side) for side in (-step, step))
-        low, high = ends
-        slopes.append((high - low) / (2.0 * step[k]) if step[k] else 0.0)
-    other = np.bincount(owners[0], weights=np.array(slopes) @ influences)
+    # The share solves mean(d / (1 + share d)) = 0: what it moves by when the line moves.
+    with np.errstate(over="ignore"):
+        by_ratio = (1.0 + d) / (1.0 + share * d) ** 2
+    moved = [by_ratio.sum(), by_ratio @ z, -by_ratio.sum() / (theta[2] * (1.0 - theta[2]))]
+    slopes = np.array(moved) / float(score @ score)
+    other = np.bincount(owners[0], weights=slopes @ influences)
     return math.sqrt(_sum_of_squares(own) + _sum_of_squares(other))
 
 

@@ -30,10 +30,21 @@ import numpy as np
 from mammoshift.errors import StatisticsError
 from mammoshift.statistics.auc import AucEstimate
 from mammoshift.statistics.comparisons import DEGENERATE, IDENTICAL, ONE_SIDED, Combined
-from mammoshift.statistics.curve_values import CurveValues, aucs, difference_of_arms, mean_of_arm
+from mammoshift.statistics.curve_values import (
+    CurveValues,
+    aucs,
+    difference_of_arms,
+    mean_of_arm,
+    share_of_arm,
+)
 from mammoshift.statistics.distributions import critical_value, two_sided_p
-from mammoshift.statistics.loss_interval import LossInterval, Share, averaged
-from mammoshift.statistics.multireader import NO_SEED_VARIANCE, cautious_factor
+from mammoshift.statistics.loss_interval import LossInterval
+from mammoshift.statistics.shares import (
+    FEW_MISTAKES,
+    df_with_seeds,
+    seed_variance,
+)
+from mammoshift.statistics.variance_parts import satterthwaite
 
 FEW_PATIENTS = 50
 FEW = (
@@ -44,12 +55,6 @@ FEWEST_PATIENTS = 5
 FEWEST = (
     f"a class at one end is worth fewer than {FEWEST_PATIENTS} patients: no simulation shows that "
     "the interval of a loss holds there"
-)
-MANY_PATIENTS = 100
-NEARLY_PERFECT = 0.95
-FEW_MISTAKES = (
-    f"so few mistakes: an AUC of {NEARLY_PERFECT:g} or more of fewer than {MANY_PATIENTS} patients "
-    "of a class, so that the limits of the loss rest on what is assumed beforehand"
 )
 
 
@@ -115,6 +120,7 @@ def drop_of_arm(
     low, high = shape.at(critical_value(level, shape.df))
     statistic = shape.statistic(0.0)
     notes = [part for part in test.note.split("; ") if part not in (IDENTICAL, DEGENERATE)]
+    few_mistakes = [FEW_MISTAKES] if shape.source.few_mistakes or shape.target.few_mistakes else []
     return replace(
         test,
         statistic=statistic,
@@ -122,7 +128,7 @@ def drop_of_arm(
         p=two_sided_p(statistic, shape.df),
         ci_low=low,
         ci_high=high,
-        note="; ".join([*filter(None, notes), *_few_patients(drops), *_few_mistakes(drops, shape)]),
+        note="; ".join([*filter(None, notes), *_few_patients(drops), *few_mistakes]),
         shape=shape,
     )
 
@@ -143,45 +149,15 @@ def _shape(drops: Drops, curves: list[int], seeds_random: bool) -> LossInterval 
     """Return the interval of a mean drop of shares; None where it is of something else."""
     if drops.ends is None or not curves:
         return None
-    (source, v), (target, w) = (_share(end, curves) for end in drops.ends)
+    source, target = (share_of_arm(end, curves, seeds_random=False) for end in drops.ends)
     if source is None or target is None:
         return None
-    S = len(curves)
-    seeds = 0.0
-    if seeds_random:
-        # What the seeds' drops differ by for the patients alone is in the variance of the shares.
-        block = drops.covariance[np.ix_(curves, curves)]
-        apart = max(0.0, float(np.trace(block) - block.sum() / S) / (S - 1))
-        seeds = max(0.0, float(drops.values[curves].var(ddof=1)) - apart) / S
-    parts = [(source.variance, v), (target.variance, w)]
-    if seeds > NO_SEED_VARIANCE:
-        parts.append((seeds * cautious_factor(S), S - 1.0))
-    spread = sum(part**2 / own for part, own in parts)
-    df = sum(part for part, _ in parts) ** 2 / spread if spread > 0.0 else math.inf
-    return LossInterval(source, target, seeds, max(df, S - 1.0) if seeds_random else df)
-
-
-def _share(end: CurveValues, curves: list[int]) -> tuple[Share | None, float]:
-    """Return the mean share of these checkpoints, and its degrees of freedom.
-
-    Each part of the variance is averaged with what is known of it beforehand: positives that happen
-    to agree say little, however many negatives there are. The variance of the mean counts as a part
-    of that of one curve, the same part after the averaging.
-    """
-    value = float(end.values[curves].mean())
-    block = end.covariance[np.ix_(curves, curves)]
-    if end.beforehand is None or not (math.isfinite(value) and np.isfinite(block).all()):
-        return None, math.inf
-    single = float(np.diag(block).mean())
-    part = min(1.0, max(0.0, float(block.mean()) / single)) if single > 0.0 else 1.0
-    known = single > 0.0 and 0.0 < value < 1.0
-    own = []
-    for piece, beforehand in zip(end.parts, end.beforehand, strict=True):
-        mean = max(0.0, float(np.diag(piece.covariance)[curves].mean()))
-        k = mean / (value * (1.0 - value)) if known else None
-        own.append(averaged(k, piece.df, beforehand))
-    k = sum(k for k, _ in own)
-    return Share(value, part * k), k**2 / sum(k**2 / df for k, df in own)
+    if not seeds_random:
+        df = satterthwaite([(share.variance, share.df) for share in (source, target)])
+        return LossInterval(source, target, 0.0, df)
+    seeds, spread = seed_variance(drops.values, drops.covariance, curves)
+    df = df_with_seeds((source, target), spread, len(curves))
+    return LossInterval(source, target, seeds, df)
 
 
 def _with_warning(test: Combined, drops: Drops, curves: Sequence[int]) -> Combined:
@@ -210,21 +186,6 @@ def _few_patients(drops: Drops) -> list[str]:
     if shares is None:
         return [FEW] if fewest < FEW_PATIENTS else []
     return [FEWEST] if fewest < FEWEST_PATIENTS else []
-
-
-def _few_mistakes(drops: Drops, shape: LossInterval) -> list[str]:
-    """Return what is to be said where an end holds too few misplaced cases to tell their variance.
-
-    A rate has no such doubt: its variance follows from it.
-    """
-    for end, share in zip(drops.ends or (), (shape.source, shape.target), strict=True):
-        units = [part.unit_variance for part in end.parts]
-        fewest = min(
-            (p.df + 1.0 for p in end.parts if p.unit_variance > 0.1 * sum(units)), default=math.inf
-        )
-        if share.value >= NEARLY_PERFECT and fewest < MANY_PATIENTS:
-            return [FEW_MISTAKES]
-    return []
 
 
 def _beforehand(drops: Drops) -> list[float] | None:

@@ -64,9 +64,16 @@ def degrees_of_freedom(parts: Sequence[VariancePart], weights: FloatArray) -> fl
     (sum v)^2 / sum(v^2 / df) over the parts' own variances v = w' C w; infinite without parts or
     without variance.
     """
-    own = [float(weights @ part.covariance @ weights) for part in parts]
-    spread = sum(v * v / part.df for v, part in zip(own, parts, strict=True))
-    return sum(own) ** 2 / spread if spread > 0.0 else math.inf
+    return satterthwaite([(float(weights @ part.covariance @ weights), part.df) for part in parts])
+
+
+def satterthwaite(parts: Sequence[tuple[float, float]]) -> float:
+    """Return the degrees of freedom of a sum of variances, given as (variance, df).
+
+    Infinite without parts or without variance.
+    """
+    spread = sum(v * v / df for v, df in parts)
+    return sum(v for v, _ in parts) ** 2 / spread if spread > 0.0 else math.inf
 
 
 def effective_number(sizes: NDArray[np.intp]) -> float:

@@ -19,6 +19,7 @@ from torch.optim import Optimizer
 
 from mammoshift.configuration.training import Stage
 from mammoshift.errors import TrainingError
+from mammoshift.execution.compilation import compiler_named
 from mammoshift.execution.determinism import (
     Purpose,
     deterministic_torch,
@@ -26,7 +27,7 @@ from mammoshift.execution.determinism import (
     seed_torch,
     torch_seed,
 )
-from mammoshift.execution.device import choose_device, peak_memory_mib
+from mammoshift.execution.device import choose_device, enough_memory, peak_memory_mib
 from mammoshift.execution.interruption import InterruptionGuard, TrainingInterrupted
 from mammoshift.execution.precision import float32_products
 from mammoshift.execution.readers import BatchLoader
@@ -62,6 +63,10 @@ from mammoshift.training.validation import Validation, validate
 SELECTED, BEST_OF_STAGE = "selected", "best_of_stage"
 LOSS_CHECK_INTERVAL = 20
 """Steps between looks at the loss; each look makes the CPU wait for a GPU."""
+LESS_MEMORY = (
+    "give a smaller training.batch_size and training.accumulate for the same step, or "
+    "training.activation_checkpointing: true"
+)
 
 
 def train_arm(
@@ -85,7 +90,8 @@ def train_arm(
     TrainingInterrupted
         On SIGTERM or SIGINT, after the state was saved.
     ConfigurationError, WeightsError
-        If the arm, its weights and its images do not go together.
+        If the arm, its weights and its images do not go together; if a batch, in training or in
+        validation, does not fit into the memory of the GPU, or torch cannot compile the network.
     """
     request.check()
     POLICIES[request.arm.training.select].check(request.arm.name, request.validation.labels)
@@ -96,6 +102,10 @@ def train_arm(
     with (
         deterministic_torch(device, training.threads, training.determinism),
         float32_products(device, training.precision),
+        compiler_named(f"arm {request.arm.name}"),
+        enough_memory(
+            f"arm {request.arm.name}", training.batch_size, request.arm.input.size, LESS_MEMORY
+        ),
         InterruptionGuard() as guard,
     ):
         return _Trainer(request, device, guard, progress).run()
@@ -205,6 +215,7 @@ class _Trainer:
 
     def _enter_stage(self, stage: Stage) -> None:
         prepare_stage(self.model, stage)
+        self.stepper.compile()
         optimiser = build_optimiser(stage, parameter_groups(self.model, stage))
         if self.saved_optimiser is not None:
             optimiser.load_state_dict(self.saved_optimiser)
@@ -277,13 +288,6 @@ class _Trainer:
         place, share = (position.epoch, number), len(images) / step.images
         try:
             taken = self.stepper.backward(images, labels, densities, place, share)
-        except torch.OutOfMemoryError:
-            raise TrainingError(
-                f"arm {self.request.arm.name}: a batch of {len(images)} images of "
-                f"{' x '.join(map(str, images.shape[-2:]))} does not fit into the memory of the "
-                "GPU; give a smaller training.batch_size and training.accumulate for the same "
-                "step, or training.activation_checkpointing: true"
-            ) from None
         except RuntimeError as error:
             raise_if_indeterministic(error, f"arm {self.request.arm.name}")
             raise

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 
 from mammoshift.configuration.training import MovingAverage, Training
 from mammoshift.errors import ConfigurationError
+from mammoshift.execution.compilation import compile_in_place
 from mammoshift.execution.determinism import Purpose, generator, seed_torch, torch_seed
 from mammoshift.execution.precision import autocast
 from mammoshift.models.classifier import Classifier, unit_intensities
@@ -34,8 +35,8 @@ class Stepper:
     loss
         The mean over a batch.
     training
-        Its `precision`, `mixup`, `clip_gradient_norm`, `activation_checkpointing` and `ema` are
-        used.
+        Its `precision`, `mixup`, `clip_gradient_norm`, `activation_checkpointing`, `compile`,
+        `determinism` and `ema` are used.
     device, seed
         Where it computes, and what random numbers come from.
 
@@ -63,6 +64,11 @@ class Stepper:
     def judged(self) -> Classifier:
         """The model that is validated and kept: the averaged one where there is an average."""
         return self._model if self._average is None else self._average.module
+
+    def compile(self) -> None:
+        """Have the models computed by compiled code from now on, if the training asks for it."""
+        if self._training.compile:
+            compile_in_place({self._model, self.judged}, self._training.determinism)
 
     def state(self) -> dict[str, Tensor] | None:
         """Return the averaged weights, None without an average."""

@@ -11,6 +11,7 @@ import timm
 import torch
 from torch import nn
 
+from mammoshift.application import explanations
 from mammoshift.application.attention import has_open_attention, token_relevance
 from mammoshift.application.explanations import explain_files
 from mammoshift.application.facts import KnownFacts
@@ -18,7 +19,8 @@ from mammoshift.application.heat import find_heat_source, heat_maps
 from mammoshift.application.pictures import overlay
 from mammoshift.application.scores import Scoring, score_files
 from mammoshift.application.trained import open_models
-from mammoshift.configuration.model import Backbone
+from mammoshift.configuration.model import Backbone, Flips
+from mammoshift.errors import ConfigurationError
 from mammoshift.imaging.raster_header import png_header
 from mammoshift.models.classifier import Classifier, build_classifier
 from models_on_disk import write_images, write_toy
@@ -68,6 +70,34 @@ def test_the_map_is_hot_where_the_evidence_is(place: tuple[int, int]) -> None:
     assert logits[0] == pytest.approx(3.0 * 60000 / 65535 / 12, rel=1e-6)
     # Nothing speaks for the class where nothing is bright.
     assert not heat[1].any()
+
+
+@pytest.mark.parametrize("flips", ["left_right", "both"])
+def test_the_map_of_flips_lies_on_the_image(flips: Flips) -> None:
+    classifier = blocks(bright=3.0, dark=0.0)
+    array = spotted(0, 2)
+    source = find_heat_source(classifier, array.shape)
+    plain = heat_maps(classifier, source, [array])[0]
+    classifier.flips = flips
+    heat, logits = heat_maps(classifier, source, [array])
+    np.testing.assert_allclose(heat, plain, atol=1e-6)
+    assert logits[0] == pytest.approx(3.0 * 60000 / 65535 / 12, rel=1e-5)
+    assert classifier.flips == flips
+
+
+def test_the_attention_of_flips_is_that_of_each_laid_back() -> None:
+    classifier = vision_transformer("avg")
+    array = (65535 * torch.rand(48, 32)).numpy().astype(np.uint16)
+    source = find_heat_source(classifier, array.shape)
+    with torch.no_grad():
+        own, mirrored = (
+            token_relevance(classifier, torch.from_numpy(a.copy())[None])[0, 1:].reshape(3, 2)
+            for a in (array, array[:, ::-1])
+        )
+    classifier.flips = "left_right"
+    heat = heat_maps(classifier, source, [array])[0][0]
+    expected = (own + mirrored.flip(1)) / 2
+    assert np.argmax(heat[8::16, 8::16]) == int(expected.argmax())
 
 
 def test_what_speaks_against_the_class_is_cold() -> None:
@@ -250,3 +280,15 @@ def test_opaque_names_say_nothing_of_the_files_and_pixels_are_all_there_is(tmp_p
         content[at - 4 : at] for at in range(16, len(content)) if content[at - 4 : at].isalpha()
     }
     assert not chunks & {b"tEXt", b"zTXt", b"iTXt", b"eXIf"}
+
+
+def test_maps_that_do_not_fit_say_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    scoring = scoring_of(write_toy(tmp_path / "toy"))
+    monkeypatch.setattr(explanations, "heat_maps", full)
+    with pytest.raises(ConfigurationError, match=r"a batch of 2 images of .* --batch-size"):
+        list(explain_files(write_images(tmp_path, 3), scoring, tmp_path / "out"))

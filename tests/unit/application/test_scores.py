@@ -185,7 +185,8 @@ def test_a_logit_that_was_computed_again_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scoring = scoring_of(write_toy(tmp_path / "toy"))
-    scored = Scored(np.array([[1.0, 3.0], [2.0, 5.0]]), np.array([[False, False], [False, True]]))
+    again = np.array([[False, False], [False, True]])
+    scored = Scored(np.array([[1.0, 3.0], [2.0, 5.0]]), again, 8)
     monkeypatch.setattr(scores_module, "logits_of", lambda *_: scored)
     first, second = score_files(write_images(tmp_path, 2), scoring)
     assert (first.logit, second.logit) == (1.5, 4.0)
@@ -209,7 +210,7 @@ def test_never_more_than_a_batch_and_what_is_read_ahead_is_held(
 
     def logits(arrays, _scoring):
         batches.append(len(arrays))
-        return Scored(np.zeros((1, len(arrays))), np.zeros((1, len(arrays)), bool))
+        return Scored(np.zeros((1, len(arrays))), np.zeros((1, len(arrays)), bool), 8)
 
     monkeypatch.setattr(
         scores_module, "prepare", lambda file, *_: scores_module.Prepared(file, array)

@@ -12,7 +12,7 @@ import torch
 from mammoshift.application.trained import open_models, run_folders
 from mammoshift.errors import ConfigurationError, MammoshiftError, WeightsError
 from mammoshift.files import sha256_of_file
-from mammoshift.provenance.keys import write_made
+from mammoshift.provenance.keys import Made, write_made
 from models_on_disk import reading_of, write_toy, write_toy_card
 
 CPU = torch.device("cpu")
@@ -104,7 +104,7 @@ def test_what_was_changed_since_the_workflow_wrote_it_is_refused(tmp_path: Path,
     folder = write_toy(tmp_path / "run")
     write_toy_card(folder)
     path = folder / name
-    write_made(folder / "model.safetensors", {name: sha256_of_file(path)}, {}, 1.0)
+    write_made(folder / "model.safetensors", {name: sha256_of_file(path)}, Made({}, 1.0))
     assert open_models([folder], CPU).models
     path.write_text(path.read_text(encoding="utf-8") + " ", encoding="utf-8")
     with pytest.raises(WeightsError, match="is not as the workflow wrote it"):

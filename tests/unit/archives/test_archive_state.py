@@ -12,7 +12,7 @@ import pytest
 from mammoshift.archives import memory
 from mammoshift.archives.listing import content_key, iterate_files
 from mammoshift.archives.memory import ContentMemory
-from mammoshift.archives.state import file_state, listing_state
+from mammoshift.archives.state import FORGOTTEN, file_state, listing_state
 
 
 @pytest.fixture
@@ -219,3 +219,20 @@ def test_a_changed_byte_anywhere_in_a_weights_file_is_seen(tmp_path: Path) -> No
     assert file_state(str(weights), tmp_path / "cache") != before
     weights.unlink()
     assert file_state(str(weights), tmp_path / "cache") == "absent"
+
+
+@pytest.mark.parametrize("damage", ["flipped", "deleted"])
+def test_an_ingested_archive_whose_memory_is_not_whole_is_ingested_again(
+    archive: Path, remembered: Path, damage: str
+) -> None:
+    """Else every edit that leaves a file's size would go unseen from then on."""
+    _ingest(archive, remembered)
+    (remembered.parent / "manifest.parquet").write_bytes(b"")
+    first = listing_state(archive, remembered)
+    content = remembered.read_bytes()
+    if damage == "deleted":
+        remembered.unlink()
+    else:
+        place = content.index(b"1.pgm")
+        remembered.write_bytes(content[:place] + b"2" + content[place + 1 :])
+    assert listing_state(archive, remembered) == FORGOTTEN != first

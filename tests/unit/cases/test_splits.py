@@ -15,6 +15,7 @@ from tables_of_cases import cases_of, cbis_ddsm_cases, random_cases
 
 from mammoshift.cases.splits._hashed import largest_remainder
 from mammoshift.configuration.domain import SPLIT_PACKAGE
+from mammoshift.configuration.load import read_yaml
 from mammoshift.errors import ConfigurationError, TableError
 from mammoshift.registry import load, names_in
 
@@ -284,6 +285,25 @@ def test_pairs_and_their_patients_stay_together() -> None:
     assert abs(counts["test"] - 32) <= 2
     assert abs(counts["validation"] - 16) <= 2
     assert "images have no pair_id" in found.notes[0]
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_pairs_are_divided_into_the_sizes_of_the_thesis(seed: int) -> None:
+    cases = random_cases(382, seed=3)
+    number = cases["patient_id"].str[1:].astype(int)
+    cases = cases.assign(pair_id="pair" + (number // 2).astype(str))
+    four_views = cases.drop_duplicates("patient_id").loc[lambda rows: rows.index.repeat(4)]
+    views = four_views.assign(
+        image_id=four_views["image_id"] + four_views.groupby(level=0).cumcount().astype(str),
+        item_id=four_views["item_id"] + four_views.groupby(level=0).cumcount().astype(str),
+    ).reset_index(drop=True)
+    ages = np.random.default_rng(3).integers(40, 75, 191)
+    views["age"] = ages[views["pair_id"].str[4:].astype(int)]
+    root = Path(__file__).parents[3]
+    study = read_yaml(root / "config" / "studies" / "domain_adaptation.yaml")
+    found = split(**study["domains"]["clinic"]["split"], cases=views, seed=seed)
+    sizes = pd.Series([subsets[0] for subsets in found.subsets]).value_counts()
+    assert sizes.to_dict() == {"train": 1064, "validation": 152, "test": 312}
 
 
 def test_pairs_must_be_named() -> None:

@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,8 +16,10 @@ from typer.testing import CliRunner
 
 from mammoshift.commands.check import check
 from mammoshift.commands.init import init
-from mammoshift.configuration.load import read_yaml
+from mammoshift.configuration.load import load_project, read_yaml
 from mammoshift.errors import ConfigurationError
+from mammoshift.project import SAMPLE
+from mammoshift.project.findings import errors_of, everything
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 app = typer.Typer()
@@ -200,16 +203,97 @@ def test_a_target_without_a_positive_case_and_an_official_split_without_its_colu
     table.write_text(text, encoding="utf-8")
     edit("clinic.yaml", lambda s: s["source"].update(split="official"))
     said = run(code=1)
-    no_auc = "error    domain clinic.second: has no positive case: no AUC can be computed"
+    no_auc = "warning  domain clinic.second: has no positive case: no AUC of it can be computed"
     assert no_auc in said
     official = "clinic gives no official split; use the split patient_stratified"
     assert f"error    domain clinic.clinic: {official}" in said
+
+
+def planned_errors(*names: str) -> list[str]:
+    """Return what would stop a run of everything before its first job."""
+    settings = {**read_yaml(Path("config/config.yaml")), **read_yaml(Path(CONFIGURATION))}
+    project = load_project(settings, Path())
+    return errors_of(project, everything(project, names or ("clinic",)), SAMPLE)
+
+
+def spoil_images(clinic: Path) -> None:
+    for path in (clinic / "images").iterdir():
+        path.write_bytes(b"no image")
+
+
+def spoil_shares(_: Path) -> None:
+    shares = {"train": 0.9, "validation": 0.02, "test": 0.08}
+    edit("clinic.yaml", lambda s: s["source"].update(shares=shares))
+
+
+def spoil_split(_: Path) -> None:
+    edit("clinic.yaml", lambda s: s["source"].update(split="official"))
+
+
+def spoil_part_of_the_split(clinic: Path) -> None:
+    lines = (clinic / "images.csv").read_text(encoding="utf-8").splitlines()
+    parts = ["part", *("train" if row > 8 else "" for row in range(1, len(lines)))]
+    rows = [f"{line},{part}" for line, part in zip(lines, parts, strict=True)]
+    (clinic / "images.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    columns = {"official_split": "part"}
+    edit("datasets.yaml", lambda d: d["clinic"]["csv"]["columns"].update(columns))
+    spoil_split(clinic)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (shutil.rmtree, "there is no such folder"),
+        (spoil_images, "8 of a sample of 8: "),
+        (spoil_shares, "the subset validation has no positive case"),
+        (spoil_split, "clinic gives no official split"),
+        (spoil_part_of_the_split, "the archive gives no official split"),
+    ],
+)
+def test_what_check_calls_an_error_stops_a_run(
+    clinic: Path, spoil: Callable[[Path], object], said: str
+) -> None:
+    assert planned_errors() == []
+    spoil(clinic)
+    printed = run(code=1).splitlines()
+    errors = [line.removeprefix("error    ") for line in printed if line.startswith("error")]
+    assert any(said in error for error in errors)
+    assert planned_errors() == errors
+    assert not re.search(r"\bp\d+\b", " ".join(errors))
+
+
+def test_what_headers_may_mend_is_a_warning(clinic: Path) -> None:
+    edit("datasets.yaml", lambda d: d["clinic"]["csv"]["columns"].pop("laterality"))
+    spoil_shares(clinic)
+    assert "no positive case" in planned_errors()[0]
+
+    def stratify_by_side(study: Any) -> None:
+        split = {"method": "patient_stratified", "shares": study.pop("source")["shares"]}
+        split["stratify_by"] = ["label", "laterality"]
+        study["domains"] = {"clinic": {"dataset": "clinic", "split": split}}
+
+    edit("clinic.yaml", stratify_by_side)
+    assert planned_errors() == []
+    assert "as far as the table says: headers may say more" in run()
+
+
+def test_labels_of_marked_lesions_are_left_to_the_run(clinic: Path) -> None:
+    edit("clinic.yaml", lambda s: s["source"].update(task="lesion_vs_rest"))
+    assert planned_errors() == []
+
+
+def test_too_little_disk_is_a_warning_since_a_part_may_be_there(
+    clinic: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    assert "free; enough only if most of it is there already" in run()
 
 
 def test_results_where_nobody_may_write(clinic: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode, **options: mode != os.W_OK)
     assert "error    disk: " in run(code=1)
     assert "you may not write here; set `pathvars: results`" in run(code=1)
+    assert "you may not write here" in planned_errors()[0]
 
 
 def test_a_file_or_a_study_that_is_not_there(clinic: Path) -> None:

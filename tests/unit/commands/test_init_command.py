@@ -126,14 +126,14 @@ def test_patients_that_differ_in_spelling_are_said(here: Path, clinic: Path) -> 
 def test_columns_without_a_meaning_are_listed(here: Path, clinic: Path) -> None:
     rewrite(clinic, "Befund", "bösartig", "unauffällig")
     table = clinic / "images.csv"
-    text = table.read_text(encoding="utf-8").replace("patient,side", "Patientennummer,Seite")
+    text = table.read_text(encoding="utf-8").replace("patient,side", "Kennung,Lage")
     table.write_text(text, encoding="utf-8")
     said = run(clinic, "--label", "Befund", "--positive", "bösartig")
-    assert "unused   'Patientennummer', 'Seite'" in said
+    assert "unused   'Kennung', 'Lage'" in said
     assert "unused" not in run(
         clinic, "--label", "Befund", "--positive", "bösartig", "--force",
-        "--patient", "Patientennummer", "--table", "images.csv",
-    ).replace("unused   'Seite'", "")  # fmt: skip
+        "--patient", "Kennung", "--table", "images.csv",
+    ).replace("unused   'Lage'", "")  # fmt: skip
 
 
 def test_images_without_a_row_are_counted(here: Path, clinic: Path) -> None:
@@ -232,6 +232,43 @@ def test_labels_that_are_not_understood(
     with pytest.raises(ArchiveError, match=message):
         run(clinic)
     assert not (here / "config" / "st_anna").exists()
+
+
+@pytest.mark.parametrize(
+    ("header", "left", "right", "malignant", "other", "known"),
+    [
+        ("Datei;Patienten-ID;Seite;Befund;BI-RADS-Kategorie;Brustdichte;Projektion;Alter",
+         "links", "rechts", "b\u00f6sartig", "gutartig", "benign"),
+        ("Fichier;N\u00b0 patiente;C\u00f4t\u00e9;Diagnostic;Cat\u00e9gorie BI-RADS;Densit\u00e9;"
+         "Incidence;\u00c2ge", "G", "D", "malin", "b\u00e9nin", "benign"),
+        ("Archivo;ID paciente;Lado;Diagn\u00f3stico;Categor\u00eda BI-RADS;Densidad mamaria;"
+         "Proyecci\u00f3n;Edad", "izquierda", "derecha", "Maligno", "Sin hallazgos", "normal"),
+        ("Bestand;Pati\u00ebntnummer;Zijde;Uitslag;BIRADS-categorie;Borstdichtheid;Aanzicht;"
+         "Leeftijd",
+         "links", "rechts", "kwaadaardig", "goedaardig", "benign"),
+    ],
+)  # fmt: skip
+def test_a_table_in_another_language(
+    here: Path, clinic: Path, header: str, left: str, right: str, malignant: str, other: str,
+    known: str,
+) -> None:  # fmt: skip
+    lines = (clinic / "images.csv").read_text(encoding="utf-8").splitlines()[1:]
+    sides, findings = {"L": left, "R": right}, {"cancer": malignant, "normal": other}
+    rows = [header]
+    for line in lines:
+        file, patient, side, finding = line.split(",")
+        rows.append(f"{file};{patient};{sides[side]};{findings[finding]};2;C;CC;51")
+    (clinic / "images.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    text = run(clinic)
+    assert "unused" not in text
+    assert f"'{malignant}' (20) is malignant" in text
+    assert f"'{other}' (20) is {known}" in text
+    columns = dict(zip(
+        ("path", "patient_id", "laterality", "label", "birads", "density", "view", "age"),
+        header.split(";"), strict=True,
+    ))  # fmt: skip
+    record = yaml.safe_load((here / "config/st_anna/datasets.yaml").read_text("utf-8"))
+    assert record["st_anna"]["csv"]["columns"] == columns
 
 
 def test_an_empty_label_may_mean_something(here: Path, clinic: Path) -> None:

@@ -41,7 +41,6 @@ def _all_leaves(project: Project) -> dict[str, object]:
         "lineage resnet": leaves.lineage_leaves(project, STUDY, run),
         "audit": audit_leaves.study_audit_leaves(project, STUDY),
         "train resnet": leaves.arm_leaves(project, STUDY, "resnet"),
-        "train efficientnet": leaves.arm_leaves(project, STUDY, "efficientnet"),
         "train focal": leaves.arm_leaves(project, STUDY, "resnet_density_focal"),
         "score resnet on cmmd": leaves.scoring_leaves(project, STUDY, "resnet", "cmmd"),
         "calibrate": result_leaves.calibration_settings(project, STUDY),

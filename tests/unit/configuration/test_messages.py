@@ -183,7 +183,7 @@ def test_a_family_on_targets_of_a_study_without_any_is_refused(tmp_path: Path) -
         ("arms/base/training/ema/zzz", "decay, warmup"),
         ("arms/base/normalisation/zzz", "mean, per_image_range, std"),
         ("arms/base/initialisation/zzz", "arm, fold, part"),
-        ("domains/clinic/split/zzz", "method, seed, shares, stratify_by"),
+        ("domains/clinic/split/zzz", "method, rounding, seed, shares, stratify_by"),
         ("domains/film/filter/age/zzz", "maximum, minimum"),
         ("comparisons/0/zzz", "across, arms, correct, factor, family, on, reference"),
         ("arms/base/search/space/training.batch_size/zzz", "high, log, low, step"),

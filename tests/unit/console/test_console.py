@@ -178,6 +178,51 @@ def test_a_failure_is_said_at_once_and_summed_up_at_the_end(
     ]
 
 
+def test_jobs_that_a_person_stopped_did_not_fail(console: Console, tmp_path: Path) -> None:
+    saved, broken, early = (tmp_path / name for name in ("saved.log", "broken.log", "early.log"))
+    said = "Error: arm a: stopped by signal 2 after step 17; its state is saved, and the next"
+    saved.write_text(said, encoding="utf-8")
+    early.write_text("Traceback (most recent call last):\n  x\nKeyboardInterrupt\n", "utf-8")
+    broken.write_text("half a line", encoding="utf-8")
+    console.plan(ingest_dataset=1, train_arm=2, score_arm=4)
+    console.start(1, "ingest_dataset", dataset="mias")
+    console.finish(1, 8)
+    for number, log in enumerate((early, saved, broken), 2):
+        console.start(number, "train_arm", str(log), study="s", arm="resnet", seed=str(number))
+    console.fail(2, "train_arm", str(early))
+    console.event(None, "Terminating processes on user request, this might take some time.")
+    console.fail(3, "train_arm", str(saved))
+    console.fail(4, "train_arm", str(broken))
+    console.event(LogEvent.ERROR, "x", msg="At least one job did not complete successfully.")
+    console.handler.close()
+    assert console.lines[-6:] == [
+        "stopped train arm: resnet, seed 2 (s)",
+        "Terminating processes on user request, this might take some time.",
+        "stopped train arm: resnet, seed 3 (s): its state is saved",
+        "stopped train arm: resnet, seed 4 (s)",
+        "Stopped by you: 1 of 7 jobs are done, 3 were running.",
+        "Give the same command again: what is done stays done, and a training goes on from where "
+        "it was.",
+    ]
+
+
+def test_what_failed_before_a_person_stopped_the_run_has_failed(
+    console: Console, tmp_path: Path
+) -> None:
+    log = tmp_path / "one.log"
+    log.write_text("Error: no such file", encoding="utf-8")
+    console.plan(train_arm=3)
+    for number in (1, 2):
+        console.start(number, "train_arm", str(log), study="s", arm="resnet", seed=str(number))
+    console.fail(1, "train_arm", str(log))
+    console.event(None, "Terminating processes on user request, this might take some time.")
+    console.fail(2, "train_arm", "none.log")
+    console.handler.close()
+    assert (
+        "1 of 3 jobs failed, 0 are done; 1 was not run, for want of what failed." in console.lines
+    )
+
+
 def test_a_job_that_is_started_again_did_not_fail(console: Console) -> None:
     console.plan(train_arm=1)
     console.start(1, "train_arm", arm="a")

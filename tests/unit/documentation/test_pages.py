@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import tomllib
 from pathlib import Path
@@ -77,3 +78,12 @@ def test_one_version_everywhere() -> None:
     assert citation["version"] == version["version"]
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert f"## {version['version']}" in changelog
+
+
+def test_the_mean_effect_of_the_mask_is_that_of_the_rows_of_its_table() -> None:
+    folder = ROOT / "docs" / "results" / "cem_mask_real_images"
+    with (folder / "comparisons.csv").open(encoding="utf-8") as file:
+        effects = [float(row["Difference (95% CI)"].split()[0]) for row in csv.DictReader(file)]
+    assert len(effects) == 5
+    said = f"| mean of the five | | | {sum(effects) / 5:+.3f} "
+    assert said in (folder / "README.md").read_text(encoding="utf-8")

@@ -88,6 +88,24 @@ def test_windows_without_a_region_lie_side_by_side_and_touch_none() -> None:
     assert all(b.top % 100 == 0 and b.left % 100 == 0 for b in boxes[1:])
 
 
+def test_windows_that_hold_a_black_pixel_are_left_out_where_that_is_asked_for() -> None:
+    pixels = np.full((400, 400), 90, np.uint8)
+    pixels[99, 0] = pixels[250, 250] = 7
+    image = DecodedImage(pixels, 8, pixel_spacing_mm=(0.1, 0.1))
+    whole = Box(0, 0, 400, 400)
+    breast = BreastRegion(np.full((64, 64), 255, np.uint8), (400, 400), whole, "left", True)
+    region = Box(50, 50, 150, 150)
+
+    def windows(**settings: object) -> set[Box]:
+        return set(place_patches(image, breast, Patches.model_validate(settings), [region], "one"))
+
+    dropped = windows() - windows(black="left_out")
+    # The darkest pixel in the corner lies in a window that touches the region, which is none of
+    # the grid in either case; the window around the region is kept.
+    assert dropped == {Box(200, 200, 300, 300)}
+    assert region in windows(black="left_out")
+
+
 def test_a_scan_without_a_step_is_refused() -> None:
     with pytest.raises(ValidationError, match="give it too"):
         Patches.model_validate({"region_scan": "four_corners"})

@@ -3,37 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from mammoshift.errors import ConfigurationError
 from mammoshift.provenance.accepted import (
     Acceptance,
+    Accepted,
     Standing,
     described_changes,
     read_accepted,
-    take_accepted,
-    value_digest,
     write_accepted,
 )
-
-
-class Named(list[Any]):
-    """A list whose items are attributes as well, as Snakemake's parameters are."""
-
-    code: Any
-    fixed: Any
-    settings: Any
-
-    def __init__(self, **items: Any) -> None:
-        super().__init__(items.values())
-        vars(self).update(items)
-        self.names = {name: (place, None) for place, name in enumerate(items)}
-
-    def _get_names(self) -> list[tuple[str, tuple[int, None]]]:
-        return list(self.names.items())
 
 
 def _accepted(**parameters: Standing) -> Acceptance:
@@ -55,23 +36,17 @@ def test_a_damaged_list_is_an_error_and_not_an_empty_one(tmp_path: Path) -> None
         read_accepted(tmp_path)
 
 
-def test_only_the_accepted_value_of_the_accepted_job_is_replaced() -> None:
-    present = {"code": "new"}
-    params = Named(
-        code=lambda wildcards: present["code"],
-        fixed="as it is",
-        settings=lambda wildcards, output: "settings",
-    )
-    rules = [SimpleNamespace(name="train", params=params)]
-    standing = Standing(value_digest("new"), "old")
-    fixed = Standing(value_digest("as it is"), "as it was")
-    take_accepted(rules, [_accepted(code=standing, fixed=fixed, settings=standing)])
-    assert params.code({"arm": "x"}) == "old"
-    assert params.code({"arm": "y"}) == "new"
-    assert params.fixed({"arm": "x"}) == "as it was"
-    assert params.settings(None, None) == "settings"
-    present["code"] = "newer"
-    assert params.code({"arm": "x"}) == "newer"
+def test_only_the_accepted_value_of_the_accepted_job_stands_for_the_earlier_one() -> None:
+    accepted = Accepted([_accepted(code=Standing("new", "old")), _accepted(lr=Standing(2, 1))])
+    x, y = {"arm": "x"}, {"arm": "y"}
+    assert accepted.now("train", x, "code", "old") == "new"
+    assert accepted.now("train", x, "lr", 1) == 2
+    assert accepted.now("train", x, "lr", 1.0) == 1.0
+    assert accepted.now("train", x, "code", "older") == "older"
+    for rule, wildcards, name in (("train", y, "code"), ("score", x, "code"), ("train", x, "arm")):
+        assert accepted.now(rule, wildcards, name, "old") == "old"
+    later = Accepted([_accepted(code=Standing("new", "old")), _accepted(code=Standing("3", "old"))])
+    assert later.now("train", x, "code", "old") == "3"
 
 
 def test_what_a_report_prints_is_of_its_study_and_once_for_each_reason() -> None:

@@ -16,13 +16,16 @@ import pytest
 from mammoshift.errors import DamagedFileError
 from mammoshift.files import sha256_of_file
 from mammoshift.provenance import bookkeeping, sums
+from mammoshift.provenance.accepted import Acceptance, Accepted, Standing
 from mammoshift.provenance.bookkeeping import with_keys
-from mammoshift.provenance.inputs import check_inputs, note_outputs
+from mammoshift.provenance.inputs import check_inputs, check_still_there, drop_note, note_outputs
 from mammoshift.provenance.keys import all_keys, kept_definitions, key_file, read_key
+from mammoshift.provenance.sealed import read_sealed, write_sealed
 from mammoshift.provenance.versions import RERUN, SETTING
 
 CODE = {"mammoshift.training.losses": "1"}
 DIGEST = "0" * 64
+NOTHING = Accepted()
 LEAVES = {"lr": 0.1, "size": [64, 48], "name": "é"}
 
 
@@ -66,12 +69,15 @@ def results(tmp_path: Path) -> Path:
     return tmp_path / "results"
 
 
-def _kept(results: Path) -> Any:
-    workflow = SimpleNamespace(
-        execution_settings=SimpleNamespace(keep_metadata=True), is_main_process=True
-    )
-    made = with_keys(Records, SimpleNamespace, results, lambda _: {"losses:focal": "1"})
-    return made(SimpleNamespace(workflow=workflow))
+def _workflow(touch: bool) -> Any:
+    settings = SimpleNamespace(keep_metadata=True, latency_wait=0)
+    return SimpleNamespace(execution_settings=settings, is_main_process=True, touch=touch)
+
+
+def _kept(results: Path, touch: bool = True, accepted: Accepted = NOTHING) -> Any:
+    """Return records of a run; with `touch` what jobs have noted is not asked for."""
+    made = with_keys(Records, SimpleNamespace, results, lambda _: {"losses:focal": "1"}, accepted)
+    return made(SimpleNamespace(workflow=_workflow(touch)))
 
 
 def _job(results: Path) -> Any:
@@ -146,15 +152,65 @@ class LenientRecords(Records):
 
 
 def test_a_failed_job_without_its_outputs_stops_nothing_and_gets_no_key(results: Path) -> None:
-    workflow = SimpleNamespace(
-        execution_settings=SimpleNamespace(keep_metadata=True), is_main_process=True
-    )
-    made = with_keys(LenientRecords, SimpleNamespace, results, lambda _: {})
+    made = with_keys(LenientRecords, SimpleNamespace, results, lambda _: {}, Accepted())
     job = _job(results)
     for output in job.output:
         Path(output).unlink()
-    asyncio.run(made(SimpleNamespace(workflow=workflow)).finished(job))
+    asyncio.run(made(SimpleNamespace(workflow=_workflow(touch=False))).finished(job))
     assert list(results.rglob("*.key.json")) == []
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_a_failed_job_whose_outputs_stay_gets_no_key_and_no_record(
+    results: Path, earlier: bool
+) -> None:
+    """As with `--keep-incomplete`; Snakemake's own record of it would be believed as well."""
+    kept, job = _kept(results, touch=False), _job(results)
+    outputs = [Path(path) for path in job.output]
+    if earlier:
+        note_outputs(outputs)
+        asyncio.run(kept.finished(job))
+        assert kept._read_record(job.output[0]).params != ["made from: unknown"]
+        drop_note(outputs)
+        outputs[0].write_text("of other code", encoding="utf-8")
+    asyncio.run(kept.finished(job))
+    assert list(all_keys(results)) == []
+    assert kept.records == {}
+    assert kept._read_record(job.output[0]).params == ["made from: unknown"]
+
+
+def test_an_input_that_changed_while_a_job_ran_ends_it_and_is_in_no_key(results: Path) -> None:
+    kept, job = _kept(results, touch=False), _job(results)
+    cases = results / "cases.parquet"
+    asyncio.run(_kept(results).finished(_writing(results, cases.name, "film=old")))
+    read = check_inputs([cases])
+    check_still_there(read)
+    note_outputs([Path(path) for path in job.output], inputs=read)
+    cases.write_text("others", encoding="utf-8")
+    with pytest.raises(DamagedFileError, match=r"cases\.parquet: .*changed while this job read it"):
+        check_still_there(read)
+    asyncio.run(kept.finished(job))
+    key = read_key(key_file(Path(job.output[0])), results)
+    assert key is not None
+    assert dict(key.inputs) == {str(cases): f"sha256:{read[str(cases)]}"}
+
+
+def test_a_job_whose_end_nobody_noted_runs_again(results: Path) -> None:
+    """As after a kill between the two; `verify` calls it a result of nobody."""
+    kept, job = _kept(results), _job(results)
+    note_outputs([Path(path) for path in job.output])
+    kept.records[job.output[0]] = SimpleNamespace(
+        endtime=Path(job.output[0]).stat().st_mtime, params=["of Snakemake"]
+    )
+    assert kept._read_record(job.output[0]).params == ["made from: unknown"]
+
+
+def test_a_job_of_another_workflow_notes_nothing_and_keeps_its_record(results: Path) -> None:
+    kept, job = _kept(results, touch=False), _writing(results, "own.csv", "theirs")
+    (results / "own.csv").parent.mkdir()
+    (results / "own.csv").write_text("by a shell command", encoding="utf-8")
+    asyncio.run(kept.finished(job))
+    assert kept._read_record(job.output[0]).params == [repr("theirs")]
 
 
 def test_moved_results_are_known_under_their_new_path(results: Path) -> None:
@@ -196,6 +252,25 @@ def test_without_a_whole_key_snakemakes_record_of_the_very_file_holds(
     assert other._read_record(job.output[0]) is kept.records[job.output[0]]
 
 
+def test_planning_is_told_an_accepted_value_and_the_key_keeps_that_of_the_work(
+    results: Path,
+) -> None:
+    _, job = _finish(results)
+    other = {**LEAVES, "lr": 0.2}
+    change = Acceptance(
+        "", "train_arm", {"arm": "plain"}, "", "", [], {"arm": Standing(other, LEAVES)}
+    )
+    accepted = _kept(results, accepted=Accepted([change]))
+    assert accepted._read_record(job.output[0]).params == sorted([repr(other), repr(CODE)])
+    # A job that runs has the present values: here the earlier ones were never accepted for it.
+    job.params["code"] = job.non_derived_params[1] = {"1": "2"}
+    job.params["arm"] = job.non_derived_params[0] = other
+    asyncio.run(accepted.finished(job))
+    key = read_key(key_file(Path(job.output[0])), results)
+    assert key is not None
+    assert key.parameters == {"arm": other, "code": {"1": "2"}}
+
+
 def test_forgetting_a_record_forgets_the_key(results: Path) -> None:
     kept, job = _finish(results)
     assert kept._delete_record(job.output[1])
@@ -227,8 +302,8 @@ def test_what_a_job_noted_of_its_outputs_is_in_the_key_and_kept_when_they_are_to
 ) -> None:
     job = _job(results)
     note_outputs([Path(path) for path in job.output])
-    for _ in range(2):
-        asyncio.run(_kept(results).finished(job))
+    for touch in (False, True):
+        asyncio.run(_kept(results, touch=touch).finished(job))
         key = read_key(key_file(Path(job.output[0])), results)
         assert key is not None
         assert key.versions["numpy"]
@@ -268,6 +343,16 @@ def test_a_key_in_the_place_of_another_is_not_believed(results: Path) -> None:
         check_inputs([output])
     (results / "film" / "other").rename(folder)
     assert len(_kept(results)._read_record(job.output[0]).params) == 2
+
+
+def test_a_key_that_does_not_say_its_place_is_none(results: Path) -> None:
+    _, job = _finish(results)
+    file = key_file(Path(job.output[0]))
+    content = read_sealed(file)
+    assert content is not None
+    write_sealed(file, {**content, "format": 1})
+    assert read_key(file, results) is None
+    assert _kept(results)._read_record(job.output[0]).params == ["made from: unknown"]
 
 
 def test_a_result_of_another_input_than_the_one_there_is_not_believed(

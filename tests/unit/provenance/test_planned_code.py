@@ -124,13 +124,26 @@ def test_a_module_that_was_imported_before_a_harmless_edit_stays_sound(tree: Pat
         check_code()
 
 
-def test_an_accepted_fingerprint_stands_for_the_code_that_is_there(tree: Path) -> None:
-    start(tree, {"definitions": "of an earlier edit"})
+def test_a_job_on_another_node_that_finds_edited_code_ends(tree: Path) -> None:
     edit(tree, "cellar.py")
-    check_code()
+    start(tree, {"definitions": "worked out from code that the plan did not see"})
     edit(tree)
     with pytest.raises(CodeChangedError):
         check_code()
+
+
+def test_a_default_of_the_configuration_that_was_edited_ends_a_job(tree: Path) -> None:
+    """No fingerprint holds it, and the job validates its parameters with it."""
+    folder = tree / "lib" / "mammoshift" / "configuration"
+    folder.mkdir()
+    (folder / "training.py").write_text("smoothing = None\n")
+    code = plan(tree)
+    start(tree, code)
+    (folder / "training.py").write_text("smoothing = 0.4\n")
+    with pytest.raises(CodeChangedError):
+        check_code()
+    (folder / "training.py").write_text("smoothing = None\n")
+    start(tree, code)
 
 
 def test_a_script_without_a_plan_is_not_watched(

@@ -113,8 +113,8 @@ def test_a_result_larger_than_the_store_is_not_kept(
 def test_results_of_other_versions_are_restored_unless_the_setting_says_otherwise(
     store: Store, finished: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reuse, "loaded_versions", lambda: {"numpy": "0.1"})
-    store.keep("k1", finished)
+    made = {"versions": {"numpy": "0.1"}, "seconds": 1.0, "machines": []}
+    store.keep("k1", finished, made=made)
     assert store.restore("k1", finished)
     monkeypatch.setenv(SETTING, RERUN)
     assert not store.restore("k1", finished)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mammoshift.provenance.fingerprint import DEFINITIONS
+from mammoshift.provenance.inputs import Again
 from mammoshift.provenance.keys import Key, Output, code_name, keep_definitions, key_file, write_key
 from mammoshift.provenance.planned import Plan, PlannedJob
 from mammoshift.provenance.verify import MISSING, problems, verify_results
@@ -132,14 +133,16 @@ def test_nothing_to_do_is_said(tmp_path: Path) -> None:
 def test_a_missing_file_that_no_job_waits_for_is_named_with_what_makes_it(folder: Path) -> None:
     (output,) = _job().outputs
     (folder / output).unlink()
-    plan = Plan(folder, Path("results"), (), {}, wanted=[output])
+    again = Again(folder, [Path("my study.yaml")], ["archives=/data"])
+    plan = Plan(folder, Path("results"), (), {}, wanted=[output], again=again)
     (said,) = explain(plan)
     assert "everything is present" not in said
-    assert f"`snakemake {output} --force --configfile FILE` makes it again" in said
-    (found,) = problems(verify_results(folder / "results", folder / "results"))
+    options = "--force --configfile 'my study.yaml' --config archives=/data"
+    assert f"`cd {folder} && snakemake {output} {options}` makes it again" in said
+    (found,) = problems(verify_results(folder / "results", folder / "results", again))
     assert found.problem == MISSING
     assert "delete it" not in found.mend
-    assert f"{output} --force --configfile FILE" in found.mend
+    assert f"`cd {folder} && snakemake {output} {options}`" in found.mend
 
 
 def test_other_versions_than_those_that_computed_are_noted(folder: Path) -> None:

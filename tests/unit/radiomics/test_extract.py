@@ -78,14 +78,14 @@ def test_features_of_other_versions_are_kept_with_them_or_computed_again(
     setting: str,
     computed: int,
 ) -> None:
-    monkeypatch.setattr(versions, "_restored", [])
+    monkeypatch.setattr(versions, "_parts", [])
     monkeypatch.setenv(versions.SETTING, setting)
     store = write_store(tmp_path, "a", ["im0"])
     output = tmp_path / "features" / "openbreast32.parquet"
     with monkeypatch.context() as earlier:
         earlier.setattr(versions, "installed", lambda _: "0.1")
         extract_features(store, "openbreast32", CODE, output)
-    versions._restored.clear()
+    versions._parts.clear()
     extract_features(store, "openbreast32", CODE, output)
     assert len(seen) == computed
     assert ("0.1" in versions.loaded_versions()["numpy"]) == (setting == "")

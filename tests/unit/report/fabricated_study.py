@@ -278,7 +278,7 @@ def _metrics(
         rows.append(base | {"seed": "mean", "metric": metric, "value": value} | limits | other)
 
     for seed in recipe.seeds:
-        add("auc", auc + 0.02 * rng.normal(), 0.07, seed=str(seed), method="logit_t_obuchowski")
+        add("auc", auc + 0.02 * rng.normal(), 0.07, seed=str(seed), method="score_obuchowski")
         add(
             "temperature",
             1.6 + 0.1 * number,
@@ -289,8 +289,8 @@ def _metrics(
         for name, value in (("threshold", 0.4), ("tp", 11), ("fp", 4), ("tn", 30), ("fn", 9)):
             add(name, value, seed=str(seed), **AT, threshold_from="own_validation")
     over_seeds = "seeds_random_" if len(recipe.seeds) > 1 else ""
-    add("auc", auc, 0.06, method=f"{over_seeds}logit_t_obuchowski")
-    add("auc", auc + 0.01, 0.06, seed="ensemble", method="logit_t_obuchowski")
+    add("auc", auc, 0.06, method=f"{over_seeds}score_obuchowski")
+    add("auc", auc + 0.01, 0.06, seed="ensemble", method="score_obuchowski")
     add("seed_sd", 0.021)
     add("temperature", 1.6 + 0.1 * number, recalibration="temperature", fitted_on="own_validation")
     for threshold_from, sensitivity, specificity in (

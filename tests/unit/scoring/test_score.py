@@ -12,7 +12,7 @@ import torch
 from mammoshift.configuration.model import Arm, Backbone
 from mammoshift.errors import ConfigurationError, WeightsError
 from mammoshift.execution.determinism import deterministic_torch
-from mammoshift.models.classifier import build_classifier
+from mammoshift.models.classifier import Classifier, Output, build_classifier
 from mammoshift.models.saved_model import (
     ModelRecord,
     Versions,
@@ -192,3 +192,36 @@ def test_a_logit_that_is_no_number_is_computed_again_in_float32(tmp_path: Path) 
     np.testing.assert_array_equal(found.again, [np.zeros(len(IDS), bool), again])
     np.testing.assert_array_equal(found.logits[1][~again], found.logits[0][~again])
     np.testing.assert_allclose(found.logits[1][again], exact[again], atol=1e-6)
+
+
+class Crowded:
+    """A model on a device that holds so many images at once."""
+
+    def __init__(self, model: Classifier, room: int) -> None:
+        self.plain, self.room = model.forward, room
+
+    def __call__(self, images: torch.Tensor) -> Output:
+        if len(images) > self.room:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return self.plain(images)
+
+
+@pytest.mark.parametrize(("room", "taken"), [(7, 7), (3, 3), (2, 1)])
+def test_a_batch_that_does_not_fit_is_taken_in_halves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int, taken: int
+) -> None:
+    model = load_model(make_model(tmp_path, "test_resnet"), CPU)[0]
+    whole = score_closely([model], (32, 48), NoiseImages(), IDS, 7, CPU)
+    monkeypatch.setattr(model, "forward", Crowded(model, room))
+    halved = score_closely([model], (32, 48), NoiseImages(), IDS, 7, CPU)
+    assert halved.batch_size == taken
+    np.testing.assert_allclose(halved.logits, whole.logits, atol=1e-5)
+
+
+def test_an_image_that_does_not_fit_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load_model(make_model(tmp_path, "test_resnet"), CPU)[0]
+    monkeypatch.setattr(model, "forward", Crowded(model, room=0))
+    with pytest.raises(ConfigurationError, match=r"1 image of 32 x 48 .*scoring_precision"):
+        score_closely([model], (32, 48), NoiseImages(), IDS, 4, CPU)

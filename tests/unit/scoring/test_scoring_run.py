@@ -19,6 +19,9 @@ from mammoshift.contracts.predictions import read_predictions
 from mammoshift.contracts.run import Run
 from mammoshift.errors import DamagedFileError, WeightsError
 from mammoshift.kinds._inputs import InputFiles
+from mammoshift.provenance import versions
+from mammoshift.provenance.reuse import ENTRY
+from mammoshift.provenance.sealed import read_sealed
 from mammoshift.scoring import run
 from mammoshift.scoring.run import ScoringJob, run_lending, run_scoring
 
@@ -123,6 +126,26 @@ def test_a_new_seed_is_scored_alone(job: ScoringJob, kind: CountingKind, tmp_pat
     run_scoring(job, output)
     assert sorted(models for models, _ in kind.scored) == [("7-0",), ("7-1",)]
     assert len(read_predictions(output)) == 4 * 5
+
+
+def test_logits_have_the_versions_that_computed_them_whoever_restores_or_keeps_beside_them(
+    job: ScoringJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "predictions.parquet"
+
+    def scored_with(version: str, models: dict[Run, Path]) -> str:
+        monkeypatch.setattr(versions, "_parts", [])
+        monkeypatch.setattr(versions, "installed", lambda _: version)
+        run_scoring(replace(job, models=models), output)
+        return versions.loaded_versions()["numpy"]
+
+    first = {one: folder for one, folder in job.models.items() if one.seed == 0}
+    assert scored_with("1", first) == "1"
+    assert scored_with("2", first) == "1"
+    assert scored_with("2", dict(job.models)) == "1, 2"
+    assert scored_with("3", dict(job.models)) == "1, 2"
+    entries = [read_sealed(file) for file in tmp_path.glob(f"kept/*/*/{ENTRY}")]
+    assert sorted(entry["versions"]["numpy"] for entry in entries if entry) == ["1", "1", "2", "2"]
 
 
 def test_scores_are_lent_of_all_cases_of_an_unseen_domain_with_folds_averaged(

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -35,7 +32,7 @@ from mammoshift.statistics.paired_proper_scores import (
 )
 from mammoshift.statistics.thresholds import threshold_at_specificity
 
-SCRIPT = Path(__file__).parents[3] / "benchmarks" / "paired_measures.py"
+SIMULATION = "paired_measures"
 
 
 def _cases(seed=1, patients=60, curves=4):
@@ -173,16 +170,8 @@ def test_sensitivities_are_those_of_the_thresholds_of_each_curve():
 
 
 @pytest.mark.slow
-def test_tests_between_arms_hold_their_level():
-    spec = importlib.util.spec_from_file_location("paired_measures", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    try:
-        spec.loader.exec_module(module)
-        rates = list(module.rejections(600))
-    finally:
-        del sys.modules[spec.name]
+def test_tests_between_arms_hold_their_level(simulation):
+    rates = list(simulation.rejections(600))
     noise = 2.5 * math.sqrt(0.05 * 0.95 / 600)
     random = [rate for rate in rates if rate.method == "seeds random"]
     assert len(random) == 21

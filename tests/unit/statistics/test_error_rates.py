@@ -2,27 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import pytest
 
-SCRIPT = Path(__file__).parents[3] / "benchmarks" / "type_one_error.py"
+SIMULATION = "type_one_error"
 pytestmark = pytest.mark.slow
 REPETITIONS = 3000
-
-
-@pytest.fixture(scope="module")
-def simulation():
-    spec = importlib.util.spec_from_file_location("type_one_error", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
 
 
 def _rates(experiment, repetitions=REPETITIONS):

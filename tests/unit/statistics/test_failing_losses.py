@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
-import sys
-from pathlib import Path
 
 import pytest
 
 pytestmark = pytest.mark.slow
 
-SCRIPT = Path(__file__).parents[3] / "benchmarks" / "failing_losses.py"
+SIMULATION = "failing_losses"
 REPETITIONS = 500
-
-
-@pytest.fixture(scope="module")
-def simulation():
-    spec = importlib.util.spec_from_file_location("failing_losses", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
 
 
 @pytest.mark.parametrize(
     ("name", "least", "most", "passes"),
     [
-        ("auc", 0.93, 0.98, 0.035),
-        ("seeds", 0.93, 0.97, 0.04),
+        ("auc", 0.93, 0.985, 0.03),
+        ("seeds", 0.93, 0.985, 0.04),
         ("rates", 0.93, 0.985, 0.035),
         ("differences", 0.93, 0.97, 0.035),
-        ("other scores", 0.91, 0.975, 0.055),
+        ("other scores", 0.93, 0.985, 0.04),
     ],
 )
 def test_losses_among_few_patients(simulation, name, least, most, passes):

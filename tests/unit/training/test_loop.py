@@ -19,7 +19,7 @@ from mammoshift.errors import ConfigurationError, TrainingError, WeightsError
 from mammoshift.execution.interruption import TrainingInterrupted
 from mammoshift.models.architectures import reference_state
 from mammoshift.models.saved_model import read_record, read_state, write_model
-from mammoshift.training import checkpoint
+from mammoshift.training import checkpoint, loop
 from mammoshift.training.artefacts import write_artefacts
 from mammoshift.training.checkpoint import EVENTS, find_checkpoint, save_checkpoint
 from mammoshift.training.loop import train_arm
@@ -525,12 +525,15 @@ def test_features_move_to_another_size_and_leave_a_head_that_is_bound_to_one(
     assert found["head.hidden.weight"].shape[1] == 2 * result.state["head.hidden.weight"].shape[1]
 
 
+@pytest.mark.parametrize(
+    ("owner", "name"), [(Stepper, "backward"), (Stepper, "update"), (loop, "validate")]
+)
 def test_a_batch_that_does_not_fit_says_what_to_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: object, name: str
 ) -> None:
-    def full(*_arguments: object) -> None:
+    def full(*_arguments: object, **_named: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(Stepper, "backward", full)
-    with pytest.raises(TrainingError, match=r"a batch of 8 images of 32 x 32 .*batch_size"):
+    monkeypatch.setattr(owner, name, full)
+    with pytest.raises(ConfigurationError, match=r"a batch of 8 images of 32 x 32 .*batch_size"):
         train_arm(request_for(tmp_path))

@@ -18,6 +18,14 @@ from mammoshift.contracts.vocabulary import BIRADS, VIEWS
 
 _SPLITS = {"train": "train", "training": "train", "test": "test", "both": "both"}
 
+_SIDES = {
+    **dict.fromkeys(("links", "li", "gauche", "g", "izquierda", "izquierdo", "izq", "i"), "left"),
+    **dict.fromkeys(("rechts", "re", "droite", "droit", "d", "derecha", "derecho", "der"), "right"),
+}
+"""Sides in German, French, Spanish and Dutch."""
+
+_BOTH = ("beide", "beidseits", "bilateral", "les deux", "ambas", "ambos")
+
 
 @dataclass(frozen=True)
 class Meaning:
@@ -28,7 +36,12 @@ class Meaning:
 
 
 def _lesion_side(text: str) -> str | None:
-    return "both" if text.strip().lower() in {"both", "b"} else side_of(text)
+    word = text.strip().lower()
+    return "both" if word in {"both", "b", *_BOTH} else _side(text)
+
+
+def _side(text: str) -> str | None:
+    return side_of(text) or _SIDES.get(text.strip().lower())
 
 
 def _spacing(text: str) -> float | None:
@@ -38,7 +51,7 @@ def _spacing(text: str) -> float | None:
 
 MEANINGS: Mapping[str, Meaning] = {
     "lesion_side": Meaning(_lesion_side, "left, right, both, L, R or empty"),
-    "laterality": Meaning(side_of, "left, right, L, R or empty"),
+    "laterality": Meaning(_side, "left, right, L, R or empty"),
     "view": Meaning(view_of, f"{', '.join(VIEWS)} or empty"),
     "density": Meaning(density_of, "A to D, 1 to 4 or empty"),
     "birads": Meaning(birads_of, f"{', '.join(BIRADS)} or empty"),

@@ -166,7 +166,7 @@ def test_a_share_of_finite_patients_always_has_an_interval_with_width() -> None:
         np.concatenate([np.full(30, far) + rng.random(30), rng.normal(size=200)])
         for far in (9.0, -9.0)
     )
-    draws = np.linspace(1.0, 2.0, 200)
+    draws = np.concatenate([np.full(198, 1.5), [99.0, -99.0]])
     for scores, end in ((found, 1.0), (missed, 0.0)):
         points = [
             *reestimated_operating_points(labels, scores, 0.95, generator_for("w"), resamples=200),

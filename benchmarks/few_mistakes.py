@@ -5,8 +5,8 @@
 Scores are normal, decisions (0 or 1), of Student's t with 3 degrees of freedom, or of a model that
 misses: some lesions score like healthy tissue. `before` is the logit interval with Student's t of
 an AUC, and estimate -+ t se of a loss; repetitions in which it does not exist are left out of it.
-`flagged` is how often the library says that its limits rest much on what is assumed beforehand, or
-that patients are few; `passed` how often a loss as large as the margin is found non-inferior.
+`flagged` is how often the library says that its limits rest mostly on what is assumed beforehand,
+or that patients are few; `passed` how often a loss as large as the margin is found non-inferior.
 """
 
 from __future__ import annotations
@@ -138,16 +138,15 @@ def measured(
     what: str,
     cohort: Cohort,
     truth: float,
-    one: Callable[[np.random.Generator], tuple[Limits, Limits, bool]],
+    draw: Callable[[np.random.Generator], tuple[Limits, Limits, bool]],
     repetitions: int,
     stream: int,
 ) -> Row:
     """Return how often the intervals held the truth, or ended below it."""
     rng = np.random.default_rng([SEED, stream])
-    drawn = [one(rng) for _ in range(repetitions)]
+    drawn = [draw(rng) for _ in range(repetitions)]
     shares = []
-    for which in (0, 1):
-        found = [limits[which] for limits in drawn]
+    for found in ([one for one, _, _ in drawn], [other for _, other, _ in drawn]):
         ends = [(a, b) for a, b in found if a is not None and b is not None and a == a]
         shares.append(float(np.mean([a <= truth <= b for a, b in ends])))
         shares.append(float(np.mean([b < truth for _, b in ends])))

@@ -213,7 +213,8 @@ def interaction_within_patients(estimate: SubgroupEstimate, weights: ArrayLike) 
     rows = slope[usable, None] * np.eye(G)[usable]
     to_groups = np.einsum("ug,k->ugk", rows, w).reshape(len(tested), G * K)
     own = [
-        VariancePart(to_groups @ part.covariance @ to_groups.T, part.df) for part in estimate.parts
+        VariancePart(to_groups @ part.covariance @ to_groups.T, part.df, part.patients)
+        for part in estimate.parts
     ]
     return _tested(x[usable], own, tested, left_out, note)
 
@@ -264,7 +265,8 @@ def _parts(
         a, b, p, q = (block[:, own] for block in (A, B, P, Q))
         cross = p @ q.T
         covariance = a @ a.T + b @ b.T + cross + cross.T
-        parts.append(VariancePart(covariance, max(1.0, effective_number(images[own]) - 1.0)))
+        df = max(1.0, effective_number(images[own]) - 1.0)
+        parts.append(VariancePart(covariance, df, own.size))
     return tuple(parts)
 
 

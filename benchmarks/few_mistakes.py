@@ -138,16 +138,15 @@ def measured(
     what: str,
     cohort: Cohort,
     truth: float,
-    one: Callable[[np.random.Generator], tuple[Limits, Limits, bool]],
+    draw: Callable[[np.random.Generator], tuple[Limits, Limits, bool]],
     repetitions: int,
     stream: int,
 ) -> Row:
     """Return how often the intervals held the truth, or ended below it."""
     rng = np.random.default_rng([SEED, stream])
-    drawn = [one(rng) for _ in range(repetitions)]
+    drawn = [draw(rng) for _ in range(repetitions)]
     shares = []
-    for which in (0, 1):
-        found = [limits[which] for limits in drawn]
+    for found in ([one for one, _, _ in drawn], [other for _, other, _ in drawn]):
         ends = [(a, b) for a, b in found if a is not None and b is not None and a == a]
         shares.append(float(np.mean([a <= truth <= b for a, b in ends])))
         shares.append(float(np.mean([b < truth for _, b in ends])))

@@ -35,7 +35,7 @@ def test_results_that_were_copied_without_their_times_rerun_nothing(project: Pro
     random.Random(0).shuffle(files)
     for second, path in enumerate(files):
         os.utime(path, (1.8e9 + second, 1.8e9 + second))
-    assert _why(project) == ["Nothing would run: everything is present and up to date."]
+    assert _why(project) == ["Nothing would run: every result is present and up to date."]
 
 
 def test_a_loss_and_a_seed_are_named_and_run_their_jobs_alone(project: Project) -> None:

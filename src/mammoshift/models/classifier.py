@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import softplus
 
 from mammoshift.configuration.model import Backbone, Flips, Head, Precision
 from mammoshift.errors import WeightsError
@@ -192,7 +192,8 @@ def single_logit(outputs: Tensor) -> Tensor:
 
 def mean_probability(logits: Tensor) -> Tensor:
     """Return the logits (N,) of the means of the probabilities that K logits (K, N) stand for."""
-    return logsigmoid(logits).logsumexp(dim=0) - logsigmoid(-logits).logsumexp(dim=0)
+    # The logarithm of a sigmoid, in the form that stays finite as an exported network too.
+    return (-softplus(-logits)).logsumexp(dim=0) - (-softplus(logits)).logsumexp(dim=0)
 
 
 def _without_gradient(root: nn.Module) -> list[nn.Module]:

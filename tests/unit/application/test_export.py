@@ -67,6 +67,16 @@ def test_a_small_network_gives_the_same_logits(resnet: tuple[Trained, Path]) -> 
     check_parity(*resnet, SIZE)
 
 
+def test_flips_stay_finite_where_a_network_is_sure(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    write_toy(folder, backbone=network_of("test_resnet"), size=SIZE)
+    model = open_models([folder], CPU).models[0]
+    with torch.no_grad():
+        model.classifier.head.bias -= 200.0  # pyright: ignore
+    model.classifier.flips = "left_right"
+    assert export_onnx(model, tmp_path / "model.onnx").largest_difference < 1e-5
+
+
 @pytest.mark.parametrize(
     ("architecture", "size"), [("test_efficientnet", SIZE), ("test_vit", (160, 160))]
 )

@@ -45,7 +45,7 @@ from mammoshift.statistics.variance_parts import (
 FEWEST_PATIENTS = 10
 ORDINARY_AREA = 0.3
 """What is known beforehand of a group's variance, as `shares.AREA`, but that of binormal scores.
-With the most that it can be the test rejects as few as 0.1 % of true nulls. Chosen by simulation."""
+With the most that it can be the test rejects 0.1 % of true nulls at worst; by simulation."""
 
 
 @dataclass(frozen=True)

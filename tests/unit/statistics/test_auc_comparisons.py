@@ -23,8 +23,12 @@ from mammoshift.statistics.comparisons import (
     unpaired,
 )
 from mammoshift.statistics.mcnemar import mcnemar
-from mammoshift.statistics.shares import AREA, averaged
-from mammoshift.statistics.subgroups import interaction_within_patients, subgroup_covariance
+from mammoshift.statistics.shares import averaged
+from mammoshift.statistics.subgroups import (
+    ORDINARY_AREA,
+    interaction_within_patients,
+    subgroup_covariance,
+)
 
 
 def _data(seed=0, n=120, curves=3):
@@ -220,7 +224,7 @@ def test_interaction_is_welchs_test_of_logits():
         inside, fewest = e.auc[0] * (1 - e.auc[0]), min(e.n_pos, e.n_neg)
         k = sum(v) / inside
         factors.append(
-            averaged(k, fewest - 1.0, e.auc[0], AREA * (1 / e.n_pos + 1 / e.n_neg))[0] / k
+            averaged(k, fewest - 1.0, e.auc[0], ORDINARY_AREA * (1 / e.n_pos + 1 / e.n_neg))[0] / k
         )
     w = 1 / (slope**2 * np.array(factors) * [sum(v) for v in sides])
     spread = float(np.sum((1 - w / w.sum()) ** 2 / df))

@@ -69,10 +69,11 @@ class RunningJob:
         if found is None:
             return ""
         if self.first_seen is None or found.done < self.first_seen[1]:
-            self.first_seen = (self.started if found.done == 1 else now, found.done)
+            self.first_seen = (now, found.done)
         began, before = self.first_seen
-        counted = found.done - (before if began > self.started else 0)
+        counted = found.done - before
         left = None
+        # The first count holds the start of the job too, which is done once.
         if counted > 0 and now > began:
             left = (now - began) / counted * (found.total - found.done)
             self.expected = now - self.started + left

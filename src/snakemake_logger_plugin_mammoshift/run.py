@@ -140,12 +140,12 @@ class Run:
         return sum(known) / len(known) if known else None
 
     def now_running(self, now: float) -> list[str]:
-        """Return each running job with how far it is, those that began first in front."""
+        """Return how far each running job is and then its name, those that began first in front."""
         jobs = sorted(self.running.values(), key=lambda job: job.started)
         lines = []
         for job in jobs:
             progress = job.progress(now)
-            lines.append(f"{job.name}: {progress or duration(now - job.started)}")
+            lines.append(f"{progress or duration(now - job.started)}: {job.name}")
         return lines
 
     def summary(self, now: float) -> list[str]:
@@ -176,7 +176,8 @@ class Run:
 
     def _stopped_by_hand(self) -> list[str]:
         """Return the end of a run that a person stopped."""
-        running = f", {len(self.stopped)} were running" if self.stopped else ""
+        were = "was" if len(self.stopped) == 1 else "were"
+        running = f", {len(self.stopped)} {were} running" if self.stopped else ""
         return [
             f"Stopped by you: {self.finished} of {self.total} jobs are done{running}.",
             "Give the same command again: what is done stays done, and a training goes on from "

@@ -20,6 +20,7 @@ from mammoshift.evaluation.rows import (
 from mammoshift.statistics.arm_comparison import compare_arms
 from mammoshift.statistics.arm_results import ArmComparison
 from mammoshift.statistics.comparisons import (
+    IDENTICAL,
     ChiSquareTest,
     Combined,
     Difference,
@@ -130,7 +131,14 @@ def test_row(
 
 
 def test_numbers(test: Test, method: str, exact_se: float | None = None) -> dict[str, Any]:
-    """Return the columns that a test fills; a joint test has no estimate."""
+    """Return the columns that a test fills; a joint test has no estimate.
+
+    Without a variance nothing was tested, also where there is no difference: the row has no p.
+    """
+    if IDENTICAL in test.note:
+        test = replace(test, statistic=None, p=None)
+        if not isinstance(test, ChiSquareTest):
+            test = replace(test, ci_low=None, ci_high=None)
     numbers = {
         "method": method,
         "statistic": defined(test.statistic),

@@ -227,12 +227,17 @@ def _counts(make: _Maker, matrix: ConfusionMatrix) -> Iterator[MetricRow]:
 def _means_over_seeds(
     study: str, cell: Cell, rows: list[MetricRow], rule: _Rule
 ) -> Iterator[MetricRow]:
-    """Yield the mean over seeds of each metric at transferred thresholds, without interval."""
+    """Yield each metric's mean over seeds, without interval; none where a seed has no value."""
     seeds = {str(seed) for seed in cell.seeds}
     for arm in cell.arms:
         for metric in REPORTED_AT_A_THRESHOLD:
             own = [r for r in rows if r.arm == arm and r.metric == metric and r.seed in seeds]
+            if not own:
+                continue
             values = [r.value for r in own if r.value is not None]
+            mean = Estimate(None, note=f"only {len(values)} of {len(seeds)} seeds")
             if len(values) == len(seeds):
-                make = _threshold_rows(study, cell, arm, "mean", rule)
-                yield make(metric, Estimate(float(np.mean(values)), method="mean_of_seeds"), "")
+                mean = Estimate(float(np.mean(values)), method="mean_of_seeds")
+            elif len(seeds) == 1:
+                mean = undefined(own[0].note)
+            yield _threshold_rows(study, cell, arm, "mean", rule)(metric, mean, "")

@@ -27,7 +27,7 @@ from mammoshift.statistics.distributions import (
 from mammoshift.statistics.inputs import FloatArray
 from mammoshift.statistics.loss_interval import LossInterval
 
-IDENTICAL = "no difference and no variance: the two rank these cases alike"
+IDENTICAL = "no difference, and no variance to test it by"
 DEGENERATE = "degenerate: there is a difference but its variance estimate is zero"
 UNDEFINED = "undefined: an estimate or its variance is undefined"
 ONE_SIDED = (

@@ -76,7 +76,8 @@ class PriorShift:
     source_prevalence
         Share of positives among the source's cases.
     fit
-        Whether label shift is contradicted; None with too few cases for bins.
+        Whether label shift is contradicted; None with too few cases for bins, and where both
+        classes of the source fill the bins alike.
     map
         From the target's logits to recalibrated ones: the source's line, then the shift.
     note
@@ -244,6 +245,8 @@ def _mixture_fit(
         return None
     whitened = vectors[:, kept].T / np.sqrt(values[kept])[:, None]
     gap, direction = whitened @ (target - zeros), whitened @ (ones - zeros)
+    if not direction.any():
+        return None
     rest = gap - direction * (gap @ direction) / (direction @ direction)
     df = int(np.count_nonzero(kept)) - 1
     statistic = float(rest @ rest)

@@ -299,7 +299,7 @@ def test_what_runs_is_a_line_where_there_is_no_terminal(tmp_path: Path) -> None:
     running = run.now_running(now)
     screen.status(run.place(now), running, now)
     assert stream.getvalue() == (
-        "[0 of 1, 2 min left] now: train arm: a: epoch 5 of 14, 85.0 images/s, 2 min left\n"
+        "[0 of 1, 2 min left] now: epoch 5 of 14, 85.0 images/s, 2 min left: train arm: a\n"
     )
 
 
@@ -312,9 +312,29 @@ def test_the_time_left_is_no_shorter_than_that_of_a_job_that_runs(tmp_path: Path
     run.finish(1, 2.0)
     run.start(2, RunningJob("train arm: a", "train_arm", 2.0, (str(log),)))
     assert run.place(12.0) == "[1 of 4, at least 4 s left]"
-    assert run.now_running(12.0) == ["train arm: a: epoch 1 of 20, 3 min left"]
-    # 190 s of this training, 200 s of the next, and a job of which nothing is known.
-    assert run.place(12.0) == "[1 of 4, at least 8 min left]"
+    # The first epoch holds the start of the training; it is the second that tells.
+    assert run.now_running(12.0) == ["epoch 1 of 20: train arm: a"]
+    assert run.place(12.0) == "[1 of 4, at least 4 s left]"
+    log.write_text("epoch 2 of 20, stage 1: loss 0.5\n", encoding="utf-8")
+    assert run.now_running(22.0) == ["epoch 2 of 20, 3 min left: train arm: a"]
+    # 180 s of this training, 200 s of the next, and a job of which nothing is known.
+    assert run.place(22.0) == "[1 of 4, at least 8 min left]"
+
+
+def test_a_narrow_terminal_shows_how_far_a_job_with_a_long_name_is(tmp_path: Path) -> None:
+    log = tmp_path / "train_arm.log"
+    log.write_text("epoch 6 of 14, stage 1: loss 0.5, 85.0 images/s\n", encoding="utf-8")
+    run = Run(0.0)
+    run.plan({"train_arm": 12})
+    name = job_name("train_arm", {"arm": "resnet" * 9, "seed": "0", "study": "hospitals"})
+    run.start(1, RunningJob(name, "train_arm", 0.0, (str(log),)))
+    line = f"{run.place(20.0)} now: {run.now_running(20.0)[0]}"
+    assert line[:60].startswith("[0 of 12] now: epoch 6 of 14, 85.0 images/s: train arm")
+
+
+def test_the_one_job_that_was_stopped_was_running() -> None:
+    run = Run(0.0, stopped=["train arm: a"])
+    assert run.summary(1.0)[0] == "Stopped by you: 0 of 0 jobs are done, 1 was running."
 
 
 def test_a_terminal_has_one_line_that_is_overwritten() -> None:

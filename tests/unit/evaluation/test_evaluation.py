@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,8 @@ from mammoshift.evaluation.compare import compare_study
 from mammoshift.evaluation.evaluate import evaluate_study
 from mammoshift.evaluation.grid import Grid
 from mammoshift.evaluation.rows import ComparisonRow, MetricRow, as_table
+from mammoshift.evaluation.thresholds import operating_points
+from mammoshift.report.rows import spread_cell
 from mammoshift.statistics.auc import auc_covariance
 from mammoshift.statistics.comparisons import detectable_difference
 from mammoshift.statistics.meta_analysis import weighted_stouffer
@@ -102,6 +105,37 @@ def test_one_half_is_a_threshold_and_the_best_of_the_test_is_optimistic(short: F
     assert g_means["judged_cases"] == g_means.max()
     notes = best.loc[best["threshold_from"] == "judged_cases", "note"]
     assert notes.str.contains("optimistic").all()
+
+
+def test_a_measure_that_a_seed_does_not_have_has_no_mean_over_the_seeds(short: Fabricated) -> None:
+    grid = short.grid()
+    cell = grid.cells["film", "test"]
+    logits = cell.logits.copy()
+    logits[cell.arms.index("plain"), 0] = -5.0 - np.arange(len(cell.labels))
+    silent = replace(cell, logits=logits)
+    metrics = as_table(operating_points(short.evaluation(), grid, silent), MetricRow)
+    half = metrics[(metrics["criterion"] == "probability_0.5") & (metrics["arm"] == "plain")]
+    precision = half[half["metric"] == "precision"]
+    assert precision.loc[precision["seed"] == "ensemble", "value"].isna().sum() == 0
+    assert spread_cell(precision.fillna({"note": ""})) == "not computed: only 2 of 3 seeds"
+    recall = half[half["metric"] == "sensitivity"].set_index("seed")["value"]
+    assert recall["mean"] == pytest.approx(recall[["0", "1", "2"]].mean())
+
+
+def test_without_a_variance_nothing_was_tested(short: Fabricated) -> None:
+    grid = short.grid()
+    cells = {
+        key: replace(cell, logits=np.repeat(cell.logits[:1], len(cell.arms), axis=0))
+        for key, cell in grid.cells.items()
+    }
+    same = replace(grid, cells=cells)
+    rows = as_table(compare_study(short.losses(), same), ComparisonRow)
+    rows = rows[(rows["from_domain"] == "") & (rows["method"] == "checkpoints_fixed")]
+    brier = rows[(rows["metric"] == "brier") & (rows["subgroup"] == "all")]
+    assert len(brier) and (brier["estimate"] == 0.0).all()
+    assert brier[["p", "p_adjusted", "statistic", "ci_low", "ci_high"]].isna().all(axis=None)
+    assert brier["note"].str.contains("no variance to test it by").all()
+    assert not rows["note"].str.contains("rank").any()
 
 
 def test_subgroups_have_their_own_rows_and_one_interaction(short: Fabricated) -> None:

@@ -113,7 +113,7 @@ def auc_covariance(
         if not undefined:
             parts = two_class_parts(placed.positives, placed.negatives, positive, codes)
             covariance = sum_of_parts(parts)
-    described = describe_curves(auc, covariance, constant, positive, codes, parts)
+    described = describe_curves(auc, covariance, constant, positive, codes, parts, has_share=True)
     if not described.few:
         described = replace(described, flags=_with_few_mistakes(described.flags, auc, parts))
     return AucEstimate(auc=auc, **vars(described))

@@ -116,8 +116,8 @@ def estimate_prior_shift(
     Raises
     ------
     StatisticsError
-        If the input cannot be used, the classes are separated at the source, or higher logits do
-        not go with positive labels there.
+        If the input cannot be used, the classes are separated at the source, higher logits do not
+        go with positive labels there, or all target logits are equal.
     """
     positive, x = checked_classes(source_labels, source_logits, "prior shift")
     given = np.asarray(target_logits, dtype=np.float64)
@@ -125,6 +125,10 @@ def estimate_prior_shift(
     z = matrix[0]
     if not z.size:
         raise StatisticsError("prior shift: there is no target case")
+    if z.size > 1 and not np.ptp(z):
+        raise StatisticsError(
+            "prior shift: all target logits are equal, and say nothing of a share"
+        )
     below, above = x[~positive], x[positive]
     if above.min() >= below.max() or above.max() <= below.min():
         raise StatisticsError("prior shift: the logits separate the source's classes")

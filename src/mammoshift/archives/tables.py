@@ -134,6 +134,26 @@ def read_sheet(path: Path, sheet: str | None = None) -> Iterator[tuple[int, tupl
         ) from None
 
 
+def sheet_names(path: Path) -> tuple[str, ...]:
+    """Return the names of a workbook's sheets, the first of which is read by default.
+
+    Raises
+    ------
+    ArchiveError
+        If the file is no workbook, or larger than the bounds of this module.
+    """
+    import openpyxl
+
+    _check_workbook_size(path)
+    try:
+        workbook = openpyxl.load_workbook(path, read_only=True)
+        names = tuple(map(str, workbook.sheetnames))
+        workbook.close()
+    except Exception:  # noqa: BLE001 - a parser fed with hostile bytes may raise anything
+        raise ArchiveError(f"{path}: not a workbook that can be read") from None
+    return names
+
+
 def read_sheet_with_header(
     path: Path, wanted: Sequence[str], sheet: str | None = None
 ) -> Iterator[TableRow]:

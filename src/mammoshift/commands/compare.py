@@ -48,7 +48,10 @@ def compare(
         ),
     ],
     reference: Annotated[
-        str | None, typer.Option(help="Compare every arm with this one; default: all pairs.")
+        str | None,
+        typer.Option(
+            help="Compare every arm with this one; default: a study's own, else all pairs."
+        ),
     ] = None,
     source: Annotated[
         str | None,
@@ -119,9 +122,9 @@ def compare(
         At(specificity, sensitivity, threshold, scores == "probability"),
         roc,
     )
-    predictions, warning = _on_scale(
-        read_scores(table, cluster), scores, table.name, metric in NEED_LOGITS
-    )
+    read = read_scores(table, cluster)
+    wishes = replace(wishes, reference=reference or read.reference)
+    predictions, warning = _on_scale(read, scores, table.name, metric in NEED_LOGITS)
     report = compare_predictions(predictions, wishes, table.name)
     report.settings["warning"] = warning
     console = result_console()

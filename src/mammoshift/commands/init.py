@@ -89,6 +89,7 @@ def init(
         None if empty is None else empty.value,
         tuple(benign or ()),
     )
+    _check_patients(found.table, columns.get("patient_id"))
     project = OwnProject(chosen, found, columns, values, out or CONFIGURATION / chosen)
     _check_rows(project)
     write_project(project, force)
@@ -135,6 +136,18 @@ def _name(text: str, *, given: bool) -> str:
     return plain if plain[:1].isalpha() else f"own_{plain}".rstrip("_")
 
 
+def _check_patients(table: Table, column: str | None) -> None:
+    """Refuse a column of patients that says that there is one."""
+    from mammoshift.project.columns import ONE_PATIENT
+
+    if column is None or len(table.rows) < 2 or len(set(table.cells(column))) > 1:
+        return
+    raise ArchiveError(
+        f"{table.path}: {ONE_PATIENT.format(images=len(table.rows))}; is {column!r} the right "
+        "column? Name it with --patient"
+    )
+
+
 def _check_rows(project: OwnProject) -> None:
     """Let the adapter read every row, so that what is written runs as it is."""
     from mammoshift.archives.adapters.csv import Options, read_entries
@@ -147,8 +160,9 @@ def _check_rows(project: OwnProject) -> None:
 
 
 def _say(project: OwnProject, guess: Guess, images: int) -> None:
-    from mammoshift.project.columns import nearly_equal, unused_columns
+    from mammoshift.project.columns import EACH_ITS_OWN, nearly_equal, unused_columns
     from mammoshift.project.labels import quoted
+    from mammoshift.project.unmatched import sheets_of
 
     found, columns = project.described, project.columns
     rows = found.table.rows
@@ -158,6 +172,8 @@ def _say(project: OwnProject, guess: Guess, images: int) -> None:
         f"{found.root}: {images} images; {found.table.path} has {len(rows)} rows, of which "
         f"{found.present} name an image that is there.{without}"
     )
+    if sheets := sheets_of(found.root / found.table.path):
+        typer.echo(f"  note     {sheets}")
     labels = Counter(project.label_values[row.cells[columns["label"]]] for row in rows)
     counted = ", ".join(f"{labels[word]} {word}" for word in sorted(labels))
     typer.echo(f"  label    column {columns['label']!r}: {counted}")
@@ -169,6 +185,8 @@ def _say(project: OwnProject, guess: Guess, images: int) -> None:
         patients = "1 patient" if len(known) == 1 else f"{len(known)} patients"
         missing = f"; {unknown} rows without: independence assumed" if unknown else ""
         typer.echo(f"  patient  column {columns['patient_id']!r}: {patients}{missing}")
+        if not unknown and 1 < len(known) == len(rows):
+            typer.echo(f"  note     {EACH_ITS_OWN}")
         if alike := nearly_equal(known):
             typer.echo(
                 f"  note     {alike} of the patients differ from another in capitals, blanks or "

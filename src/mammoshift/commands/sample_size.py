@@ -80,7 +80,8 @@ def sample_size(
         if auc is not None or sensitivity is not None:
             raise typer.BadParameter("give a pilot table or --auc and --sensitivity, not both")
         predictions = read_scores(pilot, cluster)
-        report = plan_from_pilot(predictions, pilot.name, reference, difference, power, level)
+        chosen = reference or predictions.reference
+        report = plan_from_pilot(predictions, pilot.name, chosen, difference, power, level)
     else:
         if auc is None and sensitivity is None:
             raise typer.BadParameter("give a pilot table, --auc or --sensitivity")

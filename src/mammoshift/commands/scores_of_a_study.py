@@ -6,7 +6,7 @@ are aligned as for the study's own result tables, so that the numbers are the sa
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,7 +76,8 @@ def read_scores(
             f"say {NO_CLUSTER}"
         )
     place = _place(path)
-    study = _restricted(_judged(place.study), place, path)
+    study, references = _judged(place.study)
+    study = _restricted(study, place, path)
     grid = load_grid(
         study,
         [place.study / DOMAINS / domain.name / CASES for domain in study.domains],
@@ -94,6 +95,7 @@ def read_scores(
         column,
         log_odds=True,
         note=_said(study, cells),
+        reference=_only_reference(references, cells),
     )
 
 
@@ -147,8 +149,14 @@ def _place(path: Path) -> _Place:
     )
 
 
-def _judged(folder: Path) -> JudgedStudy:
-    """Return what a study's metrics were made with, from the key beside them."""
+def _only_reference(references: Sequence[str], cells: Sequence[Cell]) -> str | None:
+    """Return the study's reference where it has one, which is judged in all cells beside others."""
+    everywhere = [name for name in references if all(name in cell.arms for cell in cells)]
+    return everywhere[0] if len(references) == 1 and everywhere else None
+
+
+def _judged(folder: Path) -> tuple[JudgedStudy, tuple[str, ...]]:
+    """Return what a study's metrics were made with, and its references, from the key there."""
     file = key_file(folder / METRICS)
     key = read_key(file, folder.parent)
     if key is None or "settings" not in key.parameters:
@@ -158,7 +166,8 @@ def _judged(folder: Path) -> JudgedStudy:
         )
     settings = key.parameters["settings"]
     try:
-        return JudgedStudy.model_validate({n: settings[n] for n in JudgedStudy.model_fields})
+        study = JudgedStudy.model_validate({n: settings[n] for n in JudgedStudy.model_fields})
+        return study, tuple(map(str, settings.get("references", ())))
     except (KeyError, TypeError, ValidationError) as error:
         raise TableError(f"{file}: is of another version of mammoshift; run it again") from error
 

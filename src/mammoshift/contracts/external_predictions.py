@@ -116,13 +116,15 @@ class ExternalPredictions:
     """A checked table: its datasets in order, and the column that groups dependent cases.
 
     `log_odds` is whether the scores are known to be that; `note` says where the cases are from,
-    if they were chosen from more.
+    if they were chosen from more. `reference` is the arm that they were planned to be compared
+    with, where that is known to be one.
     """
 
     datasets: tuple[DatasetScores, ...]
     cluster_column: str | None
     log_odds: bool = False
     note: str = ""
+    reference: str | None = None
 
 
 def read_external_predictions(

@@ -227,7 +227,7 @@ def _counts(make: _Maker, matrix: ConfusionMatrix) -> Iterator[MetricRow]:
 def _means_over_seeds(
     study: str, cell: Cell, rows: list[MetricRow], rule: _Rule
 ) -> Iterator[MetricRow]:
-    """Yield each metric's mean over seeds, without interval; none where a seed has no value."""
+    """Yield the mean over seeds of each metric, no interval; undefined where a seed has none."""
     seeds = {str(seed) for seed in cell.seeds}
     for arm in cell.arms:
         for metric in REPORTED_AT_A_THRESHOLD:

@@ -10,6 +10,20 @@ from mammoshift.archives.adapters._csv_cells import MEANINGS
 from mammoshift.project.folder import Table
 from mammoshift.project.words import COLUMNS, plain_word
 
+ONE_PATIENT = (
+    "{images} images of 1 patient, as the column of patients says; a patient is never divided "
+    "between subsets, and training, choice and test each need patients with and without cancer"
+)
+"""What is said of a table that cannot be split."""
+
+
+EACH_ITS_OWN = (
+    "every image has a patient of its own: if these are numbers of images or examinations, two "
+    "images of one woman may be in training and test; name the column of patients then, with "
+    "`mammoshift init --patient` or `patient_id` in the dataset's columns"
+)
+"""What is said of a column of patients without two equal cells."""
+
 
 @dataclass(frozen=True)
 class Guess:

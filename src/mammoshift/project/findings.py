@@ -7,7 +7,7 @@ or the name of an image never.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -21,6 +21,9 @@ from mammoshift.configuration.load import Project
 from mammoshift.configuration.resolved import network_arms
 from mammoshift.errors import ArchiveError
 from mammoshift.project.architectures import unknown_architecture
+
+ROWS_SHOWN = 10
+"""So many rows of a table are named in a message."""
 
 Level = Literal["ok", "warning", "error"]
 
@@ -232,7 +235,8 @@ def _check_table(
         yield Finding("error", what, f"{root / options.table}: no row below the header")
         return
     yield Finding("ok", what, f"{root / options.table}: {len(entries)} rows, each understood")
-    missing = sum(not _is_there_with_content(root / entry.path) for entry in entries)
+    lost = [e.number for e in entries if not _is_there_with_content(root / e.path)]
+    missing = len(lost)
     share = missing / len(entries)
     what = f"files {dataset}"
     if not missing:
@@ -242,7 +246,16 @@ def _check_table(
             "error",
             what,
             f"{missing} of {len(entries)} files ({share:.1%}) are not there or empty, more than "
-            f"maximum_lost_share: {maximum_lost_share:.1%}; paths are relative to {root}",
+            f"maximum_lost_share: {maximum_lost_share:.1%}: {rows_of_table(lost)}; paths are "
+            f"relative to {root}",
         )
     else:
-        yield Finding("warning", what, f"{missing} of {len(entries)} files are not there or empty")
+        said = f"{missing} of {len(entries)} files are not there or empty: {rows_of_table(lost)}"
+        yield Finding("warning", what, said)
+
+
+def rows_of_table(numbers: Sequence[int]) -> str:
+    """Return `rows 3, 7 and 2 more of the table`; the header is row 1."""
+    more = len(numbers) - ROWS_SHOWN
+    shown = ", ".join(map(str, numbers[:ROWS_SHOWN])) + (f" and {more} more" if more > 0 else "")
+    return f"row{'' if len(numbers) == 1 else 's'} {shown} of the table"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import Literal
 
 from mammoshift.errors import ArchiveError
@@ -23,6 +24,9 @@ MOST_VALUES = 12
 """A column with more different values is no label, and its values may name persons."""
 
 _LONGEST = 40
+_ALIKE, _LONG_ENOUGH = 0.82, 4
+"""How alike a misspelt value is to what was meant, as `difflib` counts (`no cancer` and `cancer`
+are less so), and the letters that it has."""
 
 
 def label_values(
@@ -79,8 +83,8 @@ def label_values(
     strange = [value for value in counts if _strange(value, positive, benign)]
     if strange:
         raise ArchiveError(
-            f"column {column!r} has the values {_shown(counts)}; say which of them mean cancer, "
-            f"each with --positive, as in --positive {quoted(strange[-1])}"
+            f"column {column!r} has the values {_shown(counts)}; "
+            f"{_misspelt(counts, strange) or _which_mean_cancer(strange)}"
         )
     for value in counts:
         known = WORDS.get(plain_word(value), "normal")
@@ -97,6 +101,33 @@ def label_values(
     return meant
 
 
+def _which_mean_cancer(strange: Sequence[str]) -> str:
+    return (
+        "say which of them mean cancer, each with --positive, as in --positive "
+        f"{quoted(strange[-1])}"
+    )
+
+
+def _misspelt(counts: Mapping[str, int], strange: Sequence[str]) -> str:
+    """Return which values look like others that are understood and more frequent, if any do."""
+    said = []
+    for value in strange:
+        known = {plain_word(v): v for v in counts if v not in strange and counts[v] > counts[value]}
+        meant = _misspelling_of(value, list(known))
+        if meant is not None:
+            said.append(f"is {quoted(value)} a misspelling of {quoted(known[meant])}?")
+    mend = "Mend the table, or say with --positive which of the values mean cancer"
+    return f"{' '.join(said)} {mend}" if said else ""
+
+
+def _misspelling_of(value: str, words: Sequence[str]) -> str | None:
+    """Return the plain word that a value is nearly; None for short ones and known ones."""
+    plain = plain_word(value)
+    if len(plain) < _LONG_ENOUGH or plain in WORDS:
+        return None
+    return next(iter(get_close_matches(plain, words, 1, _ALIKE)), None)
+
+
 def _check_left_out(
     counts: Mapping[str, int], positive: Sequence[str], benign: Sequence[str], column: str
 ) -> None:
@@ -106,13 +137,15 @@ def _check_left_out(
         if value in positive or value in benign:
             continue
         twin = alike.get("".join(_plain(value).split()))
-        if twin is None and plain_word(value) not in CANCER:
+        nearly = _misspelling_of(value, [*map(plain_word, positive), *CANCER])
+        if twin is not None:
+            why = f"differs from {quoted(twin)} in capitals or blanks only"
+        elif plain_word(value) in CANCER:
+            why = "means cancer by itself"
+        elif nearly is not None:
+            why = f"looks like a misspelling of {quoted(nearly)}"
+        else:
             continue
-        why = (
-            "means cancer by itself"
-            if twin is None
-            else f"differs from {quoted(twin)} in capitals or blanks only"
-        )
         raise ArchiveError(
             f"column {column!r}: {quoted(value)} ({counts[value]}) {why}; say what it means, as in "
             f"--positive {quoted(value)} or --benign {quoted(value)}, or mend the table"

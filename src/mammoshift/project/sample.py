@@ -23,8 +23,8 @@ from mammoshift.contracts.manifest import MANIFEST_SCHEMA
 from mammoshift.errors import ArchiveError, MammoshiftError, UnreadableImageError
 from mammoshift.imaging.decode import decode_image
 from mammoshift.imaging.header import DICOM_SUFFIXES, RASTER_SUFFIXES
-from mammoshift.project.columns import nearly_equal
-from mammoshift.project.findings import Finding, Planned, table_entries
+from mammoshift.project.columns import EACH_ITS_OWN, ONE_PATIENT, nearly_equal
+from mammoshift.project.findings import Finding, Planned, rows_of_table, table_entries
 
 FEW_POSITIVE = 10
 """Fewer patients of a class than this leave a subset's intervals too wide to say much."""
@@ -60,35 +60,39 @@ def check_images(project: Project, dataset: str, count: int) -> Iterator[Finding
     if record.twin is not None or not root.is_dir():
         return
     try:
-        paths = _image_paths(project, dataset, root)
+        rows = _images_and_rows(project, dataset, root)
     except MammoshiftError:
         return  # the table's own check says it
+    paths = list(rows)
     if not paths:
         yield Finding("error", f"images {dataset}", f"{root}: there is no image of a known suffix")
         return
     step = max(1, len(paths) // count)
     sample = paths[::step][:count]
     sizes: Counter[str] = Counter()
-    refused: Counter[str] = Counter()
+    refused: dict[str, list[str]] = {}
     flat = 0
     for path in sample:
         try:
             pixels = decode_image(root / path).pixels
         except UnreadableImageError as error:
-            refused[str(error)] += 1
+            refused.setdefault(str(error), []).append(path)
             continue
         sizes[f"{pixels.shape[0]} x {pixels.shape[1]}"] += 1
         flat += int(pixels.min() == pixels.max())
     what = f"images {dataset}"
     shown = ", ".join(size for size, _ in sizes.most_common(3))
-    for reason, number in refused.items():
+    for reason, unread in refused.items():
+        numbers = [number for path in unread if (number := rows[path]) is not None]
+        where = f" ({rows_of_table(numbers)})" if numbers else ""
         level = "error" if not sizes and record.maximum_lost_share < MOST else "warning"
-        yield Finding(level, what, f"{number} of a sample of {len(sample)}: {reason}")
-    if sizes and refused.total() > record.maximum_lost_share * len(paths):
+        yield Finding(level, what, f"{len(unread)} of a sample of {len(sample)}: {reason}{where}")
+    lost = sum(map(len, refused.values()))
+    if sizes and lost > record.maximum_lost_share * len(paths):
         yield Finding(
             "error",
             what,
-            f"{refused.total()} of {len(paths)} files are known to be unreadable, more than "
+            f"{lost} of {len(paths)} files are known to be unreadable, more than "
             f"maximum_lost_share: {record.maximum_lost_share:.1%}; mend or remove them",
         )
     if flat:
@@ -126,7 +130,9 @@ def check_cases(project: Project, study: str, name: str) -> Iterator[Finding]:
     try:
         cases, notes = make_cases(name, domain, manifests, {}, None, {})
     except MammoshiftError as error:
-        said = _without_names(str(error).removeprefix(f"domain {name}: "), manifests.values())
+        said = _of_one_patient(manifests.values()) or _without_names(
+            str(error).removeprefix(f"domain {name}: "), manifests.values()
+        )
         if _headers_may_say_more(domain, manifests.values()):
             said += "; as far as the table says: headers may say more"
             yield Finding("warning", what, said)
@@ -134,7 +140,18 @@ def check_cases(project: Project, study: str, name: str) -> Iterator[Finding]:
             yield Finding("error", what, said)
         return
     yield from _classes(what, cases)
+    named = cases["patient_id"].notna().all() and cases["patient_id"].is_unique
+    if domain.unit == "image" and len(cases) > 1 and named:
+        yield Finding("warning", what, EACH_ITS_OWN)
     yield from (Finding("warning", what, said) for said in _unnamed(notes, domain.datasets))
+
+
+def _of_one_patient(manifests: Iterable[pd.DataFrame]) -> str:
+    """Return what is wrong where all images are said to be of one patient; else nothing."""
+    patients = pd.concat([table["patient_id"] for table in manifests])
+    if patients.isna().any() or len(patients) < 2 or len(set(patients)) > 1:
+        return ""
+    return ONE_PATIENT.format(images=len(patients)) + "; is it the right column?"
 
 
 def _headers_may_say_more(domain: DomainSettings, manifests: Iterable[pd.DataFrame]) -> bool:
@@ -223,9 +240,10 @@ def _classes(what: str, cases: pd.DataFrame) -> Iterator[Finding]:
     patients = cases["patient_id"].fillna(cases["case_id"])
     positive = cases["label"] == 1
     unknown = int(cases["patient_id"].isna().sum())
+    each = f" (each of the {unknown} cases without one counted as one)" if unknown else ""
     said = (
-        f"{len(cases)} cases, {int(positive.sum())} positive, of {patients.nunique()} patients, "
-        f"{patients[positive].nunique()} of them with a positive"
+        f"{len(cases)} cases, {int(positive.sum())} positive, of {patients.nunique()} patients"
+        f"{each}, {patients[positive].nunique()} of them with a positive"
     )
     yield Finding("ok", what, said)
     if alike := nearly_equal(set(cases["patient_id"].dropna())):
@@ -251,7 +269,9 @@ def _classes(what: str, cases: pd.DataFrame) -> Iterator[Finding]:
         rest = patients[~positive & (subset == name)].nunique()
         level = "warning" if min(own, rest) < FEW_POSITIVE else "ok"
         few = f"; {_FEW.get(name, _FEW_JUDGED)}" if level == "warning" else ""
-        yield Finding(level, what, f"{name}: {own} positive and {rest} negative patients{few}")
+        everyone = patients[subset == name].nunique()
+        said = f"{name}: {own} of {everyone} patients with a positive case, {rest} with a negative"
+        yield Finding(level, what, f"{said}{few}")
 
 
 def _manifest(project: Project, dataset: str) -> pd.DataFrame:
@@ -276,14 +296,15 @@ def _row(entry: Entry, dataset: str) -> dict[str, object]:
     }
 
 
-def _image_paths(project: Project, dataset: str, root: Path) -> list[str]:
+def _images_and_rows(project: Project, dataset: str, root: Path) -> dict[str, int | None]:
+    """Return the images of a dataset with their row in a user's own table; None without one."""
     options = project.datasets[dataset].options
     if isinstance(options, Options):
         entries = table_entries(dataset, root, options)
-        return [entry.path for entry in entries if is_there(root / entry.path)]
+        return {entry.path: entry.number for entry in entries if is_there(root / entry.path)}
     suffixes = RASTER_SUFFIXES | DICOM_SUFFIXES
-    return [
-        file.path
+    return {
+        file.path: None
         for file in iterate_files(root, options.links_may_leave)
         if PurePosixPath(file.path).suffix.lower() in suffixes
-    ]
+    }

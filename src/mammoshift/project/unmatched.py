@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Collection, Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from mammoshift.archives.tables import sheet_names
 from mammoshift.errors import ArchiveError
+from mammoshift.project.labels import quoted
 
 if TYPE_CHECKING:
     from mammoshift.project.folder import Contents, Table
@@ -52,10 +54,24 @@ def names_no_image(
                     where = f"{contents.root}: column {column!r} of {table.path}"
                     return ArchiveError(f"{where} {said}")
     which = "no column" if columns is None else f"not column {listed(list(map(repr, columns)))}"
+    sheets = " ".join(filter(None, (sheets_of(contents.root / t.path) for t in tables)))
     return ArchiveError(
         f"{contents.root}: {which} of {listed([table.path for table in tables])} names one of the "
         f"{len(contents.images)} images; a column must hold their paths, relative to the folder, "
-        "and the first row the names of the columns"
+        f"and the first row the names of the columns{f'. {sheets}' if sheets else ''}"
+    )
+
+
+def sheets_of(table: Path) -> str:
+    """Return which sheet of a workbook is read, and which are not; empty where there is one."""
+    if table.suffix.lower() != ".xlsx":
+        return ""
+    first, *others = (quoted(name) for name in sheet_names(table))
+    if not others:
+        return ""
+    return (
+        f"Of {table.name} the first sheet is read, {first}, and not {listed(others)}; move the "
+        "sheet with the images to the front"
     )
 
 

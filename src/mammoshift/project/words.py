@@ -56,7 +56,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     ),
     "density": (
         "density", "breastdensity", "acr", "acrdensity", "densitybirads", "biradsdensity",
-        "dichte", "brustdichte", "acrdichte", "dichteacr", "dichtetyp", "parenchymdichte",
+        "dichte", "brustdichte", "gewebedichte", "brustgewebedichte", "drusendichte",
+        "druesendichte", "acrdichte", "dichteacr", "dichtetyp", "parenchymdichte",
         "densite", "densitemammaire", "densiteacr", "densidad", "densidadmamaria", "densidadacr",
         "dichtheid", "borstdichtheid", "densiteit",
     ),

@@ -14,8 +14,9 @@ class Finding:
     """One sentence or two.
 
     `verdict` answers the study's question, `supported` holds for an arm whatever its seed,
-    `these_models` for the trained models alone.
+    `these_models` for the trained models alone. `table` is the key of the table that says more.
     """
 
     kind: Kind
     text: str
+    table: str = ""

@@ -7,6 +7,8 @@ models alone says so. The absence of support is never called equality.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -63,7 +65,7 @@ def findings(data: ReportData) -> tuple[Finding, ...]:
         *_calibration(data),
         *_undefined(data),
     ]
-    return tuple(Finding(finding.kind, typographic(finding.text)) for finding in found)
+    return tuple(replace(finding, text=typographic(finding.text)) for finding in found)
 
 
 def _synthetic(settings: ReportSettings) -> list[Finding]:
@@ -273,8 +275,7 @@ def _undefined(data: ReportData) -> list[Finding]:
     said = said_undefined(data)
     if not said:
         return []
-    text = f"{said}; reporting.json says why."
-    return [Finding("caution", text)]
+    return [Finding("caution", f"{said}; a table says why.", "not_computed")]
 
 
 def _foreign(row: pd.Series, settings: ReportSettings) -> bool:

@@ -186,9 +186,7 @@ def render_report(
         galleries=data.gallery,
         made=data.made,
         for_print=for_print,
-        findings={
-            kind: [finding.text for finding in found if finding.kind == kind] for kind in KINDS
-        },
+        findings={kind: [finding for finding in found if finding.kind == kind] for kind in KINDS},
         margins=margins.model_dump(exclude_none=True) if margins is not None else {},
         shared=shared_settings(data.settings),
         software=software_versions(data),

@@ -74,7 +74,7 @@ def reporting_facts(data: ReportData, found: tuple[Finding, ...]) -> dict[str, A
         "verdicts": [verdict.as_facts() for verdict in verdicts(data)],
         "families": _families(data),
         "significance_level": SUPPORT_LEVEL,
-        "undefined": _undefined(data),
+        "undefined": undefined_numbers(data),
         "audit": None if data.audit is None else data.audit.to_dict(orient="records"),
         "findings": [{"kind": finding.kind, "text": finding.text} for finding in found],
         "software": software_versions(data),
@@ -214,7 +214,7 @@ def _families(data: ReportData) -> list[dict[str, Any]]:
 
 def said_undefined(data: ReportData) -> str:
     """Return how many measures and tests have no value, as `undefined` lists them; "" for none."""
-    lists = _undefined(data)
+    lists = undefined_numbers(data)
     measures, tests = len(lists["metrics"]), len(lists["comparisons"])
     if not measures + tests:
         return ""
@@ -222,16 +222,17 @@ def said_undefined(data: ReportData) -> str:
     return f"{counted(measures + tests, 'number')} could not be computed ({kinds})"
 
 
-def _undefined(data: ReportData) -> dict[str, Any]:
+def undefined_numbers(data: ReportData) -> dict[str, Any]:
+    """Return the rows of measures and of tests that have no value, with the reason of each."""
     metrics = data.metrics[data.metrics["value"].isna()]
     tests = data.comparisons[data.comparisons["p"].isna()]
     keys = ["domain", "subset", "arm", "seed", "subgroup", "subgroup_value", "metric", "criterion"]
     keys += ["threshold_from", "recalibration", "fitted_on", "reference"]
     return {
         "metrics": metrics[[*keys, "note"]].to_dict(orient="records"),
-        "comparisons": tests[["family", "domain", "arm", "seed", "method", "note"]].to_dict(
-            orient="records"
-        ),
+        "comparisons": tests[
+            ["family", "domain", "arm", "seed", "metric", "method", "note"]
+        ].to_dict(orient="records"),
     }
 
 

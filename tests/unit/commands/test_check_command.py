@@ -62,7 +62,9 @@ def test_each_thing_has_a_line(clinic: Path) -> None:
     assert "timm has test_resnet" in text
     assert "8 of a sample of 8 are of one value" in text
     assert "80 cases, 40 positive, of 40 patients, 20 of them with a positive" in text
-    few = "validation: 3 positive and 3 negative patients; so few that the epoch and the thresholds"
+    few = (
+        "validation: 3 of 6 patients with a positive case, 3 with a negative; so few that the epoch"
+    )
     assert few in text
     assert "unknown: it was not measured" in text
     assert "0 errors and 4 warnings. A run can start." in text
@@ -108,8 +110,8 @@ def test_files_that_are_not_there_or_not_readable(clinic: Path) -> None:
     (clinic / "images" / "000L.png").unlink()
     (clinic / "images" / "000R.png").write_bytes(b"no image")
     text = run()
-    assert "warning  files clinic: 1 of 80 files are not there or empty" in text
-    assert "warning  images clinic: 1 of a sample of 8:" in text
+    assert "files clinic: 1 of 80 files are not there or empty: row 2 of the table\n" in text
+    assert re.search(r"warning  images clinic: 1 of a sample of 8: .*\(row 3 of the table\)", text)
     for name in range(8):
         (clinic / "images" / f"{name:03}R.png").unlink()
     said = "9 of 80 files (11.2%) are not there or empty, more than maximum_lost_share: 5.0%"
@@ -123,6 +125,24 @@ def test_unreadable_files_of_a_sample_count_as_lost(clinic: Path) -> None:
         if path.name < "030":
             path.write_bytes(b"no image")
     assert "files are known to be unreadable, more than maximum_lost_share" in run(code=1)
+
+
+def test_a_table_of_one_patient_is_told_from_a_bad_split(clinic: Path) -> None:
+    table = clinic / "images.csv"
+    text = re.sub(r",p\d+,", ",p17,", table.read_text(encoding="utf-8"))
+    table.write_text(text, encoding="utf-8")
+    said = run(code=1)
+    assert "80 images of 1 patient, as the column of patients says; a patient is never" in said
+    assert "larger share" not in said
+    assert "p17" not in said.replace(str(clinic), "")
+
+
+def test_a_patient_for_each_image_is_a_warning(clinic: Path) -> None:
+    table = clinic / "images.csv"
+    text = re.sub(r",p(\d+),([LR]),", r",p\1\2,\2,", table.read_text(encoding="utf-8"))
+    assert "every image has a patient of its own" not in run()
+    table.write_text(text, encoding="utf-8")
+    assert "warning  domain clinic.clinic: every image has a patient of its own" in run()
 
 
 def test_a_split_that_cannot_be_made(clinic: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -204,6 +205,50 @@ def test_a_column_whose_cells_do_not_fit_is_left_out(here: Path, clinic: Path) -
     assert "age: age" not in (here / "config/st_anna/datasets.yaml").read_text(encoding="utf-8")
 
 
+def test_a_patient_column_of_one_value_is_refused(here: Path, clinic: Path) -> None:
+    table = clinic / "images.csv"
+    text = re.sub(r",p\d+,", ",p1,", table.read_text(encoding="utf-8"))
+    table.write_text(text, encoding="utf-8")
+    with pytest.raises(ArchiveError, match=r"40 images of 1 patient.* 'patient' the right column"):
+        run(clinic)
+    assert not (here / "config" / "st_anna").exists()
+
+
+def test_a_patient_column_of_one_value_for_each_image_is_noted(here: Path, clinic: Path) -> None:
+    assert "every image has a patient of its own" not in run(clinic)
+    table = clinic / "images.csv"
+    text = re.sub(r",p(\d+),([LR]),", r",p\1\2,\2,", table.read_text(encoding="utf-8"))
+    table.write_text(text, encoding="utf-8")
+    assert "note     every image has a patient of its own" in run(clinic, "--force")
+
+
+def test_sheets_that_are_not_read_are_named(here: Path, clinic: Path) -> None:
+    workbook = openpyxl.Workbook()
+    info = workbook.active
+    info.title = "Info"
+    info.append(["Titel", "Stand"])
+    info.append(["Klinikum", "2024"])
+    data = workbook.create_sheet("Daten")
+    for line in (clinic / "images.csv").read_text(encoding="utf-8").splitlines():
+        data.append(line.split(","))
+    workbook.save(clinic / "cases.xlsx")
+    (clinic / "images.csv").unlink()
+    with pytest.raises(ArchiveError, match="first sheet is read, 'Info', and not 'Daten'"):
+        run(clinic)
+    workbook.move_sheet("Daten", -1)
+    workbook.save(clinic / "cases.xlsx")
+    assert "the first sheet is read, 'Daten', and not 'Info'" in run(clinic)
+
+
+def test_the_german_names_of_density(here: Path, clinic: Path) -> None:
+    table = clinic / "images.csv"
+    text = table.read_text(encoding="utf-8")
+    for name in ("Gewebedichte", "Dichte", "Brustdichte", "ACR"):
+        changed = text.replace(HEADER, HEADER.replace("side", name))
+        table.write_text(re.sub(",[LR],", ",B,", changed), encoding="utf-8")
+        assert f"density '{name}'" in run(clinic, "--force")
+
+
 def test_a_workbook_beside_its_images(here: Path, clinic: Path) -> None:
     workbook = openpyxl.Workbook()
     for line in (clinic / "images.csv").read_text(encoding="utf-8").splitlines():
@@ -223,6 +268,7 @@ def test_a_workbook_beside_its_images(here: Path, clinic: Path) -> None:
         (("cancer", ""), "20 of 40 rows have no label; .* --empty normal"),
         (tuple(f"n{i}" for i in range(20)), "20 different values, so it is no label"),
         (("suspicious", "normal"), "'normal' .20., 'suspicious' .20.; say which"),
+        (("cancer", "normal", "cancer", "normal", "cancre"), "is 'cancre' a misspelling of 'can"),
     ],
 )
 def test_labels_that_are_not_understood(
@@ -302,6 +348,7 @@ def test_each_value_of_the_label_is_said_with_what_it_was_taken_for(
         ("karzinom", r"'karzinom' \(10\) differs from 'Karzinom' in capitals or blanks only"),
         ("Kar zinom", r"'Kar zinom' \(10\) differs from 'Karzinom' in capitals"),
         ("Carcinom", r"'Carcinom' \(10\) means cancer by itself; .*--positive 'Carcinom' or"),
+        ("Karzinmo", r"'Karzinmo' \(10\) looks like a misspelling of 'karzinom'; say"),
     ],
 )
 def test_a_misspelt_cancer_does_not_become_normal(

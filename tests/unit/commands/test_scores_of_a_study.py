@@ -184,6 +184,14 @@ def test_the_commands_of_the_page_work_on_a_study(
         assert "Cases of the study fabricated: film (test, by image)" in result.output
 
 
+def test_a_study_is_compared_with_its_own_reference(short: tuple[Path, Grid]) -> None:
+    _, found = run("compare", short[0])
+    assert {(row["arm_a"], row["arm_b"]) for row in found["headline"]} == {("better", "plain")}
+    assert found["settings"]["reference"] == "plain"
+    _, other = run("compare", short[0], "--reference", "better")
+    assert {(row["arm_a"], row["arm_b"]) for row in other["headline"]} == {("plain", "better")}
+
+
 def test_what_is_no_study_is_said(short: tuple[Path, Grid], tmp_path: Path) -> None:
     study, _ = short
     with pytest.raises(TableError, match="is a folder, and none of a study's results"):

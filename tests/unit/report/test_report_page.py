@@ -312,11 +312,24 @@ def test_reporting_facts_are_strict_json_and_complete(report: Path) -> None:
     assert sum(row["files"] for row in facts["exclusions"]) == 3
 
 
+def test_numbers_without_a_value_lead_to_a_table_of_reasons(report: Path, page: str) -> None:
+    cells = pd.read_csv(report / "tables" / "not_computed.csv")
+    facts = json.loads((report / "reporting.json").read_text(encoding="utf-8"))
+    total = sum(len(rows) for rows in facts["undefined"].values())
+    assert cells["Numbers"].sum() == total > 0
+    assert cells["Why"].notna().all()
+    said = re.search(r"could not be computed[^<]*a table says why\. <a href=\"([^\"]*)\"", page)
+    assert said is not None
+    assert said[1] == "#table-not_computed"
+
+
 def test_a_study_without_targets_comparisons_or_audit_still_has_a_report(tmp_path: Path) -> None:
     inputs = fabricate(tmp_path / "in", replace(SMALL, arms=("resnet",), targets=()))
     text = build_report(replace(inputs, audits=(), runs=()), tmp_path / "out").read_text("utf-8")
-    for sentence in ("No transfer drop was evaluated", "No arms were compared", "No audit"):
+    for sentence in ("No arms were compared", "No audit"):
         assert sentence in text
+    assert "Transfer</a>" not in text
+    assert 'id="transfer"' not in text
     assert "resnet" in text
 
 

@@ -21,6 +21,7 @@ from mammoshift.report.tables.comparisons import (
 )
 from mammoshift.report.tables.discrimination import auc_detail_table, auc_table
 from mammoshift.report.tables.made_of import accepted_table, version_table
+from mammoshift.report.tables.not_computed import not_computed_table
 from mammoshift.report.tables.operation import (
     budget_table,
     calibration_table,
@@ -74,6 +75,7 @@ def all_tables(data: ReportData) -> tuple[PublicationTable, ...]:
         search_table,
         exclusion_table,
         audit_table,
+        not_computed_table,
         accepted_table,
         version_table,
         computation_table,

@@ -5,8 +5,8 @@
 Scores are normal, decisions (0 or 1), of Student's t with 3 degrees of freedom, or of a model that
 misses: some lesions score like healthy tissue. `before` is the logit interval with Student's t of
 an AUC, and estimate -+ t se of a loss; repetitions in which it does not exist are left out of it.
-`flagged` is how often the library says that its limits rest much on what is assumed beforehand, or
-that patients are few; `passed` how often a loss as large as the margin is found non-inferior.
+`flagged` is how often the library says that its limits rest mostly on what is assumed beforehand,
+or that patients are few; `passed` how often a loss as large as the margin is found non-inferior.
 """
 
 from __future__ import annotations

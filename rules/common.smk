@@ -32,6 +32,11 @@ from mammoshift.provenance.versions import SETTING as VERSIONS_SETTING
 
 ENVIRONMENT = "../envs/mammoshift.yaml"
 LIBRARY = Path(mammoshift.__file__).parent.parent
+# However a folder is spelt (`results/`, `./results`), its files have one name in plans and keys.
+# Only `..` stays, since it may lead through a link.
+workflow.pathvars.items.update(
+    {name: str(Path(folder)) for name, folder in workflow.pathvars.items.items()}
+)
 RESULTS = workflow.pathvars.get("results")
 
 CODE_MEMORY = Path(".snakemake") / "mammoshift" / "code.json"

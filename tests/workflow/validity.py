@@ -184,6 +184,10 @@ UNREAD = Part(
         _row("another source of weights", e.of_weights(source="another place")),
         _row("the pin of the same weights file", e.pinned_weights),
         _row("a larger store of kept results", e.setting(store_gigabytes=60.0)),
+        _row(
+            "the folders of results and logs spelt otherwise",
+            e.setting(pathvars={"results": "./results//", "logs": "logs/"}),
+        ),
     ),
 )
 FREE = (TEXTS, UNREAD, GROWTH, OF_OTHERS, FILES)

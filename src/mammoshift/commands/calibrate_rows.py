@@ -171,7 +171,8 @@ def _from_source(
         fitted["prior_shift_em"] = str(error)
     else:
         report.prevalence.append(_prevalence_row(part, shift))
-        fitted["prior_shift_em"] = shift.map
+        # A share of 0 or 1 has no log-odds to shift by.
+        fitted["prior_shift_em"] = shift.map if shift.ci_low is not None else shift.note
     variants: dict[str, FloatArray | str] = {}
     for name, found in fitted.items():
         if isinstance(found, str):

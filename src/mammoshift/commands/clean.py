@@ -88,7 +88,7 @@ def _tell_spared(spared: Sequence[Leftover]) -> None:
 
 
 def _line(leftover: Leftover) -> str:
-    return f"{_amount(leftover.size):>9}  {leftover.paths[0]}  ({leftover.of})"
+    return f"{_amount(leftover.size):>9}  {leftover.name}  ({leftover.of})"
 
 
 def _refuse_during_a_run(folder: Path) -> None:

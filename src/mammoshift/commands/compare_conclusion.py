@@ -9,7 +9,7 @@ from mammoshift.commands.compare_report import ALL_DATASETS, Report
 from mammoshift.commands.options import Row
 from mammoshift.commands.text_tables import p_value
 from mammoshift.statistics.curve_values import RANDOM
-from mammoshift.statistics.margins import NOT_DEFINED
+from mammoshift.statistics.margins import NOT_DEFINED, NOT_JUDGEABLE, not_judged
 from mammoshift.statistics.multireader import NESTED
 
 NAMED = 4
@@ -20,15 +20,15 @@ DIFFERENT_PREVALENCE = 0.05
 
 def conclusion(report: Report) -> list[str]:
     """Return the conclusions as sentences without their full stop."""
-    sentences = _on_missing_classes(report)
+    sentences = [*_some(report.settings["backwards"]), *_on_missing_classes(report)]
     if report.headline:
         sentences.append(_on_differences(report))
         if report.settings["margin"] is not None:
             sentences.append(_on_margin(report))
     if report.drops:
-        sentences.append(_on_drops(report))
+        sentences += [_on_drops(report), *_on_not_judgeable(report)]
     if report.settings["source"] is not None and report.settings["margin"] is None:
-        sentences.append(NOT_DEFINED[0].upper() + NOT_DEFINED[1:])
+        sentences.append(_capital(NOT_DEFINED))
     return sentences
 
 
@@ -47,6 +47,18 @@ def _on_missing_classes(report: Report) -> list[str]:
     ]
     more = [f"{len(said) - NAMED} more datasets lack a class"] if len(said) > NAMED else []
     return said[:NAMED] + more
+
+
+def _some(sentences: Sequence[str]) -> list[str]:
+    """Return a few sentences and how many more there are."""
+    more = [f"{len(sentences) - NAMED} more like these"] if len(sentences) > NAMED else []
+    return [*sentences[:NAMED], *more]
+
+
+def _on_not_judgeable(report: Report) -> list[str]:
+    """Return why the losses of some arms are not judged: they do not beat chance at the source."""
+    reasons = {row["arm_a"]: row["reason"] for row in report.drops if row["reason"]}
+    return _some([_capital(not_judged("", arm, reason)) for arm, reason in reasons.items()])
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -115,7 +127,7 @@ def _on_drops(report: Report) -> str:
     if margin is not None:
         counts = {
             verdict: sum(row["verdict"] == verdict for row in report.drops)
-            for verdict in ("non-inferior", "inferior", "undecided", "undefined")
+            for verdict in ("non-inferior", "inferior", "undecided", "undefined", NOT_JUDGEABLE)
         }
         said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
         return f"Losses from {source} against a margin of {margin:g}: {said}"
@@ -149,6 +161,10 @@ def _on_prevalence(report: Report) -> str:
         f"; {report.settings['title']} hangs on the share of positives, {shares[least]:.2f} on "
         f"{least} and {shares[most]:.2f} on {most}, so that this is no loss of the model alone"
     )
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def _p(p: float) -> str:

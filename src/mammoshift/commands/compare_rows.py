@@ -6,10 +6,16 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
+from mammoshift.commands.compare_chance import (
+    Ranking,
+    compared_where_forwards,
+    judged_where_above_chance,
+    rankings,
+    tested_where_ranked,
+)
 from mammoshift.commands.compare_drops import drop_rows
 from mammoshift.commands.compare_metrics import METRICS, positions_of, values_of
 from mammoshift.commands.compare_report import (
@@ -31,7 +37,6 @@ from mammoshift.statistics.arm_results import ArmComparison
 from mammoshift.statistics.comparisons import (
     DEGENERATE,
     IDENTICAL,
-    ChiSquareTest,
     Combined,
     detectable_by,
 )
@@ -74,13 +79,16 @@ def compare_predictions(predictions: ExternalPredictions, wishes: Wishes, table:
             **wishes.described,
             "cluster": predictions.cluster_column,
             "warning": "",
+            "backwards": [],
             "note": note_of(predictions.note, predictions.cluster_column, *alike),
         },
         *([] for _ in range(8)),
     )
     compared: list[tuple[DatasetScores, CurveValues]] = []
     results: list[tuple[DatasetScores, ArmComparison]] = []
+    ranked: dict[str | None, list[Ranking]] = {}
     for part in predictions.datasets:
+        first = len(report.headline)
         try:
             if wishes.metric == "auc":
                 result = compare_arms(
@@ -94,8 +102,7 @@ def compare_predictions(predictions: ExternalPredictions, wishes: Wishes, table:
                 )
                 _add_auc(report, part, result, wishes)
                 results.append((part, result))
-                found = result.estimate
-                values = aucs(found)
+                values = aucs(result.estimate)
             else:
                 values = values_of(wishes.metric, part, wishes.at)
                 _add_metric(report, part, values, wishes)
@@ -105,6 +112,14 @@ def compare_predictions(predictions: ExternalPredictions, wishes: Wishes, table:
             where = f", dataset {part.dataset}" if part.dataset else ""
             raise TableError(f"{table}{where}: {error}") from error
         compared.append((part, values))
+        ranked[part.dataset] = rankings(
+            part, wishes.level, values if wishes.metric == "auc" else None
+        )
+        warnings = (found.warning for found in ranked[part.dataset])
+        report.settings["backwards"].extend(filter(None, warnings))
+        report.headline[first:] = compared_where_forwards(
+            report.headline[first:], ranked[part.dataset]
+        )
     report.combined.extend(
         _across_datasets([found for found in results if _is_target(found[0], wishes)], wishes.level)
     )
@@ -112,7 +127,8 @@ def compare_predictions(predictions: ExternalPredictions, wishes: Wishes, table:
     if len(targets) > 1:
         report.headline.extend(_over_all(targets, wishes))
     if wishes.source is not None:
-        report.drops.extend(drop_rows(compared, wishes, table))
+        drops = drop_rows(compared, wishes, table)
+        report.drops.extend(judged_where_above_chance(drops, ranked[wishes.source]))
     _adjust_all(report, wishes.correction)
     return report
 
@@ -122,12 +138,15 @@ def _add_auc(report: Report, part: DatasetScores, result: ArmComparison, wishes:
     report.arms.extend(
         {"dataset": part.dataset, **vars(m), "value": m.auc, **sizes} for m in result.means
     )
-    report.curves.extend({"dataset": part.dataset, **_curve(row)} for row in result.curves)
+    report.curves.extend(
+        {"dataset": part.dataset, **vars(row), "seed": seed_number(row.seed)}
+        for row in result.curves
+    )
     report.pairs.extend(_pair_rows(part.dataset, result))
     report.combined.extend(_combined_rows(part.dataset, result))
-    report.headline.extend(_headline_rows(part.dataset, result, wishes))
+    report.headline.extend(_headline_rows(part, result, wishes))
     if result.omnibus is not None:
-        report.omnibus.append(_omnibus_row(part.dataset, result.omnibus))
+        report.omnibus.append({"dataset": part.dataset, **vars(result.omnibus)})
 
 
 def _add_metric(report: Report, part: DatasetScores, values: CurveValues, wishes: Wishes) -> None:
@@ -159,7 +178,12 @@ def _add_metric(report: Report, part: DatasetScores, values: CurveValues, wishes
         limits = {"se": test.se, "ci_low": low, "ci_high": high, "note": note}
         report.curves.append({**row, **limits, **sizes})
     pairs = arm_pairs(tuple(arms), wishes.reference)
-    tests = [difference_of_arms(values, arms[a], arms[b], wishes.level) for a, b in pairs]
+    tests = [
+        tested_where_ranked(
+            difference_of_arms(values, arms[a], arms[b], wishes.level), part, arms[a], arms[b]
+        )
+        for a, b in pairs
+    ]
     rows = [
         combined_row(
             part.dataset,
@@ -232,10 +256,6 @@ def refuse_one_dataset_twice(predictions: ExternalPredictions, table: str) -> li
     return warnings
 
 
-def _curve(row: Any) -> Row:
-    return {**vars(row), "seed": seed_number(row.seed)}
-
-
 def _pair_rows(dataset: str | None, result: ArmComparison) -> list[Row]:
     return [
         {
@@ -268,14 +288,14 @@ def _combined_rows(dataset: str | None, result: ArmComparison) -> list[Row]:
     ]
 
 
-def _omnibus_row(dataset: str | None, test: ChiSquareTest) -> Row:
-    return {"dataset": dataset, **vars(test)}
-
-
-def _headline_rows(dataset: str | None, result: ArmComparison, wishes: Wishes) -> list[Row]:
-    tests = [pair.headline for pair in result.combined]
+def _headline_rows(part: DatasetScores, result: ArmComparison, wishes: Wishes) -> list[Row]:
+    arms = positions_of(part.curves)
+    tests = [
+        tested_where_ranked(pair.headline, part, arms[pair.arm_a], arms[pair.arm_b])
+        for pair in result.combined
+    ]
     rows = [
-        combined_row(dataset, pair.arm_a, pair.arm_b, test, pair.mean_difference.se)
+        combined_row(part.dataset, pair.arm_a, pair.arm_b, test, pair.mean_difference.se)
         for pair, test in zip(result.combined, tests, strict=True)
     ]
     return with_verdicts(rows, tests, wishes, positive_is_loss=False)

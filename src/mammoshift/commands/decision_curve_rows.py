@@ -29,6 +29,7 @@ from mammoshift.statistics.proportions import checked_level
 BETTER, WORSE, UNDECIDED = "better", "worse", "undecided"
 COLUMNS = ("net_benefit", "treat_all", "advantage")
 TOO_FEW = "no interval: fewer than two independent patients"
+NO_SPREAD = "no interval where all cases count the same"
 FEWEST_THAT_DECIDE = 5
 FEW_DECIDE = (
     f"fewer than {FEWEST_THAT_DECIDE} cases decide at a threshold (positives below it against "
@@ -109,6 +110,9 @@ def _rows(
         level=level,
     )
     few = _few_that_decide(part, curve)
+    patients = np.unique(
+        np.arange(part.labels.size) if part.patients is None else part.patients
+    ).size
     return [
         {
             "table": table.path.name,
@@ -126,9 +130,10 @@ def _rows(
             if few[i] or part.source.one_class
             else _verdict(float(curve.advantage_low[i]), float(curve.advantage_high[i])),
             "note": part.note
-            or ("" if isfinite(curve.ci_low[i]) else TOO_FEW)
+            or (TOO_FEW if patients < 2 else "")
             or _of_one_class(part)
-            or (FEW_DECIDE if few[i] else ""),
+            or (FEW_DECIDE if few[i] else "")
+            or ("" if isfinite(curve.ci_low[i] + curve.advantage_low[i]) else NO_SPREAD),
         }
         for i in range(curve.thresholds.size)
     ]
@@ -193,12 +198,13 @@ def print_report(report: DecisionReport, console: Console) -> None:
                 {**row, "of": titled({**row, "model": "model"}, "model", rows)} for row in shown
             )
         ],
+        notes=None if note else [row["note"] for row in shown],
     )
     print_notes(
         console,
         [
             "Treating nobody has a net benefit of 0. Thresholds are probabilities: calibrate first",
-            *(row["note"] for row in rows),
+            *(row["note"] for row in rows if note),
             note,
             report.settings["note"],
         ],

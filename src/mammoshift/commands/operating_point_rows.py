@@ -21,15 +21,14 @@ from mammoshift.commands.text_tables import (
 )
 from mammoshift.errors import StatisticsError, TableError
 from mammoshift.statistics.bootstrap import DEFAULT_RESAMPLES
-from mammoshift.statistics.confusion import confusion_matrix, confusion_metrics
 from mammoshift.statistics.inputs import FloatArray
 from mammoshift.statistics.operating_points import (
     OperatingPoint,
+    metrics_at,
     reestimated_operating_points,
     threshold_replicates_of,
     transferred_operating_point,
 )
-from mammoshift.statistics.patient_confusion import patient_confusion_metrics
 from mammoshift.statistics.thresholds import (
     Threshold,
     g_mean_threshold,
@@ -39,6 +38,10 @@ from mammoshift.statistics.thresholds import (
 
 COMMAND = "operating-point"
 RATES = ("sensitivity", "specificity")
+TAKEN_AS_FIXED = "transferred: the interval is of what this very threshold does"
+BOTH_SAMPLES = (
+    "transferred both samples: of what a threshold does that is chosen on as many other cases"
+)
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ def print_report(report: OperatingPointReport, console: Console) -> None:
         [
             (
                 titled(row, "provenance", report.points),
-                f"{row['threshold']:.4g}",
+                f"{row['threshold']:.4g}" if note else _threshold_of(row),
                 cell_with_interval(row, "sensitivity"),
                 cell_with_interval(row, "specificity"),
                 *(None if note else str(row[cell]) for cell in ("tp", "fn", "tn", "fp")),
@@ -105,16 +108,24 @@ def print_report(report: OperatingPointReport, console: Console) -> None:
                 for row in metrics
             ],
         )
+    kinds = {row["provenance"] for row in report.points}
     print_notes(
         console,
         [
+            TAKEN_AS_FIXED if kinds & {"transferred"} else "",
+            BOTH_SAMPLES if kinds & {"transferred_both_samples"} else "",
             "re-estimated: chosen on these very cases with their labels, the best that local "
-            "tuning could reach",
+            "tuning could reach; its interval holds that choice",
             *(row["note"] for row in report.points),
             note or averaged,
             report.settings["note"],
         ],
     )
+
+
+def _threshold_of(row: Row) -> str:
+    """Return where a row is cut; above every score the number alone would say nothing."""
+    return "above all scores" if row["tp"] + row["fp"] == 0 else f"{row['threshold']:.4g}"
 
 
 def _fitting(rows: list[Row], key: str, columns: Sequence[str]) -> tuple[list[Row], str]:
@@ -285,11 +296,7 @@ def _point_row(part: Curve, point: OperatingPoint, provenance: str) -> Row:
 
 
 def _metric_rows(part: Curve, threshold: float, level: float) -> list[Row]:
-    called = part.scores >= threshold
-    if part.patients is None:
-        found = confusion_metrics(confusion_matrix(part.labels, called), level)
-    else:
-        found = patient_confusion_metrics(part.labels, called, part.patients, level)
+    found = metrics_at(part.labels, part.scores, threshold, patients=part.patients, level=level)
     return [
         {**part.named, "metric": name, **vars(estimate)} for name, estimate in vars(found).items()
     ]

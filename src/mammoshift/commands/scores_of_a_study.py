@@ -124,6 +124,8 @@ def _place(path: Path) -> _Place:
     if (folder / DOMAINS).is_dir():
         return _Place(folder)
     above, name = folder.parent, folder.name
+    if name == DOMAINS and any(folder.glob(f"*/{CASES}")):
+        return _Place(above)
     if above.name == DOMAINS:
         return _Place(above.parent, domain=name)
     if (above / DOMAINS).is_dir():

@@ -115,5 +115,5 @@ def _paired_drops(own: Cell, other: Cell, arms: Sequence[str]) -> Drops:
     return Drops(
         found.auc[0] - found.auc[1],
         minus @ found.covariance.reshape(2 * K, 2 * K) @ minus.T,
-        tuple(VariancePart(minus @ p.covariance @ minus.T, p.df) for p in found.parts),
+        tuple(VariancePart(minus @ p.covariance @ minus.T, p.df, p.patients) for p in found.parts),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -127,5 +127,5 @@ def _spread(values: CurveValues, known: np.ndarray) -> CurveValues:
     for part in values.parts:
         wide = np.zeros((size, size))
         wide[np.ix_(at, at)] = part.covariance
-        parts.append(type(part)(wide, part.df))
+        parts.append(replace(part, covariance=wide))
     return CurveValues(means, covariance, tuple(parts), values.beforehand)

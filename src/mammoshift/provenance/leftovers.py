@@ -19,8 +19,10 @@ class Leftover:
 
     Attributes
     ----------
+    name
+        What a person knows it by: the folder of the images of a twin, an output.
     paths
-        The folder alone, or the files.
+        The folder alone, or the files, the key first: what is half removed is not believed.
     of
         The rules that made it.
     size
@@ -31,6 +33,7 @@ class Leftover:
         tells.
     """
 
+    name: Path
     paths: tuple[Path, ...]
     of: str
     size: int
@@ -62,7 +65,9 @@ def leftovers(results: Path, wanted: Collection[str], studies: Collection[str]) 
         whole = _largest_folder(key, results, kept_folders)
         found.setdefault(whole or key.file, []).append(key)
     return [
-        _leftover((place,) if place.is_dir() else tuple(_files_of(owned[0])), owned)
+        _leftover(place, (place,), owned)
+        if place.is_dir()
+        else _leftover(_name_of(owned[0]), tuple(_files_of(owned[0])), owned)
         for place, owned in sorted(found.items())
     ]
 
@@ -128,8 +133,14 @@ def _files_of(key: Key) -> Iterator[Path]:
         yield from first.parents[1].glob(f"shards/{int(first.stem):03d}-*")
 
 
-def _leftover(paths: Sequence[Path], owned: Sequence[Key]) -> Leftover:
+def _name_of(key: Key) -> Path:
+    first = key.paths[0]
+    images = first.with_suffix("")
+    return images if key.rule == TWIN_RULE and images.is_dir() else first
+
+
+def _leftover(name: Path, paths: Sequence[Path], owned: Sequence[Key]) -> Leftover:
     present = tuple(path for path in paths if path.exists())
     rules = ", ".join(sorted({key.rule for key in owned}))
     is_shared = any("study" not in key.wildcards for key in owned)
-    return Leftover(present, rules, sum(map(size_of, present)), is_shared)
+    return Leftover(name, present, rules, sum(map(size_of, present)), is_shared)

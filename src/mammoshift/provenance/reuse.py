@@ -211,6 +211,7 @@ class Store:
             for name, path in outputs.items():
                 _copy(path, staging / name)
             entry = {
+                "key": key,
                 "of": of,
                 "files": {name: sha256_of_file(staging / name) for name in outputs},
                 **made,
@@ -263,10 +264,12 @@ class Store:
                 yield Entry(file.parent, str(entry.get("of", "")), size, used)
 
     def damaged(self, entry: Entry) -> list[Path]:
-        """Return the files of an entry that are not what was kept."""
+        """Return the files of an entry that are not what was kept, or not kept there."""
         try:
             known = read_sealed(entry.folder / ENTRY)
         except DamagedFileError:
+            return [entry.folder / ENTRY]
+        if known is not None and known.get("key") != entry.key:
             return [entry.folder / ENTRY]
         files: Mapping[str, str] = known["files"] if known else {}
         return [
@@ -318,7 +321,7 @@ def _runs(pid: int) -> bool:
 
 
 def _is_valid(entry: Mapping[str, Any], folder: Path, outputs: Mapping[str, Path]) -> bool:
-    if must_be_the_same() and differing(entry["versions"]):
+    if entry["key"] != folder.name or (must_be_the_same() and differing(entry["versions"])):
         return False
     files = entry["files"]
     return all(name in files and _sum_of(folder / name) == files[name] for name in outputs)

@@ -6,15 +6,19 @@ from now in the plan of a dry run (`mammoshift.provenance.planned`).
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from fnmatch import fnmatch
 from pathlib import Path
 
 from mammoshift.archives.listing import iterate_files
 from mammoshift.archives.memory import NAME as MEMORY
 from mammoshift.archives.memory import ContentMemory, changed_files
+from mammoshift.errors import TableError
+from mammoshift.pixelstore.receipt import mending_of_shard, read_receipt
 from mammoshift.provenance.differences import STATE, changed_parameters
 from mammoshift.provenance.inputs import written_elsewhere
 from mammoshift.provenance.keys import (
@@ -70,10 +74,18 @@ def explain(plan: Plan) -> list[str]:
 
 
 def _nothing(plan: Plan) -> str:
-    """Say that nothing would run, and which results are missing that no job waits for."""
+    """Say that nothing would run, and what is missing that no job waits for."""
     gone = _missing(plan)
+    shards = _missing_of_shards(plan)
+    if shards:
+        files = [path.relative_to(plan.folder).as_posix() for path, _ in shards]
+        return (
+            "Nothing would run: what the targets need is up to date, and whatever reads pixels "
+            f"anew would end with an error, since arrays are missing: {_files(files)}; to make "
+            f"them again {shards[0][1]}."
+        )
     if not gone:
-        return "Nothing would run: everything is present and up to date."
+        return "Nothing would run: every result is present and up to date."
     return (
         "Nothing would run: what the targets need is up to date. No job waits for what is missing "
         f"meanwhile: {_files(gone)}; `{plan.again.command(plan.folder / gone[0])}` makes it again."
@@ -87,6 +99,25 @@ def _missing(plan: Plan) -> list[str]:
     paths = (path for key in all_keys(results) if isinstance(key, Key) for path in key.paths)
     gone = (path.relative_to(plan.folder).as_posix() for path in paths if not path.exists())
     return sorted(wanted.intersection(gone))
+
+
+def _missing_of_shards(plan: Plan) -> list[tuple[Path, str]]:
+    """Return the files of pixel stores that are not there, each with what makes it again.
+
+    They are no outputs of a job: a store's receipt names them. One that is damaged names none,
+    which `mammoshift verify` tells.
+    """
+    pixels = plan.results / "pixels"
+    stores = [plan.folder / path for path in plan.wanted if fnmatch(path, f"{pixels}/*/store.json")]
+    missing = []
+    for store in stores:
+        with contextlib.suppress(TableError):
+            for shard in read_receipt(store).shards:
+                folder = store.parent / shard.folder
+                mend = mending_of_shard(store, folder)
+                files = (folder / name for name in shard.sha256)
+                missing.extend((file, mend) for file in files if not file.is_file())
+    return missing
 
 
 def _by_cause(found: Sequence[Reasons]) -> Iterator[tuple[str, list[PlannedJob]]]:

@@ -26,6 +26,7 @@ from mammoshift.report.rows import (
     verdict_limits,
 )
 from mammoshift.report.vocabulary import ABOUT_ARCHITECTURES
+from mammoshift.statistics.margins import CHANCE, NOT_JUDGEABLE, not_above_chance, not_judged
 
 Outcome = Literal["non-inferior", "inferior", "undecided", "not judgeable", "no margin declared"]
 NO_ARM_BEATS_CHANCE = "No arm beats chance on held-out patients of the domain it was trained on"
@@ -187,13 +188,13 @@ def judged_at_home(data: ReportData) -> pd.DataFrame:
 
 def beating_chance(own: pd.DataFrame) -> set[str]:
     """Return the arms whose whole interval lies above 0.5."""
-    return set(own.loc[own["ci_low"] > 0.5, "arm"])
+    return set(own.loc[own["ci_low"] > CHANCE, "arm"])
 
 
 def _verdict(data: ReportData, row: pd.Series, own_domain: str) -> Verdict:
     settings = data.settings
     reason = _why_not_judgeable(data, row, own_domain)
-    outcome: Outcome = "not judgeable"
+    outcome: Outcome = NOT_JUDGEABLE
     if not reason:
         outcome = row["verdict"] if row["verdict"] != "" else "no margin declared"
     architecture = row["method"] in ABOUT_ARCHITECTURES
@@ -211,7 +212,7 @@ def _verdict(data: ReportData, row: pd.Series, own_domain: str) -> Verdict:
         )
     }
     sentence = _sentence(row, outcome, reason, own_domain)
-    if not architecture and outcome != "not judgeable":
+    if not architecture and outcome != NOT_JUDGEABLE:
         sentence += f" {ALONE}"
     return Verdict(
         arm=row["arm"],
@@ -238,13 +239,13 @@ def _why_not_judgeable(data: ReportData, row: pd.Series, own_domain: str) -> str
     if not beating_chance(own):
         auc = _auc(own.iloc[0]) if len(own) else "which is undefined"
         why = f"; {NO_INTERVAL}" if (own["metric"] == OF_MODELS).any() else ""
-        return f"on held-out patients of {own_domain} its AUC, {auc}, does not exceed chance{why}"
+        return not_above_chance(f"held-out patients of {own_domain}", auc) + why
     return ""
 
 
 def _sentence(row: pd.Series, outcome: Outcome, reason: str, own_domain: str) -> str:
     arm, target = row["arm"], cohort_name(row["domain"], row["subset"])
-    if outcome == "not judgeable":
+    if outcome == NOT_JUDGEABLE:
         return _not_judged([target], arm, reason)
     interval = format_estimate(row["estimate"], row["ci_low"], row["ci_high"], signed=True)
     loses = f"AUC on {own_domain} minus AUC here {interval}"
@@ -282,7 +283,7 @@ def _undecided(row: pd.Series, margin: str) -> str:
 
 
 def _not_judged(targets: list[str], arm: str, reason: str) -> str:
-    return f"{joined(targets)}: transfer of {arm} cannot be judged: {reason}."
+    return f"{not_judged(joined(targets), arm, reason)}."
 
 
 def _auc(row: pd.Series) -> str:

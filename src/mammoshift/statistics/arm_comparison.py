@@ -39,6 +39,7 @@ from mammoshift.statistics.multireader import (
     obuchowski_rockette_nested,
 )
 from mammoshift.statistics.seeds import exact_fixed, seed_correlation, stouffer_naive, strube
+from mammoshift.statistics.shares import Share
 
 
 def compare_arms(
@@ -196,11 +197,27 @@ def _mean_of_seeds(
     limits = (math.nan, math.nan) if share is None else share.interval(level)
     if share is not None and all(Flag.CONSTANT_SCORES in estimate.flags[k] for k in own):
         limits = share.value, share.value
-    flagged = dict.fromkeys(flag for k in own for flag in estimate.flags[k])
+    flagged = _flags_of_a_mean([estimate.flags[k] for k in own], share)
     # That a mean has no variance is among the flags; the test's own words are about a difference.
     of_test = "" if test.note in (IDENTICAL, DEGENERATE) else test.note
     note = "; ".join(dict.fromkeys(filter(None, (of_test, *flagged))))
     return _arm_mean(estimate, arm, own, se, limits, f"{test.method}_score", note)
+
+
+def _flags_of_a_mean(of_seeds: Sequence[tuple[Flag, ...]], share: Share | None) -> list[str]:
+    """Return what is to be said of a mean, with the number of seeds where it is not of all."""
+    said = []
+    for flag in dict.fromkeys(flag for flags in of_seeds for flag in flags):
+        count = sum(flag in flags for flags in of_seeds)
+        if flag is Flag.FEW_MISTAKES:
+            # The mean has limits of its own.
+            if share is not None and share.few_mistakes:
+                said.append(flag.value)
+        else:
+            said.append(
+                flag if count == len(of_seeds) else f"{count} of {len(of_seeds)} seeds: {flag}"
+            )
+    return said
 
 
 def _arm_mean(

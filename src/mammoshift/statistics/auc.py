@@ -113,7 +113,7 @@ def auc_covariance(
         if not undefined:
             parts = two_class_parts(placed.positives, placed.negatives, positive, codes)
             covariance = sum_of_parts(parts)
-    described = describe_curves(auc, covariance, constant, positive, codes, parts)
+    described = describe_curves(auc, covariance, constant, positive, codes, parts, has_share=True)
     if not described.few:
         described = replace(described, flags=_with_few_mistakes(described.flags, auc, parts))
     return AucEstimate(auc=auc, **vars(described))
@@ -179,8 +179,8 @@ def two_class_parts(
     m, n = positives.shape[1], negatives.shape[1]
     if codes is None:
         return (
-            VariancePart(positives @ positives.T / (m - 1) / m, m - 1, 1.0 / m),
-            VariancePart(negatives @ negatives.T / (n - 1) / n, n - 1, 1.0 / n),
+            VariancePart(positives @ positives.T / (m - 1) / m, m - 1, m, 1.0 / m),
+            VariancePart(negatives @ negatives.T / (n - 1) / n, n - 1, n, 1.0 / n),
         )
     return clustered_parts(positives / m, negatives / n, codes[positive], codes[~positive])
 
@@ -243,7 +243,7 @@ def clustered_parts(
             for codes, counted in ((codes_positive, u), (codes_negative, v))
         )
         df = max(1.0, effective_number(total[own]) - 1.0)
-        parts.append(VariancePart(covariance, df, unit))
+        parts.append(VariancePart(covariance, df, int(own.sum()), unit))
     return tuple(parts)
 
 

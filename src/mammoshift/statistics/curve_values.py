@@ -146,7 +146,7 @@ def means_of_sets(terms: Sequence[ArrayLike], patients: Sequence[ArrayLike]) -> 
     parts = []
     for which in (pattern == own for own in np.unique(pattern)):
         df = max(1.0, effective_number(cases[:, which].sum(axis=0)) - 1.0)
-        parts.append(VariancePart(rows[:, which] @ rows[:, which].T, df))
+        parts.append(VariancePart(rows[:, which] @ rows[:, which].T, df, int(which.sum())))
     return CurveValues(values, sum_of_parts(tuple(parts)), tuple(parts))
 
 
@@ -174,7 +174,7 @@ def mean_over_datasets(datasets: Sequence[CurveValues]) -> CurveValues:
         np.mean([dataset.values for dataset in datasets], axis=0),
         np.sum([dataset.covariance for dataset in datasets], axis=0) / T**2,
         tuple(
-            VariancePart(part.covariance / T**2, part.df)
+            VariancePart(part.covariance / T**2, part.df, part.patients)
             for dataset in datasets
             for part in dataset.parts
         ),

@@ -37,12 +37,13 @@ class DecisionCurve:
     thresholds
         Threshold probabilities, ascending, in (0, 1).
     net_benefit, ci_low, ci_high
-        Of acting on the model; Wald limits, with a variance over patients.
+        Of acting on the model; Wald limits, with a variance over patients, cut at the largest and
+        the smallest net benefit that there is. NaN where all cases count the same.
     treat_all
         Of treating everybody. Treating nobody has a net benefit of 0.
     advantage, advantage_low, advantage_high
         net_benefit minus the better of treating all and none; the interval is that of the
-        paired difference from that alternative.
+        paired difference from that alternative, NaN where it is the same for all cases.
     prevalence
         The share of positives that the curve holds for.
     """
@@ -115,11 +116,15 @@ def decision_curve(
         rival = everybody if treat_all[i] > 0 else 0.0
         advantage[i], advantage_spread[i] = _mean_and_se(terms - rival, codes)
     z = critical_value(checked_level(level))
+    # Where all cases count the same nothing shows how much they vary.
+    spread, advantage_spread = (np.where(s > 0.0, s, np.nan) for s in (spread, advantage_spread))
+    # A prevalence that is estimated may be anything; a given one is the most to be gained.
+    most, least = (1.0, -odds) if prevalence is None else (wanted, -(1.0 - wanted) * odds)
     return DecisionCurve(
         cuts,
         net,
-        net - z * spread,
-        net + z * spread,
+        np.maximum(net - z * spread, least),
+        np.minimum(net + z * spread, most),
         treat_all,
         advantage,
         advantage - z * advantage_spread,

@@ -16,8 +16,9 @@ FEW_CASES = 20
 FEW_CLUSTERS = 20
 FEW = (
     "limits of an AUC and of its loss rest in part on what is assumed beforehand (they cover 93 to "
-    "99 % where they claim 95), those of an average precision are too narrow"
+    "99 % where they claim 95)"
 )
+NARROW = "the limits may be too narrow"
 
 
 class Flag(StrEnum):
@@ -34,6 +35,8 @@ class Flag(StrEnum):
         "degenerate: the classes are separated perfectly, so the variance estimate is zero"
     )
     ZERO_VARIANCE = "degenerate: the variance estimate is zero"
+    FEW_CASES_NARROW = f"fewer than {FEW_CASES} cases of one class: {NARROW}"
+    FEW_CLUSTERS_NARROW = f"fewer than {FEW_CLUSTERS} patients of one class: {NARROW}"
     FEW_CASES = f"fewer than {FEW_CASES} cases of one class: {FEW}"
     FEW_CLUSTERS = f"fewer than {FEW_CLUSTERS} patients of one class: {FEW}"
     FEW_MISTAKES = FEW_MISTAKES
@@ -97,6 +100,8 @@ def describe_curves(
     positive: NDArray[np.bool_],
     codes: IntArray | None,
     parts: tuple[VariancePart, ...] = (),
+    *,
+    has_share: bool = False,
 ) -> CurveEstimates:
     """Return what is to be known of a summary of K curves beside its values.
 
@@ -108,10 +113,12 @@ def describe_curves(
         [K], true where all scores of a curve are equal.
     positive, codes
         [N] labels, and patients as `cluster_codes` numbers them or None.
+    has_share
+        Whether the limits are those of `shares`, which hold with few patients too.
     """
     n_pos = int(np.count_nonzero(positive))
     undefined = undefined_flags(positive, codes)
-    warnings = () if undefined else size_warnings(positive, codes)
+    warnings = () if undefined else size_warnings(positive, codes, has_share)
     sides = (
         [n_pos, positive.size - n_pos]
         if codes is None
@@ -149,16 +156,18 @@ def undefined_flags(positive: NDArray[np.bool_], codes: IntArray | None) -> tupl
     return tuple(flags)
 
 
-def size_warnings(positive: NDArray[np.bool_], codes: IntArray | None) -> tuple[Flag, ...]:
-    """Return the flags of a class with few cases or few clusters."""
-    flags = []
-    if min(np.count_nonzero(positive), np.count_nonzero(~positive)) < FEW_CASES:
-        flags.append(Flag.FEW_CASES)
-    if codes is not None:
+def size_warnings(
+    positive: NDArray[np.bool_], codes: IntArray | None, has_share: bool
+) -> tuple[Flag, ...]:
+    """Return the flag of a class with few patients, or with few cases where these are unknown."""
+    if codes is None:
+        few = min(np.count_nonzero(positive), np.count_nonzero(~positive)) < FEW_CASES
+        flag = Flag.FEW_CASES if has_share else Flag.FEW_CASES_NARROW
+    else:
         counts = (np.count_nonzero(np.bincount(codes[chosen])) for chosen in (positive, ~positive))
-        if min(counts) < FEW_CLUSTERS:
-            flags.append(Flag.FEW_CLUSTERS)
-    return tuple(flags)
+        few = min(counts) < FEW_CLUSTERS
+        flag = Flag.FEW_CLUSTERS if has_share else Flag.FEW_CLUSTERS_NARROW
+    return (flag,) if few else ()
 
 
 def degenerate_flags(value: float, variance: float, constant: bool) -> tuple[Flag, ...]:

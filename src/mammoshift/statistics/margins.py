@@ -30,7 +30,21 @@ from mammoshift.statistics.loss_interval import LossInterval
 from mammoshift.statistics.multiplicity import Correction, adjust, rejection_limit
 
 Verdict = Literal["non-inferior", "inferior", "undecided", "undefined"]
+NOT_JUDGEABLE = "not judgeable"
+"""Instead of a verdict where an arm does not beat chance at the source: it has nothing to lose."""
+CHANCE = 0.5
 NOT_DEFINED = "no margin was declared, so that whether accuracy survives was not defined"
+
+
+def not_above_chance(where: str, auc: str) -> str:
+    """Return why a loss cannot be judged of an arm whose AUC may be that of chance."""
+    return f"on {where} its AUC, {auc}, does not exceed chance"
+
+
+def not_judged(targets: str, arm: str, reason: str) -> str:
+    """Return that there is no verdict on an arm at some targets, without a full stop."""
+    before = f"{targets}: " if targets else ""
+    return f"{before}transfer of {arm} cannot be judged: {reason}"
 
 
 @dataclass(frozen=True)

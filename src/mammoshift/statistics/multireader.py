@@ -44,7 +44,10 @@ MEAN = "seeds_random"
 TOO_FEW = "undefined: seeds as random need two seeds of each arm at least"
 TOO_FEW_OF_ONE = "undefined: seeds as random need two seeds at least"
 TWO_SEEDS = "two seeds only: a test at 5 % may reject up to 11 % of true nulls; train three"
-THREE_SEEDS = "three seeds: on the cautious side, a test at 5 % rejects 3 to 6 % of true nulls"
+THREE_SEEDS = (
+    "three seeds: differences of arms are on the cautious side, a test at 5 % rejects 3 to 6 % of "
+    "true nulls"
+)
 UNEQUAL_SEEDS = "the arms have {} seeds; each has a seed variance of its own"
 
 

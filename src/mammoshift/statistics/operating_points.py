@@ -7,7 +7,9 @@ that are reported; it needs target labels and shows what local tuning could reac
 
 An interval for a sensitivity at a re-estimated threshold must contain the uncertainty of that
 threshold: a binomial interval covers 75-86 % where it claims 95 %. Here the threshold is
-estimated again in every resample of patients.
+estimated again in every resample of patients. Where few cases are on the wrong side the
+percentiles are short, and have no width at a share of 0 or 1: the limits hold those at a fixed
+threshold too.
 
 References
 ----------
@@ -17,7 +19,7 @@ Linnet 1987, Clinical Chemistry 33:1716; Hsieh and Turnbull 1996, Annals of Stat
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -38,7 +40,12 @@ from mammoshift.statistics.bootstrap_curves import (
     bootstrap_curves,
     checked_specificity,
 )
-from mammoshift.statistics.confusion import ConfusionMatrix, confusion_matrix, confusion_metrics
+from mammoshift.statistics.confusion import (
+    ConfusionMatrix,
+    ConfusionMetrics,
+    confusion_matrix,
+    confusion_metrics,
+)
 from mammoshift.statistics.inputs import FloatArray, checked_cases, checked_classes, cluster_codes
 from mammoshift.statistics.large_samples import (
     MANY_CASES,
@@ -48,15 +55,17 @@ from mammoshift.statistics.large_samples import (
     threshold_draws,
 )
 from mammoshift.statistics.patient_confusion import patient_confusion_metrics
-from mammoshift.statistics.proportions import Estimate, wilson_interval
+from mammoshift.statistics.proportions import Estimate
 from mammoshift.statistics.thresholds import threshold_at_specificity
 
 Provenance = Literal["transferred", "reestimated"]
 BY_CONSTRUCTION = "the specificity is reached by construction; an interval has no meaning there"
 DEGENERATE = (
-    "the bootstrap is degenerate (all resamples agree): Wilson interval on the number of "
-    "patients, without the uncertainty of the threshold"
+    "the bootstrap is degenerate (all resamples agree): the interval is that at a fixed threshold, "
+    "without the uncertainty of the threshold"
 )
+AND_FIXED = "_and_fixed_threshold"
+"""Added to the method where a limit is that at a fixed threshold, which lies further out."""
 
 
 @dataclass(frozen=True)
@@ -108,10 +117,9 @@ def transferred_operating_point(
     if not np.isfinite(threshold):
         raise StatisticsError(f"the threshold is {threshold}; it must be a finite number")
     strata = strata_of(positive, patients)
-    called = row >= threshold
-    matrix = confusion_matrix(positive, called)
+    fixed = _metrics(strata, row >= threshold, level)
+    sensitivity, specificity = fixed.sensitivity, fixed.specificity
     if threshold_replicates is not None:
-        plain = confusion_metrics(matrix, level)
         if positive.size >= MANY_CASES:
             codes = strata.codes if strata.clustered else None
             pair = rates_at_thresholds(positive, row, threshold_replicates, codes, rng)
@@ -122,20 +130,34 @@ def transferred_operating_point(
             )
             method = f"{resamples_text(threshold_replicates.size)}_both_samples"
         sensitivity, specificity = (
-            _estimate(estimate.value, replicates, chosen, strata, method, level)
-            for estimate, replicates, chosen in (
-                (plain.sensitivity, pair[0], positive),
-                (plain.specificity, pair[1], ~positive),
-            )
+            _joined(share, replicates, method, level)
+            for share, replicates in zip((sensitivity, specificity), pair, strict=True)
         )
-    else:
-        metrics = (
-            patient_confusion_metrics(positive, called, strata.codes, level)
-            if strata.clustered
-            else confusion_metrics(matrix, level)
-        )
-        sensitivity, specificity = metrics.sensitivity, metrics.specificity
+    matrix = confusion_matrix(positive, row >= threshold)
     return _operating_point(threshold, "transferred", matrix, sensitivity, specificity, strata)
+
+
+def metrics_at(
+    labels: ArrayLike,
+    scores: ArrayLike,
+    threshold: float,
+    *,
+    patients: ArrayLike | None = None,
+    level: float = 0.95,
+) -> ConfusionMetrics:
+    """Return every metric of decisions at a fixed threshold, as for a transferred one.
+
+    Over patients where one of them has several cases; otherwise the cases are independent.
+    Parameters as in `transferred_operating_point`.
+    """
+    positive, row = checked_classes(labels, scores, "operating point")
+    return _metrics(strata_of(positive, patients), row >= threshold, level)
+
+
+def _metrics(strata: Strata, called: NDArray[np.bool_], level: float) -> ConfusionMetrics:
+    if strata.clustered:
+        return patient_confusion_metrics(strata.positive, called, strata.codes, level)
+    return confusion_metrics(confusion_matrix(strata.positive, called), level)
 
 
 def threshold_replicates_of(
@@ -220,11 +242,16 @@ def _linearised(
     threshold = threshold_at_specificity(positive, scores, specificity)
     codes = strata.codes if strata.clustered else None
     value, terms = sensitivity_terms(positive, scores, threshold.value, codes)
+    called = scores >= threshold.value
+    sensitivity = linearised_interval(value, terms, level)
+    if sensitivity.ci_low is None:
+        fixed = _metrics(strata, called, level).sensitivity
+        sensitivity = replace(fixed, note=fixed.note or DEGENERATE)
     return _operating_point(
         threshold.value,
         "reestimated",
-        confusion_matrix(positive, scores >= threshold.value),
-        linearised_interval(value, terms, level),
+        confusion_matrix(positive, called),
+        sensitivity,
         Estimate(threshold.specificity, note=BY_CONSTRUCTION),
         strata,
         threshold.note,
@@ -255,9 +282,12 @@ def operating_points_of(
     points = []
     for row, replicates in zip(matrix, curves.sensitivity[which], strict=True):
         threshold = threshold_at_specificity(positive, row, curves.specificities[which])
-        sensitivity = _estimate(threshold.sensitivity, replicates, positive, strata, method, level)
+        called = row >= threshold.value
+        sensitivity = _joined(
+            _metrics(strata, called, level).sensitivity, replicates, method, level
+        )
         specificity = Estimate(threshold.specificity, note=BY_CONSTRUCTION)
-        cells = confusion_matrix(positive, row >= threshold.value)
+        cells = confusion_matrix(positive, called)
         points.append(
             _operating_point(
                 threshold.value,
@@ -272,21 +302,19 @@ def operating_points_of(
     return tuple(points)
 
 
-def _estimate(
-    value: float | None,
-    replicates: FloatArray,
-    chosen: NDArray[np.bool_],
-    strata: Strata,
-    method: str,
-    level: float,
-) -> Estimate:
-    assert value is not None
+def _joined(fixed: Estimate, replicates: FloatArray, method: str, level: float) -> Estimate:
+    """Return the interval that holds the percentiles of replicates and that at a fixed threshold.
+
+    Where a share has no interval at a fixed threshold, of one patient, the percentiles alone.
+    """
     if is_degenerate(replicates):
-        patients = np.unique(strata.codes[chosen]).size
-        low, high = wilson_interval(value * patients, patients, level)
-        return Estimate(value, float(low), float(high), "wilson_patients", DEGENERATE)
-    low, high = percentile_interval(replicates, level)
-    return Estimate(value, float(low), float(high), method)
+        return replace(fixed, note=DEGENERATE if fixed.ci_low is not None else fixed.note)
+    low, high = (float(limit) for limit in percentile_interval(replicates, level))
+    if fixed.ci_low is None or fixed.ci_high is None:
+        return replace(fixed, ci_low=low, ci_high=high, method=method) if low < high else fixed
+    if fixed.ci_low < low or fixed.ci_high > high:
+        method += AND_FIXED
+    return Estimate(fixed.value, min(low, fixed.ci_low), max(high, fixed.ci_high), method)
 
 
 def _operating_point(

@@ -24,8 +24,13 @@ from mammoshift.statistics.bootstrap_curves import bootstrap_curves
 from mammoshift.statistics.curve_values import CurveValues, means_over_patients, patients_df
 from mammoshift.statistics.inputs import checked_cases, cluster_codes
 from mammoshift.statistics.large_samples import MANY_CASES, sensitivity_terms
+from mammoshift.statistics.shares import TOLD_BY_MISTAKES
 from mammoshift.statistics.thresholds import threshold_at_specificity
 from mammoshift.statistics.variance_parts import VariancePart, patients_worth
+
+THRESHOLD = 2.0
+"""A sensitivity varies so many times as much with the negatives that place its threshold as with as
+many positives: 1.2 to 2.8 times with normal scores and AUCs of 0.75 to 0.95."""
 
 
 def rates_of_decisions(
@@ -75,7 +80,8 @@ def sensitivities_at_specificity(
 ) -> CurveValues:
     """Return the sensitivities of K curves, each at its own threshold of one specificity.
 
-    Degrees of freedom are those of the patients with a positive case.
+    Degrees of freedom are those of the patients with a positive case, or fewer where few patients
+    without one place the threshold.
 
     Parameters
     ----------
@@ -112,7 +118,9 @@ def sensitivities_at_specificity(
         )
         covariance = np.atleast_2d(np.cov(curves.sensitivity[0]))
     owners = np.arange(positive.size) if codes is None else codes
-    df = patients_df(owners[positive])
-    # The threshold moves with the negatives about as much as the share does with the positives.
-    beforehand = sum(1.0 / patients_worth(owners[side]) for side in (positive, ~positive))
-    return CurveValues(values, covariance, (VariancePart(covariance, df),), (beforehand,))
+    found, others = (patients_worth(owners[side]) for side in (positive, ~positive))
+    placing = TOLD_BY_MISTAKES * others * specificity * (1.0 - specificity)
+    df = max(1.0, min(patients_df(owners[positive]), placing))
+    beforehand = 1.0 / found + THRESHOLD / others
+    part = VariancePart(covariance, df, np.unique(owners[positive]).size)
+    return CurveValues(values, covariance, (part,), (beforehand,))

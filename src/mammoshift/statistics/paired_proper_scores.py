@@ -17,6 +17,8 @@ Kumar, Liang and Ma 2019, NeurIPS, definition 5.1. Efron and Stein 1981, Annals 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
@@ -33,7 +35,7 @@ def brier_scores(
 ) -> CurveValues:
     """Return the Brier scores of K curves from their logits [K, N]; smaller is better."""
     positive, matrix = checked_cases(labels, logits)
-    return means_over_patients(brier_terms(matrix, positive), patients)
+    return _mean_of_both_classes(brier_terms(matrix, positive), positive, patients)
 
 
 def likelihoods(
@@ -41,7 +43,7 @@ def likelihoods(
 ) -> CurveValues:
     """Return the mean negative log-likelihoods of K curves in nats; smaller is better."""
     positive, matrix = checked_cases(labels, logits)
-    return means_over_patients(nll_terms(matrix, positive), patients)
+    return _mean_of_both_classes(nll_terms(matrix, positive), positive, patients)
 
 
 def squared_calibration_errors(
@@ -71,8 +73,25 @@ def squared_calibration_errors(
     I = without.shape[1]  # noqa: E741
     centred = without - without.mean(axis=1, keepdims=True)
     covariance = (I - 1) / I * centred @ centred.T if I > 1 else np.full((K, K), np.nan)
-    parts = (VariancePart(covariance, patients_df(codes)),) if I > 1 else ()
+    parts = (
+        (VariancePart(covariance, patients_df(codes), _rarer(positive, codes)),) if I > 1 else ()
+    )
     return CurveValues(values, covariance, parts)
+
+
+def _mean_of_both_classes(
+    terms: FloatArray, positive: NDArray[np.bool_], patients: ArrayLike | None
+) -> CurveValues:
+    """Return the means of terms [K, N]; the patients of the rarer class are those that count."""
+    owners = np.arange(positive.size) if patients is None else patients
+    rarer = _rarer(positive, cluster_codes(owners, positive.size))
+    found = means_over_patients(terms, patients)
+    return replace(found, parts=tuple(replace(part, patients=rarer) for part in found.parts))
+
+
+def _rarer(positive: NDArray[np.bool_], owners: IntArray) -> int:
+    """Return how many patients have a case of the rarer class."""
+    return min(np.unique(owners[side]).size for side in (positive, ~positive))
 
 
 def _with_and_without_each(

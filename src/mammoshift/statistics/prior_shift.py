@@ -76,7 +76,8 @@ class PriorShift:
     source_prevalence
         Share of positives among the source's cases.
     fit
-        Whether label shift is contradicted; None with too few cases for bins.
+        Whether label shift is contradicted; None with too few cases for bins, and where both
+        classes of the source fill the bins alike.
     map
         From the target's logits to recalibrated ones: the source's line, then the shift.
     note
@@ -115,8 +116,8 @@ def estimate_prior_shift(
     Raises
     ------
     StatisticsError
-        If the input cannot be used, the classes are separated at the source, or higher logits do
-        not go with positive labels there.
+        If the input cannot be used, the classes are separated at the source, higher logits do not
+        go with positive labels there, or all target logits are equal.
     """
     positive, x = checked_classes(source_labels, source_logits, "prior shift")
     given = np.asarray(target_logits, dtype=np.float64)
@@ -124,6 +125,10 @@ def estimate_prior_shift(
     z = matrix[0]
     if not z.size:
         raise StatisticsError("prior shift: there is no target case")
+    if z.size > 1 and not np.ptp(z):
+        raise StatisticsError(
+            "prior shift: all target logits are equal, and say nothing of a share"
+        )
     below, above = x[~positive], x[positive]
     if above.min() >= below.max() or above.max() <= below.min():
         raise StatisticsError("prior shift: the logits separate the source's classes")
@@ -240,6 +245,8 @@ def _mixture_fit(
         return None
     whitened = vectors[:, kept].T / np.sqrt(values[kept])[:, None]
     gap, direction = whitened @ (target - zeros), whitened @ (ones - zeros)
+    if not direction.any():
+        return None
     rest = gap - direction * (gap @ direction) / (direction @ direction)
     df = int(np.count_nonzero(kept)) - 1
     statistic = float(rest @ rest)

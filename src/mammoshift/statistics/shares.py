@@ -40,11 +40,11 @@ AREA = 0.45
 """Variance of a placement value as a part of A (1 - A), the most that it can be. Of binormal scores
 it is about 0.3 where positives and negatives vary alike; that of a positive is 0.5 where positives
 vary twice as much, and 0.65 where some lesions score like healthy tissue."""
-ENOUGH_MISTAKES = 5.0
-"""With fewer `mistakes` the limits of normal scores cover 97 to 99.9 %, of others 92 to 98 %."""
+ENOUGH_MISTAKES = PRIOR_PATIENTS / TOLD_BY_MISTAKES
+"""With fewer `mistakes` what is known beforehand counts for more than the estimate."""
 FEW_MISTAKES = (
-    "so few cases are misplaced that the limits rest in part on what is assumed beforehand (they "
-    "cover 93 to 99 % where they claim 95)"
+    "so few cases are misplaced that the limits rest mostly on what is assumed beforehand (they "
+    "cover 93 to 100 % where they claim 95, and are mostly wider than need be)"
 )
 NO_SEED_VARIANCE = 1e-28
 """Rounding of equal AUCs leaves about 1e-33; one swapped pair of a million cases 1e-24."""
@@ -78,7 +78,7 @@ class Share:
 
     @property
     def few_mistakes(self) -> bool:
-        """Whether the limits rest much on what is assumed beforehand."""
+        """Whether the limits rest mostly on what is assumed beforehand."""
         return self.mistakes < ENOUGH_MISTAKES
 
     def at(self, c: float) -> tuple[float, float]:
@@ -100,13 +100,13 @@ class Share:
 
 
 def mistakes(parts: Sequence[VariancePart], value: float) -> float:
-    """Return m a (1 - a) of the class that has fewest patients, about its misplaced cases.
+    """Return m a (1 - a) of the class that has fewest patients m, about those misplaced.
 
     Patients that add next to nothing to the variance, such as the few that have cases of both
-    classes, are left out. Infinite for a rate, whose variance follows from it.
+    classes, are left out. Infinite without parts.
     """
     units = sum(part.unit_variance for part in parts)
-    patients = [part.df + 1.0 for part in parts if part.unit_variance > 0.1 * units]
+    patients = [part.patients for part in parts if part.unit_variance >= 0.1 * units]
     return min(patients) * value * (1.0 - value) if patients else math.inf
 
 

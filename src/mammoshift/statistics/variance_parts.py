@@ -37,7 +37,9 @@ class VariancePart:
     covariance
         [K, K].
     df
-        At least 1.
+        At least 1; counts patients of unequal size as the fewer equal ones that they are worth.
+    patients
+        How many there are; of the rarer class where a case of either counts.
     unit_variance
         What the part would be if every case varied by one, see `unit_variance`; 0 where that was
         not asked for.
@@ -45,6 +47,7 @@ class VariancePart:
 
     covariance: FloatArray
     df: float
+    patients: int
     unit_variance: float = 0.0
 
 

@@ -276,3 +276,18 @@ def test_scores_that_look_like_probabilities_are_said(tmp_path: Path) -> None:
     assert "WARNING: all scores lie in [0, 1]" in text
     assert "WARNING" not in run(table, "--scores", "probability")[0]
     assert "WARNING" not in run(table, "--scores", "logit")[0]
+
+
+def test_a_share_at_its_limit_gives_no_map(tmp_path: Path) -> None:
+    source, target = tmp_path / "s.csv", tmp_path / "t.csv"
+    predictions("source", n=400, temperature=1.0).to_csv(source, index=False)
+    frame = predictions("target", n=200, temperature=1.0)
+    for given, reason in (
+        (frame.assign(score=0.0), "all target logits are equal"),
+        (frame.assign(score=frame["score"] + 4.0), "no interval"),
+    ):
+        given.to_csv(target, index=False)
+        _, found = run(target, "--fit-on", source)
+        (row,) = (row for row in found["measures"] if row["variant"] == "prior_shift_em")
+        assert "nll" not in row and reason in row["note"]
+        assert "prior_shift_em" not in {row["variant"] for row in found["maps"]}

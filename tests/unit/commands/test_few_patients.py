@@ -175,9 +175,13 @@ def test_a_decision_curve_of_one_class_has_no_verdict(tmp_path: Path) -> None:
 
 
 def test_three_seeds_are_said_to_be_on_the_cautious_side(tmp_path: Path) -> None:
-    path = table(tmp_path / "seeds.csv", {"a": 3, "b": 3}, {"clinic": (60, 100)})
-    _, found = run("compare", path, "--scores", "logit")
-    assert "three seeds: on the cautious side" in found["headline"][0]["note"]
+    path = table(tmp_path / "seeds.csv", {"a": 3, "b": 3}, {"home": (60, 100), "clinic": (60, 100)})
+    said, found = run("compare", path, "--scores", "logit", "--source", "home")
+    cautious = "three seeds: differences of arms are on the cautious side"
+    assert cautious in found["headline"][0]["note"]
+    assert cautious not in found["drops"][0]["note"]
+    assert "three seeds: where they vary more" in found["drops"][0]["note"]
+    assert "three seeds: where they vary more" in " ".join(said.split())
 
 
 def test_datasets_that_differ_are_not_called_alike() -> None:

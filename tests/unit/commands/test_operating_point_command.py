@@ -138,3 +138,23 @@ def test_rounded_scores_with_the_same_numbers_are_other_cases(tmp_path: Path) ->
     output, written = run(tmp_path / "t.csv", "--threshold-from", tmp_path / "v.csv")
     assert "the same labels and scores" not in output
     assert written
+
+
+def test_one_sensitivity_has_one_interval_at_one_threshold(tmp_path: Path) -> None:
+    table = predictions("one-interval").assign(patient_id=lambda frame: frame["case_id"])
+    table.to_csv(tmp_path / "t.csv", index=False)
+    text, found = run(tmp_path / "t.csv", "--threshold", 1.0)
+    point = found["points"][0]
+    metrics = {row["metric"]: row for row in found["metrics"]}
+    for rate in ("sensitivity", "specificity"):
+        for limit in ("ci_low", "ci_high", "method"):
+            assert metrics[rate][limit] == point[f"{rate}_{limit}"]
+    assert "transferred: the interval is of what this very threshold does" in text
+
+
+def test_a_threshold_above_every_score_is_named(tmp_path: Path) -> None:
+    table = predictions("above").assign(score=0.0)
+    table.to_csv(tmp_path / "t.csv", index=False)
+    text, found = run(tmp_path / "t.csv")
+    assert "above all scores" in text and "e-324" not in text
+    assert found["points"][0]["sensitivity_ci_high"] > 0.0

@@ -67,6 +67,18 @@ def test_net_benefit_of_several_tables(tmp_path: Path) -> None:
     assert "a.csv, sharp" in text and "per 1000 cases" in text
 
 
+def test_a_footnote_of_net_benefits_names_its_rows(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    frame = pd.DataFrame({"case_id": range(40), "label": [1] * 20 + [0] * 20})
+    frame.assign(score=frame["label"] * 4.0 - 2.0).to_csv(path, index=False)
+    text, found = run("decision-curve", path, "--thresholds", "0.01,0.5", out=tmp_path / "o.json")
+    assert all(row["note"] for row in found["net_benefits"])
+    lines = text.splitlines()
+    (header,) = (line for line in lines if "net benefit" in line and "treat all" in line)
+    assert header.split()[-1] == "note"
+    assert any(line.startswith("1  fewer than 5 cases decide") for line in lines)
+
+
 def test_net_benefit_of_a_case_control_table_takes_the_prevalence(tmp_path: Path) -> None:
     table = tmp_path / "t.csv"
     predictions("control").query("arm == 'sharp'").to_csv(table, index=False)

@@ -106,6 +106,7 @@ def test_units_folds_and_leaks_are_those_of_the_study(long: tuple[Path, Grid]) -
         ("better/other", {"better"}, ["other"]),
         ("better/other/predictions.parquet", {"better"}, ["other"]),
         ("..", {"plain", "better"}, ["film", "digital", "other"]),
+        ("domains", {"plain", "better"}, ["film", "digital", "other"]),
     ],
 )
 def test_a_part_of_the_folder_is_a_part_of_the_study(

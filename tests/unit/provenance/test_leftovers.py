@@ -73,8 +73,11 @@ def test_a_twin_goes_with_its_files_and_a_bundle_with_its_shards(results: Path) 
     for folder in ("archives/cmmd", f"{shards}/000-0000", f"{shards}/001-0000"):
         (results / folder).mkdir(parents=True)
         (results / folder / "file").write_bytes(b"0")
-    for found in leftovers(results, kept, set()):
-        remove(found)
+    found = leftovers(results, kept, set())
+    named = {results / "archives/cmmd", results / "pixels/mias/a/bundles/1.json"}
+    assert {leftover.name for leftover in found} == named
+    for leftover in found:
+        remove(leftover)
     assert not (results / "archives/cmmd").exists()
     assert not (results / "archives/cmmd.json").exists()
     assert [path.name for path in (results / shards).iterdir()] == ["000-0000"]

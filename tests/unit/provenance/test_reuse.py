@@ -76,6 +76,23 @@ def test_a_kept_file_that_was_damaged_is_not_restored_and_is_named(
     assert not store.restore("k1", finished)
 
 
+def test_an_entry_in_the_place_of_another_is_not_restored_and_is_named(
+    store: Store, finished: dict[str, Path]
+) -> None:
+    for key in KEYS[:2]:
+        finished["model"].write_text(key, encoding="utf-8")
+        store.keep(key, finished)
+    one, other = (store.folder / key[:2] / key for key in KEYS[:2])
+    one.rename(store.folder / "aside")
+    other.rename(one)
+    (store.folder / "aside").rename(other)
+    assert not any(store.restore(key, finished) for key in KEYS[:2])
+    assert sorted(file for entry in store.entries() for file in store.damaged(entry)) == [
+        one / ENTRY,
+        other / ENTRY,
+    ]
+
+
 @pytest.mark.parametrize("record", [b"", b"[]", b"null", b"\xff\xfe"])
 def test_a_damaged_record_restores_nothing(
     store: Store, finished: dict[str, Path], record: bytes

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from mammoshift.pixelstore.receipt import Receipt, ShardRecord, write_receipt
 from mammoshift.provenance.fingerprint import DEFINITIONS
 from mammoshift.provenance.inputs import Again
 from mammoshift.provenance.keys import Key, Output, code_name, keep_definitions, key_file, write_key
@@ -127,7 +128,9 @@ def test_a_replaced_weights_file_is_named(folder: Path) -> None:
 
 
 def test_nothing_to_do_is_said(tmp_path: Path) -> None:
-    assert explain(_plan(tmp_path)) == ["Nothing would run: everything is present and up to date."]
+    assert explain(_plan(tmp_path)) == [
+        "Nothing would run: every result is present and up to date."
+    ]
 
 
 def test_a_missing_file_that_no_job_waits_for_is_named_with_what_makes_it(folder: Path) -> None:
@@ -136,13 +139,30 @@ def test_a_missing_file_that_no_job_waits_for_is_named_with_what_makes_it(folder
     again = Again(folder, [Path("my study.yaml")], ["archives=/data"])
     plan = Plan(folder, Path("results"), (), {}, wanted=[output], again=again)
     (said,) = explain(plan)
-    assert "everything is present" not in said
+    assert "every result is present" not in said
     options = "--force --configfile 'my study.yaml' --config archives=/data"
     assert f"`cd {folder} && snakemake {output} {options}` makes it again" in said
     (found,) = problems(verify_results(folder / "results", folder / "results", again))
     assert found.problem == MISSING
     assert "delete it" not in found.mend
     assert f"`cd {folder} && snakemake {output} {options}`" in found.mend
+
+
+def test_missing_arrays_of_a_store_are_named_with_what_makes_them_again(tmp_path: Path) -> None:
+    store = tmp_path / "results/pixels/mias/a/store.json"
+    shards = [store.parent / "shards" / name for name in ("000-0000", "001-0000")]
+    for shard in shards:
+        shard.mkdir(parents=True)
+        (shard / "shard.npy").write_bytes(b"0")
+    records = [ShardRecord(f"shards/{one.name}", "k", 1, {"shard.npy": "0"}) for one in shards]
+    write_receipt(Receipt("mias", tuple(records)), store)
+    plan = replace(_plan(tmp_path), wanted=["results/pixels/mias/a/store.json"])
+    assert explain(plan) == ["Nothing would run: every result is present and up to date."]
+    (shards[1] / "shard.npy").unlink()
+    (said,) = explain(plan)
+    assert "every result is present" not in said
+    assert "missing: results/pixels/mias/a/shards/001-0000/shard.npy; " in said
+    assert f"`rm -r {shards[1]} {store.parent}/bundles {store}`" in said
 
 
 def test_other_versions_than_those_that_computed_are_noted(folder: Path) -> None:

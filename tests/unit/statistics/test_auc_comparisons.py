@@ -23,7 +23,12 @@ from mammoshift.statistics.comparisons import (
     unpaired,
 )
 from mammoshift.statistics.mcnemar import mcnemar
-from mammoshift.statistics.subgroups import interaction_within_patients, subgroup_covariance
+from mammoshift.statistics.shares import averaged
+from mammoshift.statistics.subgroups import (
+    ORDINARY_AREA,
+    interaction_within_patients,
+    subgroup_covariance,
+)
 
 
 def _data(seed=0, n=120, curves=3):
@@ -213,12 +218,34 @@ def test_interaction_is_welchs_test_of_logits():
         sum(v) ** 2 / (v[0] ** 2 / (e.n_pos - 1) + v[1] ** 2 / (e.n_neg - 1))
         for v, e in zip(sides, own, strict=True)
     ]
-    w = 1 / (slope**2 * [sum(v) for v in sides])
+    # What is known beforehand counts too; it multiplies the variance and leaves its df.
+    factors = []
+    for e, v in zip(own, sides, strict=True):
+        inside, fewest = e.auc[0] * (1 - e.auc[0]), min(e.n_pos, e.n_neg)
+        k = sum(v) / inside
+        factors.append(
+            averaged(k, fewest - 1.0, e.auc[0], ORDINARY_AREA * (1 / e.n_pos + 1 / e.n_neg))[0] / k
+        )
+    w = 1 / (slope**2 * np.array(factors) * [sum(v) for v in sides])
     spread = float(np.sum((1 - w / w.sum()) ** 2 / df))
     q = float(w @ (x - w @ x / w.sum()) ** 2)
     assert found.statistic == pytest.approx(q / 2 / (1 + 2 * 1 / 8 * spread))
     assert found.df_error == pytest.approx(8 / (3 * spread))
     assert found.p == pytest.approx(stats.f.sf(found.statistic, 2, found.df_error))
+
+
+def test_a_small_subgroup_that_hardly_varies_does_not_differ_for_certain():
+    """Eleven of its twelve positives are above all others: the variance of that is hardly known."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat([1, 0, 1, 0], [12, 150, 150, 600])
+    scores = rng.normal(size=labels.size) + 1.8 * labels
+    scores[:12] = [1.9, *np.arange(11.0) + 5.0]
+    groups = np.repeat(["rare", "others"], [162, 750])
+    estimate = subgroup_covariance(labels, scores[None], groups, np.arange(labels.size))
+    found = interaction_within_patients(estimate, [1.0])
+    assert (estimate.auc[:, 0] > [0.85, 0.98]).all()
+    assert found.tested == ("others", "rare")
+    assert found.p is not None and 0.05 < found.p < 0.6
 
 
 def test_a_small_subgroup_is_named_and_not_tested():

@@ -13,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mammoshift.errors import StatisticsError
+from mammoshift.statistics.arm_comparison import arm_mean
 from mammoshift.statistics.auc import auc_covariance
+from mammoshift.statistics.auprc import auprc_covariance
 from mammoshift.statistics.comparisons import omnibus, paired, unpaired
 from mammoshift.statistics.estimates import Flag
 from mammoshift.statistics.inputs import cluster_codes
@@ -401,6 +403,29 @@ def test_few_cases_and_few_patients_are_flagged():
     assert many.flags[0] == ()
     few_patients = auc_covariance(labels, rng.normal(size=150), np.arange(150) // 3)
     assert few_patients.flags[0] == (Flag.FEW_CLUSTERS,)
+
+
+def test_few_of_both_are_said_once_and_in_the_words_of_the_measure():
+    labels = np.repeat([1, 0], [12, 60])
+    scores = np.random.default_rng(6).normal(size=72)
+    patients = np.arange(72)
+    assert auc_covariance(labels, scores, patients).flags[0] == (Flag.FEW_CLUSTERS,)
+    assert auprc_covariance(labels, scores, patients).flags[0] == (Flag.FEW_CLUSTERS_NARROW,)
+    assert auprc_covariance(labels, scores).flags[0] == (Flag.FEW_CASES_NARROW,)
+    assert "average precision" not in Flag.FEW_CLUSTERS
+    assert "AUC" not in Flag.FEW_CLUSTERS_NARROW
+
+
+def test_a_mean_has_its_own_flags_and_counts_those_of_some_seeds():
+    rng = np.random.default_rng(7)
+    labels = np.repeat([1, 0], [60, 100])
+    nearly = np.where(labels == 1, 5.0, 0.0) + rng.normal(size=160)
+    plain = labels + rng.normal(size=160)
+    found = auc_covariance(labels, np.stack([nearly, plain, np.zeros(160)]))
+    assert Flag.FEW_MISTAKES in found.flags[0]
+    note = arm_mean(found, "a", [0, 1]).note
+    assert Flag.FEW_MISTAKES not in note
+    assert "1 of 2 seeds: degenerate: all scores are equal" in arm_mean(found, "a", [1, 2]).note
 
 
 def test_auc_below_half_is_not_turned_round():

@@ -89,3 +89,14 @@ def test_bad_input_is_named(thresholds, arguments, message: str) -> None:
     logits, labels = predictions(20)
     with pytest.raises(StatisticsError, match=message):
         decision_curve(logits, labels, thresholds, **arguments)
+
+
+def test_limits_stay_within_what_is_possible_and_have_a_width() -> None:
+    labels = np.repeat([1, 0], [9, 1])
+    logits = np.where(np.arange(10) == 3, -9.0, 9.0)
+    curve = decision_curve(logits, labels, [0.05, 0.5])
+    assert (curve.ci_high <= 1.0).all() and curve.ci_high[1] == 1.0
+    worst = decision_curve(-logits, labels, [0.5], prevalence=0.1)
+    assert worst.ci_low[0] >= -0.9
+    alike = decision_curve(np.full(10, 9.0), np.ones(10), [0.2])
+    assert np.isnan([alike.ci_low[0], alike.ci_high[0], alike.advantage_low[0]]).all()

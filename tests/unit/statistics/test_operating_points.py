@@ -159,6 +159,45 @@ def test_a_degenerate_bootstrap_falls_back_to_wilson_on_patients() -> None:
     assert transferred.sensitivity.ci_low == pytest.approx(float(wilson_interval(5, 5)[0]))
 
 
+def test_a_share_of_finite_patients_always_has_an_interval_with_width() -> None:
+    labels = np.repeat([1, 0], [30, 200])
+    rng = generator_for("width")
+    found, missed = (
+        np.concatenate([np.full(30, far) + rng.random(30), rng.normal(size=200)])
+        for far in (9.0, -9.0)
+    )
+    draws = np.concatenate([np.full(198, 1.5), [99.0, -99.0]])
+    for scores, end in ((found, 1.0), (missed, 0.0)):
+        points = [
+            *reestimated_operating_points(labels, scores, 0.95, generator_for("w"), resamples=200),
+            transferred_operating_point(
+                labels, scores, 1.5, generator_for("w"), threshold_replicates=draws
+            ),
+        ]
+        low, high = (float(limit) for limit in wilson_interval(30 * end, 30))
+        for point in points:
+            assert point.sensitivity.value == end
+            assert (point.sensitivity.ci_low, point.sensitivity.ci_high) == (low, high)
+
+
+def test_an_interval_with_the_threshold_s_uncertainty_holds_the_one_without() -> None:
+    # One positive is missed: most resamples have it once, or not at all.
+    labels = np.repeat([1, 0], [20, 200])
+    scores = np.concatenate([[-9.0], np.full(19, 9.0), generator_for("holds").normal(size=200)])
+    (point,) = reestimated_operating_points(labels, scores, 0.95, generator_for("h"), resamples=400)
+    low, high = wilson_interval(19, 20)
+    assert point.sensitivity.ci_low is not None and point.sensitivity.ci_high is not None
+    assert point.sensitivity.ci_low <= low and point.sensitivity.ci_high >= high
+    assert point.sensitivity.method.endswith("_and_fixed_threshold")
+
+
+def test_many_cases_that_all_agree_have_an_interval() -> None:
+    labels = np.repeat([1, 0], [40, 50_000])
+    scores = np.concatenate([np.full(40, 9.0), generator_for("many").normal(size=50_000)])
+    (point,) = reestimated_operating_points(labels, scores, 0.95, generator_for("m"))
+    assert point.sensitivity.ci_low == pytest.approx(float(wilson_interval(40, 40)[0]))
+
+
 def test_paired_comparison_swaps_sign_and_knows_equals() -> None:
     labels, first = binormal("pair", 80, 200)
     second = first + 4.0 * generator_for("noise").normal(size=280)

@@ -69,6 +69,15 @@ def test_a_share_at_its_limit_has_no_interval() -> None:
         estimate_prior_shift(-x, y, x)
 
 
+def test_classes_that_fill_the_bins_alike_have_no_test_of_the_mixture() -> None:
+    x = np.concatenate([np.linspace(-1.0, 1.0, 200), np.linspace(-1.0, 1.0, 200)])
+    y = np.repeat([0, 1], 200)
+    x[-1] += 1.0
+    z = generator_for("em", "alike").uniform(-1.0, 1.0, 300)
+    with np.errstate(all="raise"):
+        assert estimate_prior_shift(x, y, z).fit is None
+
+
 def test_beta_agrees_with_a_logistic_regression_on_its_two_features() -> None:
     rng = generator_for("beta")
     x, y = sample(rng, 3000, 0.3)

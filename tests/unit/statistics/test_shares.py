@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.special import ndtri
 
 from mammoshift.statistics.arm_comparison import arm_mean, fixed_mean
 from mammoshift.statistics.auc import auc_covariance
@@ -163,3 +164,17 @@ def test_a_prior_of_each_class():
     ]
     assert share.k == pytest.approx(sum(k for k, _ in own))
     assert share.few_mistakes
+
+
+@pytest.mark.parametrize(("auc", "largest"), [(0.8, 1), (0.95, 1), (0.8, 8)])
+def test_fifty_positive_patients_are_enough_for_an_ordinary_model(auc, largest):
+    """What is assumed beforehand decides little there, whatever the number of their images."""
+    rng = np.random.default_rng(0)
+    flagged = 0
+    for _ in range(100):
+        owners = np.repeat(np.arange(250), rng.integers(1, largest + 1, 250))
+        labels = (owners < 50).astype(int)
+        scores = rng.normal(size=250)[owners] + rng.normal(size=owners.size)
+        estimate = auc_covariance(labels, scores + 2.0 * ndtri(auc) * labels, owners)
+        flagged += Flag.FEW_MISTAKES in estimate.flags[0]
+    assert flagged <= 20

@@ -17,11 +17,20 @@ from mammoshift.statistics.comparisons import paired
 from mammoshift.statistics.curve_values import ONE_RUN, aucs
 from mammoshift.statistics.margins import margin_tests
 from mammoshift.statistics.multireader import obuchowski_rockette_nested
-from mammoshift.statistics.paired_operating_points import rates_of_decisions
+from mammoshift.statistics.paired_operating_points import (
+    rates_of_decisions,
+    sensitivities_at_specificity,
+)
+from mammoshift.statistics.paired_proper_scores import (
+    brier_scores,
+    likelihoods,
+    squared_calibration_errors,
+)
 from mammoshift.statistics.transfer import (
     FEW,
     FEW_MISTAKES,
     FEWEST,
+    THREE_SEEDS_OF_LOSS,
     difference_of_arm_drops,
     drop_of_arm,
     drops_between,
@@ -242,3 +251,45 @@ def test_what_is_known_beforehand_is_split_over_patients_of_one_class_and_of_bot
     )
     # Three patients with two positives each, of ten positives.
     assert parts[0].unit_variance == pytest.approx(3 * (0.4 * 4 + 0.6 * 2) / 100)
+
+
+def test_three_seeds_of_a_loss_are_not_on_the_cautious_side():
+    drops = drops_of(_estimate(1, 200), _estimate(2, 150))
+    assert THREE_SEEDS_OF_LOSS in drop_of_arm(drops, A).note
+    assert drop_of_arm(drops, A, seeds_random=False).note == ""
+    assert drop_of_arm(drops, [*A, 3]).note == ""
+
+
+@pytest.mark.parametrize("score", [brier_scores, likelihoods, squared_calibration_errors])
+def test_a_loss_of_a_score_counts_the_patients_of_the_rarer_class(score):
+    rng = np.random.default_rng(0)
+    source, few = (
+        score(np.arange(400) < positives, rng.normal(size=(1, 400))) for positives in (100, 6)
+    )
+    assert FEW in drop_of_arm(drops_between(source, few), [0], seeds_random=False).note
+    assert drop_of_arm(drops_between(source, source), [0], seeds_random=False).note == ""
+
+
+def test_a_rate_with_next_to_no_mistake_says_what_its_limits_rest_on():
+    labels = np.repeat([1, 0], [30, 40])
+    source, near, ordinary = (
+        rates_of_decisions(labels, np.arange(70) < called)[0] for called in (20, 29, 24)
+    )
+    notes = [
+        drop_of_arm(drops_between(source, target), [0], seeds_random=False).note
+        for target in (near, ordinary)
+    ]
+    assert notes == [FEW_MISTAKES, ""]
+
+
+def test_few_negatives_that_place_a_threshold_leave_few_degrees_of_freedom():
+    """Otherwise a loss of sensitivity covers 93.2 % with 20 of them, and 6 % pass the margin."""
+    rng = np.random.default_rng(0)
+    df = []
+    for negatives in (20, 2000):
+        labels = np.repeat([1, 0], [100, negatives])
+        scores = rng.normal(size=labels.size) + labels
+        found = sensitivities_at_specificity(labels, scores, 0.9, rng, resamples=50)
+        df.append(found.parts[0].df)
+    assert df[0] == pytest.approx(8.0 * 20 * 0.9 * 0.1)
+    assert df[1] == pytest.approx(99.0)

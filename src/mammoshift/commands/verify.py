@@ -39,7 +39,10 @@ def verify(
 
     project, results = configured(folder, configfile or (), settings)
     if not results.is_dir():
-        raise ConfigurationError(f"{results}: there are no results; run the workflow first")
+        raise ConfigurationError(
+            f"{results}: there are no results; run the workflow first, or name the configuration "
+            "of other results with --configfile FILE"
+        )
     chosen = results if target is None else _inside(folder / target, results)
     count = damaged = 0
     said = time.monotonic()

@@ -31,6 +31,8 @@ RESERVED_STUDIES = frozenset(
 KEPT = "kept"
 """Folder of kept results among the others."""
 
+MERGED = "the configuration (config/config.yaml with what --configfile and --config put over it)"
+"""What a wrong key of the settings is said of: they come as one, whichever file a key is from."""
 WHOLE = "keras_end2end"
 """The format of weights files that hold a whole classifier, and the head that it has."""
 
@@ -127,7 +129,7 @@ def load_project(
         Naming the file, the key, what was found and what is allowed.
     """
     _check_is_no_other_file(settings)
-    checked = _validate(Settings, dict(settings), "the configuration (config/config.yaml)")
+    checked = _validate(Settings, dict(settings), MERGED)
     folders = (folder,) if fallback is None else (folder, fallback)
     datasets = _read(folders, checked.datasets, Datasets)
     backbones = _read(folders, checked.backbones, Backbones)

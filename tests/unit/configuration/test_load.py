@@ -113,7 +113,7 @@ def test_the_paper_study_has_its_arms(folder: Path) -> None:
             ["cbis_ddsm.twin.population", "malignant 0.7 and benign 0.4", "1 at most"],
         ),
         ("backbones.yaml", "channels: 1", "channels: 3", ["mobilenetv2", "3 values"]),
-        ("config.yaml", "archives: archives", "archive: archives", ["archive", "'archives'"]),
+        ("config.yaml", "archives: archives", "archive: archives", ["'archives'", "--configfile"]),
     ],
 )
 def test_a_wrong_value_is_named_with_file_key_and_what_is_allowed(

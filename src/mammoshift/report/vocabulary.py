@@ -90,7 +90,7 @@ _CRITERIA = {
     "probability_0.5": "probability 0.5",
 }
 _SPECIFICITY = "specificity_"
-_COUNTS = re.compile(r"^\d+_|_\d+$")
+_COUNTS = re.compile(r"^\d+_|_\d+(?=_and_|$)")
 
 
 def criterion_words(criterion: str) -> str:
